@@ -1,0 +1,2 @@
+//! Measurements beside real peers.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The tests of quorate-core.
+mod invariants;

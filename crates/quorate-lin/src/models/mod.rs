@@ -1,0 +1,7 @@
+mod mutex;
+mod register;
+mod token_lock;
+
+pub use mutex::{Mutex, MutexCall};
+pub use register::{Access, Answer, Register};
+pub use token_lock::{TokenAnswer, TokenCall, TokenLock};

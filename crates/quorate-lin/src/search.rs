@@ -1,0 +1,380 @@
+use crate::Model;
+use crate::bits::Bits;
+use crate::partition::Partition;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The search for one key: depth first over configurations, resumable after any number of steps.
+///
+/// A configuration is (`next`, `window`, `state`, `used`): the first completed operation that is
+/// not linearized, the operations linearized ahead of it, the state, and the unknown operations
+/// that took effect. Everything before `next` is linearized, so the window has one bit for each
+/// operation in flight and not for each of the history. Four arguments keep the search small:
+///
+/// 1. An operation that only reads is linearized as soon as it is legal. Any order in which it
+///    comes later stays legal when it is moved here.
+/// 2. An unknown operation takes effect only directly before an operation to which it makes a
+///    difference. Otherwise it can be moved behind that operation, or left out.
+/// 3. A configuration that failed makes those fail that differ by *more* used unknown operations:
+///    what they can still do, it could do too. So `used` is compared by inclusion.
+/// 4. Equal unknown operations are used in the order of their invocation (see `partition.rs`).
+///
+/// For 2, take the legal order with the fewest unknown operations, and of those one in which the
+/// number of completed operations behind each unknown one, added up, is smallest: in it no unknown
+/// operation can be moved or left out. Arguments 1 and 3 never turn it into a worse one.
+pub(crate) struct Search<M: Model> {
+    pub(crate) partition: Partition<M>,
+    stack: Vec<Frame<M::State>>,
+    /// Operations in the order linearized, as the partition numbers them.
+    path: Vec<u32>,
+    /// By `next`: configurations seen, with the smallest sets of used unknown operations.
+    seen: Vec<BTreeMap<(Bits, M::State), Vec<u32>>>,
+    /// Sets of used unknown operations, by the number `Reach::used` and `seen` call them.
+    used: Vec<Bits>,
+    /// By operation, completed ones first, then classes: the classes that may matter to it.
+    enablers: Vec<Option<Box<[u32]>>>,
+    longest: Longest,
+    steps: u64,
+}
+
+/// What a search came to.
+pub(crate) enum Outcome {
+    /// Legal in this order.
+    Legal(Vec<u32>),
+    /// Illegal: nothing gets past the completion of an operation.
+    Illegal(Longest),
+}
+
+/// The linearization that came farthest.
+#[derive(Clone, Default)]
+pub(crate) struct Longest {
+    /// The completed operation it could not include, although everything completed before it is.
+    pub(crate) blocked: u32,
+    linearized: u32,
+    pub(crate) path: Vec<u32>,
+}
+
+/// A configuration whose successors are being tried.
+struct Frame<S> {
+    next: u32,
+    window: Bits,
+    /// The state, and behind it those that unknown operations lead to from here.
+    reach: Vec<Reach<S>>,
+    /// Which of `reach` is being tried, and with which of the open operations.
+    reach_at: usize,
+    open_at: usize,
+    /// States of `reach`, once there are several.
+    reached: BTreeMap<S, Vec<u32>>,
+    /// Classes that may matter here, once they are asked for.
+    relevant: Option<Box<[u32]>>,
+    path_len: usize,
+}
+
+/// A state that unknown operations lead to.
+struct Reach<S> {
+    state: S,
+    used: u32,
+    /// The unknown operation that led here (its class and number) and where from.
+    via: Option<Via>,
+}
+
+#[derive(Clone, Copy)]
+struct Via {
+    from: usize,
+    class: u32,
+    number: u32,
+}
+
+impl<M: Model> Search<M> {
+    pub(crate) fn new(model: &M, partition: Partition<M>) -> Self {
+        let known = partition.known();
+        let mut search = Self {
+            stack: Vec::new(),
+            path: Vec::new(),
+            seen: (0..known).map(|_| BTreeMap::new()).collect(),
+            used: vec![Bits::default()],
+            enablers: vec![None; known as usize + partition.classes.len()],
+            longest: Longest::default(),
+            steps: 0,
+            partition,
+        };
+        search.enter(model, 0, Bits::default(), model.initial(), 0);
+        search
+    }
+
+    /// How many completed operations the deepest configuration so far has linearized.
+    pub(crate) fn progress(&self) -> u32 {
+        let deepest = self.stack.last().map_or(0, |frame| frame.next + frame.window.count());
+        deepest.max(self.longest.linearized)
+    }
+
+    /// Searches for about `limit` steps. Returns what it came to, if it did, and the steps taken.
+    pub(crate) fn run(&mut self, model: &M, limit: u64) -> (Option<Outcome>, u64) {
+        let begun = self.steps;
+        let outcome = loop {
+            if self.path_is_complete() {
+                break Some(Outcome::Legal(std::mem::take(&mut self.path)));
+            }
+            let Some(mut frame) = self.stack.pop() else {
+                break Some(Outcome::Illegal(std::mem::take(&mut self.longest)));
+            };
+            if self.steps - begun >= limit {
+                self.stack.push(frame);
+                break None;
+            }
+            match self.successor(model, &mut frame) {
+                Some((op, state)) => {
+                    let used = frame.reach[frame.reach_at].used;
+                    let (next, window) = (frame.next, frame.window.clone());
+                    self.walk(&frame);
+                    self.stack.push(frame);
+                    let (next, window) = self.linearize(op, next, window);
+                    self.enter(model, next, window, state, used);
+                }
+                None => self.abandon(&frame),
+            }
+        };
+        (outcome, self.steps - begun)
+    }
+
+    fn path_is_complete(&self) -> bool {
+        // The last configuration of a legal order is not pushed: it has nothing left to try.
+        self.stack.last().map_or(0, |frame| frame.path_len) < self.path.len()
+            || self.partition.known() == 0
+    }
+
+    /// The next way on from `frame`: an operation and the state it leads to, from the `Reach` that
+    /// `frame` is at.
+    fn successor(&mut self, model: &M, frame: &mut Frame<M::State>) -> Option<(u32, M::State)> {
+        while frame.reach_at < frame.reach.len() {
+            while let Some(&op) = self.partition.open(frame.next).get(frame.open_at) {
+                frame.open_at += 1;
+                if !frame.window.has(self.partition.slots[op as usize])
+                    && let Some(state) = self.attempt(model, frame, op)
+                {
+                    return Some((op, state));
+                }
+            }
+            self.extend_reach(model, frame);
+            frame.reach_at += 1;
+            frame.open_at = 0;
+        }
+        None
+    }
+
+    /// The state after `op`, unless it is illegal or the unknown operation before it pointless.
+    fn attempt(&mut self, model: &M, frame: &Frame<M::State>, op: u32) -> Option<M::State> {
+        let here = &frame.reach[frame.reach_at];
+        let (input, output) = &self.partition.calls[op as usize];
+        let output = output.as_ref();
+        let Some(via) = here.via else {
+            if self.partition.reads[op as usize] {
+                return None; // were it legal, `enter` had linearized it
+            }
+            self.steps += 1;
+            return model.step(&here.state, input, output);
+        };
+        let unknown = &self.partition.classes[via.class as usize].input;
+        if !model.may_matter(unknown, input, output) {
+            return None;
+        }
+        self.steps += 2;
+        let after = model.step(&here.state, input, output)?;
+        if let Some(without) = model.step(&frame.reach[via.from].state, input, output) {
+            self.steps += 1;
+            if without == after || model.step(&without, unknown, None).as_ref() == Some(&after) {
+                return None;
+            }
+        }
+        Some(after)
+    }
+
+    /// Appends to `frame.reach` what one more unknown operation leads to from where it is.
+    fn extend_reach(&mut self, model: &M, frame: &mut Frame<M::State>) {
+        if self.partition.classes.is_empty() {
+            return;
+        }
+        let relevant = match frame.relevant.take() {
+            Some(relevant) => relevant,
+            None => self.relevant_classes(model, frame),
+        };
+        let now = self.partition.completed(frame.next);
+        for &class in &relevant {
+            let here = &frame.reach[frame.reach_at];
+            let Class { input, first, invoked } = &self.partition.classes[class as usize];
+            let used = &self.used[here.used as usize];
+            let known = self.partition.known();
+            let spare = (0_u32..).zip(invoked).find(|(at, _)| !used.has(first - known + at));
+            let Some((at, _)) = spare.filter(|(_, invoked)| **invoked <= now) else { continue };
+            if here.via.is_some_and(|via| {
+                let before = &self.partition.classes[via.class as usize].input;
+                !model.may_matter(before, input, None)
+            }) {
+                continue;
+            }
+            self.steps += 1;
+            let Some(state) = model.step(&here.state, input, None) else { continue };
+            if state == here.state {
+                continue;
+            }
+            let mut used = used.clone();
+            used.set(first - known + at);
+            let via = Some(Via { from: frame.reach_at, class, number: first + at });
+            self.reach(frame, state, used, via);
+        }
+        frame.relevant = Some(relevant);
+    }
+
+    /// Adds a state to `frame.reach` unless it was reached with no more unknown operations.
+    fn reach(&mut self, frame: &mut Frame<M::State>, state: M::State, used: Bits, via: Option<Via>) {
+        if frame.reached.is_empty() {
+            frame.reached.insert(frame.reach[0].state.clone(), vec![frame.reach[0].used]);
+        }
+        let before = frame.reached.entry(state.clone()).or_default();
+        self.steps += before.len() as u64;
+        if before.iter().any(|&id| self.used[id as usize].is_within(&used)) {
+            return;
+        }
+        let id = u32::try_from(self.used.len()).expect("memory ends before 2^32 sets");
+        self.used.push(used);
+        before.push(id);
+        frame.reach.push(Reach { state, used: id, via });
+    }
+
+    /// Classes of unknown operations that may matter to what is open, directly or through others.
+    fn relevant_classes(&mut self, model: &M, frame: &Frame<M::State>) -> Box<[u32]> {
+        let known = self.partition.known();
+        let open: Vec<u32> = self.partition.open(frame.next).to_vec();
+        let mut found = BTreeSet::new();
+        let mut ahead: Vec<u32> = open
+            .into_iter()
+            .filter(|&op| !frame.window.has(self.partition.slots[op as usize]))
+            .collect();
+        while let Some(op) = ahead.pop() {
+            let enablers = self.enablers(model, op);
+            let new: Vec<u32> =
+                enablers.iter().copied().filter(|class| found.insert(*class)).collect();
+            ahead.extend(new.iter().map(|class| known + class));
+        }
+        found.into_iter().collect()
+    }
+
+    /// Classes that may matter to `op`: a completed operation or, counted on from them, a class.
+    fn enablers(&mut self, model: &M, op: u32) -> &[u32] {
+        let Self { partition, enablers, steps, .. } = self;
+        *steps += 1;
+        enablers[op as usize].get_or_insert_with(|| {
+            let (input, output) = match partition.calls.get(op as usize) {
+                Some((input, output)) => (input, output.as_ref()),
+                None => (&partition.classes[op as usize - partition.calls.len()].input, None),
+            };
+            *steps += partition.classes.len() as u64 / 8;
+            (0..)
+                .zip(&partition.classes)
+                .filter(|(_, class)| model.may_matter(&class.input, input, output))
+                .map(|(class, _)| class)
+                .collect()
+        })
+    }
+
+    /// Records the unknown operations that lead to where `frame` is.
+    fn walk(&mut self, frame: &Frame<M::State>) {
+        let begin = self.path.len();
+        let mut via = frame.reach[frame.reach_at].via;
+        while let Some(Via { from, number, .. }) = via {
+            self.path.push(number);
+            via = frame.reach[from].via;
+        }
+        self.path[begin..].reverse();
+    }
+
+    /// Records `op` as linearized, and moves past everything that now is.
+    fn linearize(&mut self, op: u32, mut next: u32, mut window: Bits) -> (u32, Bits) {
+        self.path.push(op);
+        window.set(self.partition.slots[op as usize]);
+        while next < self.partition.known() {
+            let slot = self.partition.slots[next as usize];
+            if !window.has(slot) {
+                break;
+            }
+            window.clear(slot);
+            next += 1;
+        }
+        (next, window)
+    }
+
+    /// Goes to a configuration: linearizes what only reads, and pushes what is left unless an
+    /// equal or better one was seen.
+    fn enter(
+        &mut self,
+        model: &M,
+        mut next: u32,
+        mut window: Bits,
+        state: M::State,
+        used: u32,
+    ) {
+        let known = self.partition.known();
+        let mut at = 0;
+        while next < known {
+            let Some(&op) = self.partition.open(next).get(at) else { break };
+            at += 1;
+            if !self.partition.reads[op as usize]
+                || window.has(self.partition.slots[op as usize])
+            {
+                continue;
+            }
+            self.steps += 1;
+            let (input, output) = &self.partition.calls[op as usize];
+            if model.step(&state, input, output.as_ref()).is_some() {
+                let before = next;
+                (next, window) = self.linearize(op, next, window);
+                if next != before {
+                    at = 0;
+                }
+            }
+        }
+        if next == known {
+            return;
+        }
+        if self.is_new(next, &window, &state, used) {
+            self.stack.push(Frame {
+                next,
+                window,
+                reach: vec![Reach { state, used, via: None }],
+                reach_at: 0,
+                open_at: 0,
+                reached: BTreeMap::new(),
+                relevant: None,
+                path_len: self.path.len(),
+            });
+        } else {
+            self.path.truncate(self.stack.last().map_or(0, |frame| frame.path_len));
+        }
+    }
+
+    /// Remembers a configuration; false if one that can do as much was seen before.
+    fn is_new(&mut self, next: u32, window: &Bits, state: &M::State, used: u32) -> bool {
+        let Self { seen, used: sets, steps, .. } = self;
+        let before = seen[next as usize].entry((window.clone(), state.clone())).or_default();
+        *steps += before.len() as u64;
+        let set = &sets[used as usize];
+        if before.iter().any(|&id| sets[id as usize].is_within(set)) {
+            return false;
+        }
+        before.retain(|&id| !set.is_within(&sets[id as usize]));
+        before.push(used);
+        true
+    }
+
+    /// Gives `frame` up, which is off the stack, and keeps its path if it is the longest.
+    fn abandon(&mut self, frame: &Frame<M::State>) {
+        let linearized = frame.next + frame.window.count();
+        if self.longest.path.is_empty()
+            || (frame.next, linearized) > (self.longest.blocked, self.longest.linearized)
+        {
+            self.longest = Longest { blocked: frame.next, linearized, path: self.path.clone() };
+        }
+        self.path.truncate(self.stack.last().map_or(0, |frame| frame.path_len));
+    }
+}
+
+use crate::partition::Class;

@@ -1,0 +1,1 @@
+//! Runnable examples of quorate; see the files in `examples/`.

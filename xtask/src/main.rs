@@ -1,0 +1,2 @@
+//! Automation of the project: `cargo xtask --help`.
+fn main() {}
