@@ -59,7 +59,7 @@ pub use entry::{Entry, Payload};
 pub use hold::{Hold, Token};
 pub use id::{BootEpoch, ClusterId, InvalidNodeId, LogId, LogIndex, NodeId, Term};
 pub use laws::{LawBroken, check_laws};
-pub use machine::{Machine, Outbox};
+pub use machine::{Lane, Machine, Outbox};
 pub use mandate::{Mandate, Tally, TermGate, VoteCertificate};
 #[cfg(mutants)]
 pub use mutants::{choose_mutant, mutant_active, mutant_reached};

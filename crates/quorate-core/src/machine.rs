@@ -81,3 +81,23 @@ impl<O> Default for Outbox<O> {
         Self::new()
     }
 }
+
+/// How urgent a message to a peer is; a transport sends the lower lane first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Votes, heartbeats, probes: small, and late is lost.
+    Urgent,
+    /// Acknowledgements.
+    Ack,
+    /// New entries.
+    Live,
+    /// Old entries for a replica that is behind, and forwarded requests.
+    CatchUp,
+    /// Pieces of a snapshot.
+    Snapshot,
+}
+
+impl Lane {
+    /// All lanes, the most urgent first.
+    pub const ALL: [Self; 5] = [Self::Urgent, Self::Ack, Self::Live, Self::CatchUp, Self::Snapshot];
+}

@@ -1,6 +1,6 @@
 use crate::Model;
 use crate::bits::Bits;
-use crate::partition::Partition;
+use crate::partition::{Class, Partition};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The search for one key: depth first over configurations, resumable after any number of steps.
@@ -33,6 +33,8 @@ pub(crate) struct Search<M: Model> {
     /// By operation, completed ones first, then classes: the classes that may matter to it.
     enablers: Vec<Option<Box<[u32]>>>,
     longest: Longest,
+    /// Whether `path` holds every completed operation.
+    complete: bool,
     steps: u64,
 }
 
@@ -94,6 +96,7 @@ impl<M: Model> Search<M> {
             used: vec![Bits::default()],
             enablers: vec![None; known as usize + partition.classes.len()],
             longest: Longest::default(),
+            complete: false,
             steps: 0,
             partition,
         };
@@ -111,7 +114,7 @@ impl<M: Model> Search<M> {
     pub(crate) fn run(&mut self, model: &M, limit: u64) -> (Option<Outcome>, u64) {
         let begun = self.steps;
         let outcome = loop {
-            if self.path_is_complete() {
+            if self.complete {
                 break Some(Outcome::Legal(std::mem::take(&mut self.path)));
             }
             let Some(mut frame) = self.stack.pop() else {
@@ -134,12 +137,6 @@ impl<M: Model> Search<M> {
             }
         };
         (outcome, self.steps - begun)
-    }
-
-    fn path_is_complete(&self) -> bool {
-        // The last configuration of a legal order is not pushed: it has nothing left to try.
-        self.stack.last().map_or(0, |frame| frame.path_len) < self.path.len()
-            || self.partition.known() == 0
     }
 
     /// The next way on from `frame`: an operation and the state it leads to, from the `Reach` that
@@ -333,6 +330,7 @@ impl<M: Model> Search<M> {
             }
         }
         if next == known {
+            self.complete = true;
             return;
         }
         if self.is_new(next, &window, &state, used) {
@@ -376,5 +374,3 @@ impl<M: Model> Search<M> {
         self.path.truncate(self.stack.last().map_or(0, |frame| frame.path_len));
     }
 }
-
-use crate::partition::Class;
