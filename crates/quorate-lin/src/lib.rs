@@ -31,8 +31,8 @@
 //!   never changes a decision.
 //! - **V4** Equal histories and budgets give equal verdicts after an equal number of steps.
 //! - **V5** A witness replays: every answer is legal, and real-time order is kept.
-//! - **V6** Without the completion of its illegal operation, the history of a counter-example is
-//!   linearizable; with it, it is not.
+//! - **V6** The illegal operation of a counter-example completed first of those that no order can
+//!   include: what completed before it has a legal order, and with it there is none.
 //! - **V7** No bytes in a history file make the reader panic; an error names the line.
 //!
 //! # Not here
@@ -60,6 +60,8 @@ pub use budget::Budget;
 pub use check::check;
 pub use history::{History, Operation, OperationError, Pending};
 pub use model::Model;
-pub use models::{Access, Answer, Mutex, MutexCall, Register, TokenAnswer, TokenCall, TokenLock};
+pub use models::{
+    Access, Answer, Grants, Mutex, MutexCall, Register, TokenAnswer, TokenCall, TokenLock,
+};
 pub use ndjson::{LineProblem, MODEL_NAMES, ReadError, Report, Value, check_ndjson};
 pub use verdict::{CounterExample, Undecided, Verdict, Witness};

@@ -53,7 +53,7 @@ impl<M: Model> Partition<M> {
             .iter()
             .map(|&index| {
                 let operation = &operations[index];
-                let output = operation.completed.and(operation.output.clone());
+                let output = operation.completed.and(operation.output.as_ref()).cloned();
                 (operation.input.clone(), output)
             })
             .collect();

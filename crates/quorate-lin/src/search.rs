@@ -27,7 +27,7 @@ pub(crate) struct Search<M: Model> {
     /// Operations in the order linearized, as the partition numbers them.
     path: Vec<u32>,
     /// By `next`: configurations seen, with the smallest sets of used unknown operations.
-    seen: Vec<BTreeMap<(Bits, M::State), Vec<u32>>>,
+    seen: Vec<Seen<M::State>>,
     /// Sets of used unknown operations, by the number `Reach::used` and `seen` call them.
     used: Vec<Bits>,
     /// By operation, completed ones first, then classes: the classes that may matter to it.
@@ -37,6 +37,9 @@ pub(crate) struct Search<M: Model> {
     complete: bool,
     steps: u64,
 }
+
+/// By window and state: antichains of used sets, by their numbers.
+type Seen<S> = BTreeMap<(Bits, S), Vec<u32>>;
 
 /// What a search came to.
 pub(crate) enum Outcome {
@@ -222,7 +225,13 @@ impl<M: Model> Search<M> {
     }
 
     /// Adds a state to `frame.reach` unless it was reached with no more unknown operations.
-    fn reach(&mut self, frame: &mut Frame<M::State>, state: M::State, used: Bits, via: Option<Via>) {
+    fn reach(
+        &mut self,
+        frame: &mut Frame<M::State>,
+        state: M::State,
+        used: Bits,
+        via: Option<Via>,
+    ) {
         if frame.reached.is_empty() {
             frame.reached.insert(frame.reach[0].state.clone(), vec![frame.reach[0].used]);
         }
@@ -301,22 +310,13 @@ impl<M: Model> Search<M> {
 
     /// Goes to a configuration: linearizes what only reads, and pushes what is left unless an
     /// equal or better one was seen.
-    fn enter(
-        &mut self,
-        model: &M,
-        mut next: u32,
-        mut window: Bits,
-        state: M::State,
-        used: u32,
-    ) {
+    fn enter(&mut self, model: &M, mut next: u32, mut window: Bits, state: M::State, used: u32) {
         let known = self.partition.known();
         let mut at = 0;
         while next < known {
             let Some(&op) = self.partition.open(next).get(at) else { break };
             at += 1;
-            if !self.partition.reads[op as usize]
-                || window.has(self.partition.slots[op as usize])
-            {
+            if !self.partition.reads[op as usize] || window.has(self.partition.slots[op as usize]) {
                 continue;
             }
             self.steps += 1;

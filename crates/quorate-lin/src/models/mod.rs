@@ -4,4 +4,4 @@ mod token_lock;
 
 pub use mutex::{Mutex, MutexCall};
 pub use register::{Access, Answer, Register};
-pub use token_lock::{TokenAnswer, TokenCall, TokenLock};
+pub use token_lock::{Grants, TokenAnswer, TokenCall, TokenLock};

@@ -137,7 +137,9 @@ impl<V: Clone + Ord + Debug> Model for Register<V> {
             (Access::Write(_), _) | (Access::Delete, None | Some(Answer::Done)) => false,
             (Access::Delete, Some(Answer::Deleted(true))) => may_give(earlier, |v| v.is_some()),
             (Access::Delete, Some(Answer::Deleted(false))) => may_give(earlier, |v| v.is_none()),
-            (Access::Read, Some(Answer::Value(value))) => may_give(earlier, |v| v == value.as_ref()),
+            (Access::Read, Some(Answer::Value(value))) => {
+                may_give(earlier, |v| v == value.as_ref())
+            }
             (Access::Cas { expected, .. }, Some(Answer::Swapped(true))) => {
                 may_give(earlier, |v| v == expected.as_ref())
             }

@@ -30,7 +30,7 @@ pub enum TokenAnswer {
     Released(bool),
 }
 
-/// What is known of the lock.
+/// What is known of a [`TokenLock`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grants {
     /// The smallest token a later grant may carry. Wider than a token, so that it cannot overflow.
@@ -92,7 +92,9 @@ impl Model for TokenLock {
             (TokenCall::Acquire, None) if free || self.expires => {
                 Some(Grants { next: state.next + 1, holder: Holder::SomeToken })
             }
-            (TokenCall::Release(token), Some(TokenAnswer::Released(true))) => release(state, *token),
+            (TokenCall::Release(token), Some(TokenAnswer::Released(true))) => {
+                release(state, *token)
+            }
             (TokenCall::Release(token), Some(TokenAnswer::Released(false))) => {
                 (self.expires || state.holder != Holder::Token(*token)).then_some(*state)
             }

@@ -1,0 +1,86 @@
+use crate::partition::Partition;
+use crate::search::{Outcome, Search};
+use crate::verdict::{CounterExample, Undecided, Verdict, Witness};
+use crate::{Budget, History, Model};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
+
+/// Decides whether `history` is linearizable with respect to `model`, each key apart.
+///
+/// The keys take turns of [`SLICE`] steps, so a hard key does not keep an illegal one from being
+/// found; the first illegal key ends the check. For histories of quorate's kind (ten clients on a
+/// key, one operation in twenty of unknown outcome) the cost is a few steps an operation; the
+/// problem is NP-complete, so others can use any budget up.
+pub fn check<K: Clone + Ord + Debug, M: Model>(
+    model: &M,
+    history: &History<K, M::Input, M::Output>,
+    budget: &mut Budget<'_>,
+) -> Verdict<K> {
+    let mut waiting: VecDeque<(&K, Search<M>)> = partitions(model, history);
+    let mut orders = Vec::new();
+    while let Some((key, mut search)) = waiting.pop_front() {
+        let left = budget.left();
+        if left == 0 || budget.stopped() {
+            waiting.push_front((key, search));
+            return Verdict::Undecided(undecided(&waiting, budget.spent(), left > 0));
+        }
+        let (outcome, steps) = search.run(model, left.min(SLICE));
+        budget.spend(steps);
+        let origins = |path: &[u32]| -> Vec<usize> {
+            path.iter().map(|&number| search.partition.origin(number)).collect()
+        };
+        match outcome {
+            Some(Outcome::Legal(path)) => orders.push(origins(&path)),
+            Some(Outcome::Illegal(longest)) => {
+                let illegal = search.partition.origin(longest.blocked);
+                return Verdict::NotLinearizable(Box::new(CounterExample::new(
+                    model,
+                    history.operations(),
+                    key.clone(),
+                    origins(&longest.path),
+                    illegal,
+                )));
+            }
+            None => waiting.push_back((key, search)),
+        }
+    }
+    Verdict::Linearizable(Witness::new(orders))
+}
+
+/// A search for each key, in the order of keys.
+fn partitions<'h, K: Ord, M: Model>(
+    model: &M,
+    history: &'h History<K, M::Input, M::Output>,
+) -> VecDeque<(&'h K, Search<M>)> {
+    let mut failed = vec![false; history.operations().len()];
+    for &index in history.failed() {
+        failed[index] = true;
+    }
+    let mut keys: BTreeMap<&K, Vec<usize>> = BTreeMap::new();
+    for (index, operation) in history.operations().iter().enumerate() {
+        if !failed[index] {
+            keys.entry(&operation.key).or_default().push(index);
+        }
+    }
+    keys.into_iter()
+        .map(|(key, members)| {
+            let partition = Partition::new(model, history.operations(), &members);
+            (key, Search::new(model, partition))
+        })
+        .collect()
+}
+
+fn undecided<K: Clone, M: Model>(
+    waiting: &VecDeque<(&K, Search<M>)>,
+    steps: u64,
+    stopped: bool,
+) -> Undecided<K> {
+    let progress = waiting
+        .iter()
+        .map(|(key, search)| ((*key).clone(), search.progress(), search.partition.known()))
+        .collect();
+    Undecided::new(progress, steps, stopped)
+}
+
+/// Steps of a turn: long enough that turning costs nothing, short enough to look at the budget.
+const SLICE: u64 = 1_024;
