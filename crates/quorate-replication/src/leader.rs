@@ -1,0 +1,325 @@
+//! Leading: taking proposals, sending them, counting who has them.
+
+use bytes::Bytes;
+use quorate_core::{
+    ClusterTime, Entry, Instant, Lane, LogId, LogIndex, LogView, Mandate, NodeId, Outbox, Payload,
+    Snapshot, Term, TermGate, mutant,
+};
+
+use crate::io::{Output, ProposalId, ProposeRefused, ReadId};
+use crate::message::Message;
+use crate::peer::{Peer, Sending};
+use crate::reads::Reads;
+use crate::replicator::Replicator;
+
+/// What a node has while it leads.
+#[derive(Debug)]
+pub(crate) struct Leading {
+    pub(crate) mandate: Mandate,
+    /// The own term's first entry. Only from here on does counting commit.
+    pub(crate) first: LogIndex,
+    /// The cluster's time at a moment of the own clock.
+    anchor: (Instant, ClusterTime),
+    /// Ascending by id.
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) reads: Reads,
+    /// The first entry not handed to the disk yet.
+    unpersisted: LogIndex,
+    /// The size of the entries behind the commit.
+    uncommitted_bytes: usize,
+    /// When followers are told of commits that nothing else told them of.
+    pub(crate) notice_at: Option<Instant>,
+    /// The tip at the last flush.
+    flushed: LogIndex,
+}
+
+impl Leading {
+    pub(crate) fn peer(&mut self, id: &NodeId) -> Option<&mut Peer> {
+        let at = self.peers.binary_search_by(|peer| peer.id.cmp(id)).ok()?;
+        self.peers.get_mut(at)
+    }
+
+    const fn term(&self) -> Term {
+        self.mandate.term()
+    }
+}
+
+impl Replicator {
+    /// Takes up the mandate. The log may hold anything; it is never truncated by its leader.
+    pub(crate) fn lead(&mut self, mandate: Mandate, gate: &TermGate, out: &mut Outbox<Output>) {
+        self.depose(out);
+        let tip = self.log.tip();
+        if !mandate.holds(gate) || *mandate.leader() != self.me || mandate.term() <= tip.term {
+            out.push(Output::Deposed);
+            return;
+        }
+        let others = self.log.configuration().ids().filter(|id| **id != self.me);
+        let peers = others.map(|id| Peer::new(id.clone(), tip.index)).collect();
+        let uncommitted = self.log.entries(self.log.commit().next()..=tip.index);
+        self.leading = Some(Leading {
+            mandate,
+            first: tip.index.next(),
+            anchor: (self.tip_seen, self.log.tip_time()),
+            peers,
+            reads: Reads::default(),
+            unpersisted: tip.index.next(),
+            uncommitted_bytes: uncommitted.map(Entry::size_bytes).sum(),
+            notice_at: None,
+            flushed: tip.index,
+        });
+        self.append_own(Payload::Noop);
+    }
+
+    /// Appends to the own log; the next flush writes and sends it.
+    fn append_own(&mut self, payload: Payload) -> Option<LogId> {
+        let leading = self.leading.as_mut()?;
+        let id = LogId { term: leading.term(), index: self.log.tip().index.next() };
+        let (since, time) = leading.anchor;
+        let entry = Entry { id, time: time + self.now.since(since), payload };
+        leading.uncommitted_bytes += entry.size_bytes();
+        self.log.push(entry);
+        self.tip_seen = self.now;
+        self.flush_at = Some(self.now);
+        Some(id)
+    }
+
+    pub(crate) fn propose(&mut self, id: ProposalId, command: Bytes, out: &mut Outbox<Output>) {
+        match self.may_propose(&command) {
+            Err(why) => out.push(Output::Refused { id, why }),
+            Ok(()) => {
+                if let Some(at) = self.append_own(Payload::Command(command)) {
+                    out.push(Output::Proposed { id, at });
+                }
+            }
+        }
+    }
+
+    fn may_propose(&self, command: &Bytes) -> Result<(), ProposeRefused> {
+        let Some(leading) = &self.leading else { return Err(ProposeRefused::NotLeading) };
+        if command.len() > self.config.command_bytes {
+            return Err(ProposeRefused::TooLarge);
+        }
+        let entries = self.log.tip().index.0 - self.log.commit().0;
+        let full = entries >= self.config.uncommitted_entries
+            || leading.uncommitted_bytes + command.len() > self.config.uncommitted_bytes;
+        // An empty backlog takes every command of a lawful size, header or not.
+        if full && entries > 0 { Err(ProposeRefused::Overloaded) } else { Ok(()) }
+    }
+
+    pub(crate) fn read(&mut self, id: ReadId, out: &mut Outbox<Output>) {
+        let (limit, commit) = (self.config.waiting_reads, self.log.commit());
+        let Some(leading) = self.leading.as_mut().filter(|it| it.reads.len() < limit) else {
+            out.push(Output::ReadRefused { id });
+            return;
+        };
+        let own_committed = commit >= leading.first || mutant!("read-before-own-commit");
+        let alone = self.log.configuration().has_quorum(|voter| *voter == self.me);
+        if own_committed && (alone || mutant!("read-without-probe")) {
+            out.push(Output::ReadAt { id, index: commit });
+            return;
+        }
+        leading.reads.wait(id);
+        self.flush_at = Some(self.now);
+    }
+
+    /// What a follower says to its leader.
+    pub(crate) fn hear_follower(
+        &mut self,
+        from: NodeId,
+        message: Message,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(leading) = &mut self.leading else { return };
+        let sending = Sending {
+            now: self.now,
+            term: leading.term(),
+            config: &self.config,
+            log: &self.log,
+            flushed: leading.flushed,
+            notices: false,
+        };
+        let Some(peer) = leading.peer(&from) else { return };
+        peer.heard(self.now);
+        match message {
+            Message::Appended { attempt, matched, commit, .. } => {
+                // It cannot have more of this log than there is.
+                let tip = self.log.tip().index;
+                peer.acked(sending, attempt, matched.min(tip), commit.min(tip));
+                if peer.wants_notice(self.log.commit()) {
+                    let due = self.now + self.config.commit_notice_after;
+                    leading.notice_at.get_or_insert(due);
+                }
+            }
+            Message::Diverged { attempt, prev, table, .. } => {
+                peer.diverged(sending, attempt, prev, &table);
+            }
+            Message::SnapshotReply { last, received, .. } => {
+                peer.chunk_acked(sending, last, received);
+            }
+            Message::ProbeReply { seq, .. } => peer.probed = peer.probed.max(seq),
+            Message::Append { .. }
+            | Message::Probe { .. }
+            | Message::SnapshotChunk { .. }
+            | Message::Stale { .. } => return,
+        }
+        self.flush_at = Some(self.now);
+        out.push(Output::PeerHeard { peer: from });
+    }
+
+    pub(crate) fn peer_connected(&mut self, id: &NodeId) {
+        let Some(peer) = self.leading.as_mut().and_then(|leading| leading.peer(id)) else { return };
+        peer.ask_now();
+        self.flush_at = Some(self.now);
+    }
+
+    pub(crate) fn peer_lost(&mut self, id: &NodeId) {
+        let Some(leading) = &mut self.leading else { return };
+        let sending = Sending {
+            now: self.now,
+            term: leading.term(),
+            config: &self.config,
+            log: &self.log,
+            flushed: leading.flushed,
+            notices: false,
+        };
+        if let Some(peer) = leading.peer(id) {
+            peer.ask_later(sending);
+        }
+    }
+
+    /// Counts, writes and sends what came together since the last flush.
+    pub(crate) fn flush_leader(&mut self, out: &mut Outbox<Output>) {
+        self.count_commit(out);
+        self.persist_own(out);
+        self.send_to_peers(out);
+        self.serve_reads(out);
+    }
+
+    /// Commits what a quorum has, if it is of the own term: an entry of an earlier one may be on a
+    /// majority and still be replaced (Ongaro and Ousterhout 2014, figure 8).
+    fn count_commit(&mut self, out: &mut Outbox<Output>) {
+        let Some(leading) = &mut self.leading else { return };
+        let own = if mutant!("leader-counts-undurable-self") {
+            self.log.tip().index
+        } else {
+            self.log.durable().index
+        };
+        let reached = self.log.configuration().committed(|id| {
+            if *id == self.me {
+                return own;
+            }
+            let at = leading.peers.binary_search_by(|peer| peer.id.cmp(id)).ok();
+            at.and_then(|at| leading.peers.get(at)).map_or(LogIndex::ZERO, Peer::matched)
+        });
+        let own_term = reached >= leading.first || mutant!("commit-older-term-by-counting");
+        if reached <= self.log.commit() || !own_term {
+            return;
+        }
+        let newly = self.log.entries(self.log.commit().next()..=reached);
+        let newly: usize = newly.map(Entry::size_bytes).sum();
+        leading.uncommitted_bytes = leading.uncommitted_bytes.saturating_sub(newly);
+        leading.notice_at.get_or_insert(self.now + self.config.commit_notice_after);
+        self.raise_commit(reached, out);
+    }
+
+    /// Writes what was appended since the last flush, the commit mark ahead of it.
+    pub(crate) fn persist_own(&mut self, out: &mut Outbox<Output>) {
+        let Some(leading) = &mut self.leading else { return };
+        let tip = self.log.tip().index;
+        if leading.unpersisted > tip {
+            return;
+        }
+        let mut entries = Vec::new();
+        let mut batches = Vec::new();
+        let mut size = 0;
+        for entry in self.log.entries(leading.unpersisted..=tip) {
+            if size > 0 && size + entry.size_bytes() > self.config.batch_bytes {
+                batches.push(std::mem::take(&mut entries));
+                size = 0;
+            }
+            size += entry.size_bytes();
+            entries.push(entry.clone());
+        }
+        batches.push(entries);
+        leading.unpersisted = tip.next();
+        for entries in batches {
+            self.persist(entries, out);
+        }
+    }
+
+    fn send_to_peers(&mut self, out: &mut Outbox<Output>) {
+        let Some(leading) = &mut self.leading else { return };
+        let sending = Sending {
+            now: self.now,
+            term: leading.mandate.term(),
+            config: &self.config,
+            log: &self.log,
+            flushed: leading.flushed,
+            notices: leading.notice_at.is_some_and(|due| due <= self.now),
+        };
+        for peer in &mut leading.peers {
+            peer.send(sending, out);
+        }
+        if sending.notices {
+            leading.notice_at = None;
+        }
+        leading.flushed = self.log.tip().index;
+    }
+
+    fn serve_reads(&mut self, out: &mut Outbox<Output>) {
+        let Some(leading) = &mut self.leading else { return };
+        let confirmed = leading.reads.round().is_some_and(|round| {
+            self.log.configuration().has_quorum(|id| {
+                let confirms = |peer: &Peer| peer.id == *id && peer.probed >= round.seq;
+                *id == self.me || leading.peers.iter().any(confirms)
+            })
+        });
+        if confirmed && let Some(round) = leading.reads.finish() {
+            for id in round.ids {
+                out.push(Output::ReadAt { id, index: round.index });
+            }
+        }
+        let own_committed = self.log.commit() >= leading.first || mutant!("read-before-own-commit");
+        let due = self.now + self.config.resend_after;
+        if leading.reads.wait_for_round() && own_committed {
+            if self.log.configuration().has_quorum(|id| *id == self.me) {
+                for id in leading.reads.take_all() {
+                    out.push(Output::ReadAt { id, index: self.log.commit() });
+                }
+                return;
+            }
+            leading.reads.begin(self.log.commit(), self.now);
+        }
+        let term = leading.mandate.term();
+        let Some(round) = leading.reads.round_mut().filter(|round| round.ask_at <= self.now) else {
+            return;
+        };
+        round.ask_at = due;
+        for peer in &leading.peers {
+            if peer.probed < round.seq && self.log.configuration().votes(&peer.id) {
+                let message = Message::Probe { term, seq: round.seq };
+                let (to, lane) = (peer.id.clone(), Lane::Urgent);
+                out.push(Output::Send { to, lane, message, overtakes: true });
+            }
+        }
+    }
+
+    /// Stops leading, if it leads. What was appended and not written yet is written: the log shows
+    /// it to the voter, and whoever proposed it was told its place.
+    pub(crate) fn depose(&mut self, out: &mut Outbox<Output>) {
+        self.persist_own(out);
+        let Some(mut leading) = self.leading.take() else { return };
+        for id in leading.reads.take_all() {
+            out.push(Output::ReadRefused { id });
+        }
+        out.push(Output::Deposed);
+    }
+
+    /// Up to where the log is kept for snapshots on their way, unless that is too much.
+    pub(crate) fn hold_back(&self, snapshot: &Snapshot) -> LogIndex {
+        let transfers = self.leading.iter().flat_map(|leading| &leading.peers);
+        let least = transfers.filter_map(Peer::holds_back).min();
+        let room = self.log.bytes() < self.config.compact_log_bytes.saturating_mul(2);
+        least.filter(|_| room).unwrap_or(snapshot.last.index)
+    }
+}

@@ -1,0 +1,399 @@
+//! What a leader knows of one peer, and what it sends it.
+
+use std::collections::VecDeque;
+
+use quorate_core::{
+    Entry, Instant, Lane, LogId, LogIndex, LogView, NodeId, Outbox, Snapshot, Term,
+};
+
+use crate::config::Config;
+use crate::io::Output;
+use crate::log::Log;
+use crate::message::{EpochTable, Message, SnapshotHead};
+
+/// How far a peer is, as its leader knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The peer.
+    pub id: NodeId,
+    /// The last entry sent, whether it arrived or not.
+    pub sent: LogIndex,
+    /// The last entry that is on the peer's disk.
+    pub durable: LogIndex,
+    /// Up to where the peer knows of the commit, by its own word.
+    pub commit: LogIndex,
+    /// When it last answered in this term; `None` if it has not.
+    pub last_heard: Option<Instant>,
+    /// What is being done with it.
+    pub state: PeerState,
+}
+
+/// What a leader is doing with a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerState {
+    /// Asking, once per [`Config::resend_after`], what it has.
+    Probing,
+    /// Sending entries as they come.
+    Streaming,
+    /// Sending a snapshot.
+    Snapshot {
+        /// Bytes that arrived.
+        received: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+}
+
+/// One follower, seen from its leader.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: NodeId,
+    mode: Mode,
+    /// The first entry not sent yet; advances when a message is sent, not when it is answered.
+    next: LogIndex,
+    /// Invariant: never falls within a term; the peer's disk equals this log up to here.
+    matched: LogIndex,
+    /// The highest commit the peer was sent.
+    commit_sent: LogIndex,
+    /// The highest commit the peer has confirmed.
+    commit_known: LogIndex,
+    /// Rises whenever sending starts over; refusals of an earlier attempt are no news.
+    attempt: u64,
+    /// The last entry and the size of every unanswered append, in order.
+    inflight: VecDeque<(LogIndex, usize)>,
+    inflight_bytes: usize,
+    /// The lane of the appends under way. Kept while any is: an urgent one would arrive first.
+    lane: Lane,
+    /// When the peer is asked (again) what it has; `None` when nothing is unanswered.
+    ask_at: Option<Instant>,
+    last_heard: Option<Instant>,
+    /// The last round of reads it confirmed.
+    pub(crate) probed: u64,
+    transfer: Option<Transfer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Probing,
+    Streaming,
+    Snapshot,
+}
+
+/// A snapshot on its way.
+#[derive(Debug)]
+struct Transfer {
+    snapshot: Snapshot,
+    /// Where the next piece starts; `None` when all were sent.
+    next: Option<usize>,
+    /// Bytes that arrived without a gap.
+    received: usize,
+}
+
+/// What a leader's peers have in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sending<'a> {
+    pub(crate) now: Instant,
+    pub(crate) term: Term,
+    pub(crate) config: &'a Config,
+    pub(crate) log: &'a Log,
+    /// The tip at the last flush: entries behind it are new to everyone.
+    pub(crate) flushed: LogIndex,
+    /// Whether commits that nothing else tells of are told now.
+    pub(crate) notices: bool,
+}
+
+impl Peer {
+    /// A peer that is taken to have everything up to `tip`; the first append shows.
+    pub(crate) const fn new(id: NodeId, tip: LogIndex) -> Self {
+        Self {
+            id,
+            mode: Mode::Streaming,
+            next: tip.next(),
+            matched: LogIndex::ZERO,
+            commit_sent: LogIndex::ZERO,
+            commit_known: LogIndex::ZERO,
+            attempt: 0,
+            inflight: VecDeque::new(),
+            inflight_bytes: 0,
+            lane: Lane::Live,
+            ask_at: None,
+            last_heard: None,
+            probed: 0,
+            transfer: None,
+        }
+    }
+
+    pub(crate) const fn matched(&self) -> LogIndex {
+        self.matched
+    }
+
+    pub(crate) const fn ask_at(&self) -> Option<Instant> {
+        self.ask_at
+    }
+
+    /// The last entry of the snapshot on its way: what is behind it will be needed.
+    pub(crate) fn holds_back(&self) -> Option<LogIndex> {
+        self.transfer.as_ref().map(|transfer| transfer.snapshot.last.index)
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            id: self.id.clone(),
+            sent: self.next.previous(),
+            durable: self.matched,
+            commit: self.commit_known,
+            last_heard: self.last_heard,
+            state: match (self.mode, &self.transfer) {
+                (Mode::Snapshot, Some(transfer)) => PeerState::Snapshot {
+                    received: transfer.received as u64,
+                    total: transfer.snapshot.state.len() as u64,
+                },
+                (Mode::Streaming, _) => PeerState::Streaming,
+                (Mode::Probing | Mode::Snapshot, _) => PeerState::Probing,
+            },
+        }
+    }
+
+    pub(crate) const fn heard(&mut self, now: Instant) {
+        self.last_heard = Some(now);
+    }
+
+    /// Whether the peer can learn of a commit that it was not told of.
+    pub(crate) fn wants_notice(&self, commit: LogIndex) -> bool {
+        self.mode == Mode::Streaming && commit.min(self.matched) > self.commit_sent
+    }
+
+    /// The peer's disk holds everything up to `matched`.
+    pub(crate) fn acked(
+        &mut self,
+        sending: Sending<'_>,
+        attempt: u64,
+        matched: LogIndex,
+        commit: LogIndex,
+    ) {
+        self.commit_known = self.commit_known.max(commit);
+        self.commit_sent = self.commit_sent.max(commit);
+        let progress = matched > self.matched;
+        self.matched = self.matched.max(matched);
+        self.next = self.next.max(self.matched.next());
+        while let Some((_, size)) = self.inflight.front().filter(|(last, _)| *last <= self.matched)
+        {
+            self.inflight_bytes -= size;
+            self.inflight.pop_front();
+        }
+        let installed = self.holds_back().is_some_and(|last| self.matched >= last);
+        if installed {
+            self.transfer = None;
+        }
+        // An answer to an earlier attempt says less than the one still to come.
+        let asked = self.mode == Mode::Probing && attempt == self.attempt;
+        if asked || (self.mode == Mode::Snapshot && installed) {
+            self.stream_from(self.matched.next());
+        }
+        if self.is_answered() {
+            self.ask_at = None;
+        } else if progress {
+            self.ask_at = Some(sending.now + sending.config.resend_after);
+        }
+    }
+
+    /// The peer refused an append and told the shape of its log.
+    pub(crate) fn diverged(
+        &mut self,
+        sending: Sending<'_>,
+        attempt: u64,
+        prev: LogIndex,
+        table: &EpochTable,
+    ) {
+        if attempt != self.attempt || self.mode == Mode::Snapshot {
+            return;
+        }
+        let agreed = sending.log.agreement(table).max(self.matched);
+        if agreed >= prev {
+            // It refuses what it says it has. Asking again at once could go on for ever.
+            return;
+        }
+        self.commit_known = self.commit_known.max(table.commit);
+        self.stream_from(agreed.next());
+    }
+
+    /// Pieces of the snapshot arrived up to `received`.
+    pub(crate) fn chunk_acked(&mut self, sending: Sending<'_>, last: LogId, received: u64) {
+        let Some(transfer) = self.transfer.as_mut().filter(|it| it.snapshot.last == last) else {
+            return;
+        };
+        let received = usize::try_from(received).unwrap_or(usize::MAX);
+        if received > transfer.snapshot.state.len() || received == transfer.received {
+            return;
+        }
+        if received < transfer.received {
+            // It lost what it had: a restart.
+            transfer.next = Some(received);
+        }
+        transfer.received = received;
+        transfer.next = transfer.next.map(|next| next.max(received));
+        self.ask_at = Some(sending.now + sending.config.resend_after);
+    }
+
+    /// What was under way is lost, or may be: the peer is asked at the next flush.
+    pub(crate) fn ask_now(&mut self) {
+        self.start_over(Mode::Probing);
+        self.ask_at = None;
+    }
+
+    /// What was under way is lost, and asking at once is in vain.
+    pub(crate) fn ask_later(&mut self, sending: Sending<'_>) {
+        self.start_over(Mode::Probing);
+        self.ask_at = Some(sending.now + sending.config.resend_after);
+    }
+
+    fn stream_from(&mut self, next: LogIndex) {
+        self.start_over(Mode::Streaming);
+        self.next = next;
+        self.ask_at = None;
+    }
+
+    fn start_over(&mut self, mode: Mode) {
+        self.mode = mode;
+        self.attempt += 1;
+        self.inflight.clear();
+        self.inflight_bytes = 0;
+        self.commit_sent = self.commit_known;
+    }
+
+    /// Whether every message was answered. A commit counts as a message: it must arrive too.
+    fn is_answered(&self) -> bool {
+        self.mode == Mode::Streaming
+            && self.inflight.is_empty()
+            && self.commit_sent <= self.commit_known
+    }
+
+    /// Sends whatever may be sent now.
+    pub(crate) fn send(&mut self, sending: Sending<'_>, out: &mut Outbox<Output>) {
+        if self.mode != Mode::Probing && self.ask_at.is_some_and(|due| due <= sending.now) {
+            self.ask_now();
+        }
+        if self.mode == Mode::Probing {
+            self.ask(sending, out);
+            return;
+        }
+        if self.next <= sending.log.base().index || self.mode == Mode::Snapshot {
+            self.send_snapshot(sending, out);
+        } else {
+            self.send_entries(sending, out);
+            if sending.notices && self.wants_notice(sending.log.commit()) {
+                self.send_notice(sending, out);
+            }
+        }
+        if !self.is_answered() && self.ask_at.is_none() {
+            self.ask_at = Some(sending.now + sending.config.resend_after);
+        }
+    }
+
+    /// Asks whether the peer has the tip: it does, or it answers with the shape of its log.
+    fn ask(&mut self, sending: Sending<'_>, out: &mut Outbox<Output>) {
+        if self.ask_at.is_some_and(|due| due > sending.now) {
+            return;
+        }
+        self.append(sending, Lane::Live, sending.log.tip(), Vec::new(), out);
+        self.ask_at = Some(sending.now + sending.config.resend_after);
+    }
+
+    fn send_entries(&mut self, sending: Sending<'_>, out: &mut Outbox<Output>) {
+        let (log, config) = (sending.log, sending.config);
+        let tip = log.tip().index;
+        while self.next <= tip
+            && self.inflight.len() < config.inflight_messages
+            && (self.inflight_bytes < config.inflight_bytes)
+        {
+            let (entries, size) = batch(log, self.next, config.batch_bytes);
+            let Some(last) = entries.last().map(|entry| entry.id.index) else { return };
+            if self.inflight.is_empty() {
+                let live = self.next > sending.flushed || last == tip;
+                self.lane = if live { Lane::Live } else { Lane::CatchUp };
+            } else if self.lane == Lane::CatchUp && last == tip {
+                // Caught up but for this: let the slower lane drain, then change over.
+                return;
+            }
+            let prev = self.next.previous();
+            let Some(term) = log.term_at(prev) else { return };
+            self.append(sending, self.lane, LogId { term, index: prev }, entries, out);
+            self.commit_sent = self.commit_sent.max(log.commit().min(last));
+            self.next = last.next();
+            self.inflight.push_back((last, size));
+            self.inflight_bytes += size;
+        }
+    }
+
+    /// Tells of the commit. Behind what the peer is known to have, so that it is never refused.
+    fn send_notice(&mut self, sending: Sending<'_>, out: &mut Outbox<Output>) {
+        let Some(term) = sending.log.term_at(self.matched) else { return };
+        let prev = LogId { term, index: self.matched };
+        self.append(sending, Lane::Live, prev, Vec::new(), out);
+        self.commit_sent = sending.log.commit().min(self.matched);
+    }
+
+    fn append(
+        &self,
+        sending: Sending<'_>,
+        lane: Lane,
+        prev: LogId,
+        entries: Vec<Entry>,
+        out: &mut Outbox<Output>,
+    ) {
+        let (term, commit, attempt) = (sending.term, sending.log.commit(), self.attempt);
+        let message = Message::Append { term, prev, commit, attempt, entries };
+        out.push(Output::Send { to: self.id.clone(), lane, message, overtakes: true });
+    }
+
+    fn send_snapshot(&mut self, sending: Sending<'_>, out: &mut Outbox<Output>) {
+        let Some(newest) = sending.log.snapshot() else { return };
+        // One on its way is finished if what follows it is still here.
+        let usable = |it: &Transfer| it.snapshot.last.index >= sending.log.base().index;
+        let mut transfer = self.transfer.take().filter(usable).unwrap_or_else(|| Transfer {
+            snapshot: newest.clone(),
+            next: Some(0),
+            received: 0,
+        });
+        if self.mode != Mode::Snapshot {
+            // A transfer that was interrupted goes on where the answers ended.
+            self.mode = Mode::Snapshot;
+            transfer.next = Some(transfer.received);
+            self.ask_at = None;
+        }
+        let window = sending.config.snapshot_chunk_bytes * sending.config.snapshot_chunks;
+        let state = &transfer.snapshot.state;
+        while let Some(offset) = transfer.next.filter(|offset| *offset < transfer.received + window)
+        {
+            let end = state.len().min(offset + sending.config.snapshot_chunk_bytes);
+            let message = Message::SnapshotChunk {
+                term: sending.term,
+                head: SnapshotHead {
+                    last: transfer.snapshot.last,
+                    time: transfer.snapshot.time,
+                    configuration: transfer.snapshot.configuration.clone(),
+                    state_bytes: state.len() as u64,
+                },
+                offset: offset as u64,
+                data: state.slice(offset..end),
+            };
+            let (to, lane) = (self.id.clone(), Lane::Snapshot);
+            out.push(Output::Send { to, lane, message, overtakes: true });
+            transfer.next = (end < state.len()).then_some(end);
+        }
+        self.transfer = Some(transfer);
+    }
+}
+
+/// Entries from `from` on, up to a size of `batch_bytes` and at least one, and their size.
+fn batch(log: &Log, from: LogIndex, batch_bytes: usize) -> (Vec<Entry>, usize) {
+    let mut size = 0;
+    let entries = log.entries(from..=log.tip().index).take_while(|entry| {
+        let first = size == 0;
+        let fits = first || size + entry.size_bytes() <= batch_bytes;
+        size += if fits { entry.size_bytes() } else { 0 };
+        fits
+    });
+    let entries: Vec<Entry> = entries.cloned().collect();
+    (entries, size)
+}
