@@ -1,0 +1,8 @@
+//! The tests of quorate-storage.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod invariants;
+mod model;
+mod real_disk;
+mod scenarios;
+mod world;
