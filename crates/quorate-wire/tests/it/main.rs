@@ -1,0 +1,6 @@
+//! The tests of quorate-wire.
+mod golden;
+mod hostile;
+mod invariants;
+mod samples;
+mod scenarios;
