@@ -1,0 +1,186 @@
+//! What becomes of a message between two nodes.
+
+use quorate_core::Rng;
+
+use crate::{FaultKind, Latency, Seat, SeatSet};
+
+/// A stream from one node to another, as its sender sees it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Stream {
+    /// Rises with every connection and every loss, so that late news of an older one is told apart.
+    pub(crate) number: u32,
+    pub(crate) is_up: bool,
+    /// The life of the process at the other end.
+    pub(crate) life: u32,
+}
+
+/// The directed link between two nodes.
+#[derive(Debug, Clone)]
+struct Link {
+    latency: Latency,
+    loss: u32,
+    /// When the message sent last arrives: streams keep their order.
+    last: u64,
+}
+
+/// What the network does with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Lost,
+    /// Kept until the partition ends.
+    Held,
+    Arrives {
+        at: u64,
+        again: Option<u64>,
+    },
+}
+
+/// All links, and the faults on them.
+#[derive(Debug)]
+pub(crate) struct Network {
+    nodes: usize,
+    base: Latency,
+    links: Vec<Link>,
+    pub(crate) streams: Vec<Stream>,
+    /// For each sender, whom it cannot reach.
+    blocked: Vec<SeatSet>,
+    /// Whether what is sent into a partition arrives after its end.
+    pub(crate) holds: bool,
+    /// Nodes that no request reaches, and nodes that no answer leaves.
+    pub(crate) clients_in: SeatSet,
+    pub(crate) clients_out: SeatSet,
+    pub(crate) reorder: Option<(u32, u64)>,
+    pub(crate) copies: Option<(u32, u64)>,
+    latency_rng: Rng,
+    loss_rng: Rng,
+    order_rng: Rng,
+    copies_rng: Rng,
+}
+
+impl Network {
+    pub(crate) fn new(nodes: u8, base: Latency, seed: u64) -> Self {
+        let nodes = usize::from(nodes);
+        let link = Link { latency: base, loss: 0, last: 0 };
+        Self {
+            nodes,
+            base,
+            links: vec![link; nodes * nodes],
+            streams: vec![Stream::default(); nodes * nodes],
+            blocked: vec![SeatSet::NONE; nodes],
+            holds: false,
+            clients_in: SeatSet::NONE,
+            clients_out: SeatSet::NONE,
+            reorder: None,
+            copies: None,
+            latency_rng: Rng::stream(seed, "network latency"),
+            loss_rng: Rng::stream(seed, "network loss"),
+            order_rng: Rng::stream(seed, "network order"),
+            copies_rng: Rng::stream(seed, "network copies"),
+        }
+    }
+
+    const fn place(&self, from: Seat, to: Seat) -> usize {
+        from.index() * self.nodes + to.index()
+    }
+
+    pub(crate) fn stream(&self, from: Seat, to: Seat) -> Stream {
+        self.streams[self.place(from, to)]
+    }
+
+    pub(crate) fn stream_mut(&mut self, from: Seat, to: Seat) -> &mut Stream {
+        let place = self.place(from, to);
+        &mut self.streams[place]
+    }
+
+    /// Ends all faults of the network.
+    pub(crate) fn clear(&mut self) {
+        for link in &mut self.links {
+            link.latency = self.base;
+            link.loss = 0;
+        }
+        self.blocked.fill(SeatSet::NONE);
+        self.holds = false;
+        self.clients_in = SeatSet::NONE;
+        self.clients_out = SeatSet::NONE;
+        self.reorder = None;
+        self.copies = None;
+    }
+
+    pub(crate) fn block(&mut self, from: Seat, to: SeatSet) {
+        let blocked = &mut self.blocked[from.index()];
+        *blocked = blocked.union(to.minus(SeatSet::only(from)));
+    }
+
+    pub(crate) fn is_blocked(&self, from: Seat, to: Seat) -> bool {
+        self.blocked[from.index()].contains(to)
+    }
+
+    /// Whether a stream between the two can be opened and kept.
+    pub(crate) fn is_cut(&self, a: Seat, b: Seat) -> bool {
+        self.is_blocked(a, b) || self.is_blocked(b, a)
+    }
+
+    pub(crate) fn set_loss(&mut self, from: SeatSet, to: SeatSet, chance: u32) {
+        self.each(from, to, |link| link.loss = link.loss.max(chance));
+    }
+
+    pub(crate) fn set_latency(&mut self, from: SeatSet, to: SeatSet, latency: Latency) {
+        self.each(from, to, |link| link.latency = latency);
+    }
+
+    fn each(&mut self, from: SeatSet, to: SeatSet, mut change: impl FnMut(&mut Link)) {
+        for (place, link) in self.links.iter_mut().enumerate() {
+            let (sender, target) = (place / self.nodes, place % self.nodes);
+            if from.contains(Seat(sender as u8)) && to.contains(Seat(target as u8)) {
+                change(link);
+            }
+        }
+    }
+
+    /// The time that something small takes from `from` to `to`.
+    pub(crate) fn delay(&mut self, from: Seat, to: Seat) -> u64 {
+        let place = self.place(from, to);
+        self.links[place].latency.draw(&mut self.latency_rng)
+    }
+
+    /// Decides on a message sent at `time`; `strike` hears of every fault that changed its course.
+    pub(crate) fn send(
+        &mut self,
+        time: u64,
+        from: Seat,
+        to: Seat,
+        may_copy: bool,
+        mut strike: impl FnMut(FaultKind),
+    ) -> Fate {
+        if self.is_blocked(from, to) {
+            return if self.holds { Fate::Held } else { Fate::Lost };
+        }
+        let place = self.place(from, to);
+        let link = &mut self.links[place];
+        if link.loss > 0 && self.loss_rng.chance(link.loss) {
+            strike(FaultKind::Loss);
+            return Fate::Lost;
+        }
+        let mut at = time + link.latency.draw(&mut self.latency_rng);
+        match self.reorder {
+            Some((chance, by)) if self.order_rng.chance(chance) => {
+                strike(FaultKind::Reorder);
+                at += self.order_rng.below(by.max(1));
+            }
+            _ => {
+                at = at.max(link.last + 1);
+                link.last = at;
+            }
+        }
+        let again = match self.copies {
+            Some((chance, by)) if may_copy && self.copies_rng.chance(chance) => {
+                strike(FaultKind::Copies);
+                // Most copies follow soon; the late ones are the interesting ones.
+                let by = if self.copies_rng.chance(500_000) { by } else { by / 1_000 };
+                Some(at + 1 + self.copies_rng.below(by.max(1)))
+            }
+            _ => None,
+        };
+        Fate::Arrives { at, again }
+    }
+}

@@ -1,0 +1,22 @@
+//! What a run amounts to.
+
+use crate::{Tally, Violation};
+
+/// What a run amounts to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// A hash of everything that happened, in order: equal for equal runs.
+    pub hash: u128,
+    /// How many events.
+    pub events: u64,
+    /// How long it was, in nanoseconds of the run.
+    pub nanos: u64,
+    /// What was counted.
+    pub tally: Tally,
+    /// The promise that was broken, if one was.
+    pub violation: Option<Violation>,
+    /// The last lines of the trace, if one was kept.
+    pub tail: Vec<String>,
+}

@@ -1,0 +1,278 @@
+//! The loop: takes the next event, lets it happen, lets the world check.
+
+mod calm;
+mod clients;
+mod disk;
+mod faults;
+mod node;
+mod process;
+mod streams;
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use quorate_core::Rng;
+
+use crate::agenda::{Agenda, Event};
+use crate::effects::Effects;
+use crate::network::Network;
+use crate::slots::Slots;
+use crate::trace::TraceHash;
+use crate::world::{Answer, Request};
+use crate::{Context, Plan, Report, Seat, SeatSet, Violation, World};
+use faults::Active;
+use node::Node;
+
+/// A run of a [`World`] under a [`Plan`].
+pub struct Sim<'a, W: World> {
+    world: W,
+    plan: &'a Plan<W::Operation>,
+    time: u64,
+    agenda: Agenda,
+    network: Network,
+    nodes: Vec<Node<W::Program>>,
+    messages: Slots<Message>,
+    asks: Slots<(Seat, u64, Request<W>)>,
+    answers: Slots<(Seat, u64, Answer<W>)>,
+    /// Messages that wait for the end of a partition.
+    held: Vec<Message>,
+    active: Vec<Active>,
+    effects: Effects<Answer<W>>,
+    context: Context<Request<W>>,
+    trace: TraceHash,
+    events: u64,
+    /// Events at this very moment.
+    at_once: u64,
+    event_limit: u64,
+    violation: Option<Violation>,
+    is_over: bool,
+    tail: Option<VecDeque<String>>,
+    tail_max: usize,
+    rngs: Rngs,
+}
+
+/// Dice apart from those of the network, each under its own name: a draw added to one shifts no
+/// other.
+#[derive(Debug)]
+struct Rngs {
+    boot: Rng,
+    crash: Rng,
+    disk: Rng,
+    streams: Rng,
+    targets: Rng,
+    clients: Rng,
+    calm: Rng,
+}
+
+/// A program that still wants to be woken after it was would keep time from passing.
+const AT_ONCE_MAX: u64 = 100_000;
+
+/// A message in flight.
+#[derive(Debug)]
+struct Message {
+    from: Seat,
+    to: Seat,
+    /// The life of the target that the stream leads to; `None` for a copy that may reach any.
+    life: Option<u32>,
+    bytes: Vec<u8>,
+}
+
+impl<W: World> fmt::Debug for Sim<'_, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim")
+            .field("seed", &self.plan.seed)
+            .field("time", &self.time)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, W: World> Sim<'a, W> {
+    /// Prepares the run of `plan`.
+    ///
+    /// # Panics
+    ///
+    /// If the plan has no node or more than [`Seat::COUNT_MAX`].
+    pub fn new(world: W, plan: &'a Plan<W::Operation>) -> Self {
+        let seed = plan.seed;
+        assert!((1..=Seat::COUNT_MAX).contains(&plan.nodes), "a run has 1 to 32 nodes");
+        let mut sim = Self {
+            world,
+            plan,
+            time: 0,
+            agenda: Agenda::default(),
+            network: Network::new(plan.nodes, plan.latency, seed),
+            nodes: (0..plan.nodes).map(|_| Node::new()).collect(),
+            messages: Slots::new(),
+            asks: Slots::new(),
+            answers: Slots::new(),
+            held: Vec::new(),
+            active: Vec::new(),
+            effects: Effects::new(),
+            context: Context::new(Rng::stream(seed, "clients")),
+            trace: TraceHash::new(),
+            events: 0,
+            at_once: 0,
+            event_limit: u64::MAX,
+            violation: None,
+            is_over: false,
+            tail: None,
+            tail_max: 0,
+            rngs: Rngs {
+                boot: Rng::stream(seed, "boot"),
+                crash: Rng::stream(seed, "crash"),
+                disk: Rng::stream(seed, "disk"),
+                streams: Rng::stream(seed, "streams"),
+                targets: Rng::stream(seed, "targets"),
+                clients: Rng::stream(seed, "client links"),
+                calm: Rng::stream(seed, "calm"),
+            },
+        };
+        sim.schedule();
+        sim
+    }
+
+    /// Keeps the last `lines` lines of the trace in words. Slow: for a run that is known to fail.
+    #[must_use]
+    pub fn with_tail(mut self, lines: usize) -> Self {
+        self.tail = Some(VecDeque::with_capacity(lines));
+        self.tail_max = lines;
+        self
+    }
+
+    /// Ends the run after so many events: a run must not take for ever, whatever a program does.
+    #[must_use]
+    pub const fn with_event_limit(mut self, events: u64) -> Self {
+        self.event_limit = events;
+        self
+    }
+
+    fn schedule(&mut self) {
+        for seat in (0..self.plan.nodes).map(Seat) {
+            self.agenda.add(0, Event::Restart { seat, life: 0 });
+        }
+        for (index, fault) in self.plan.faults.iter().enumerate() {
+            self.agenda.add(fault.at, Event::Fault { index: index as u32 });
+        }
+        for (index, operation) in self.plan.operations.iter().enumerate() {
+            self.agenda.add(operation.at, Event::Operation { index: index as u32 });
+        }
+        self.agenda.add(self.plan.calm_at, Event::Calm);
+        let end = self.plan.calm_at.saturating_add(self.plan.calm_lasting);
+        self.agenda.add(end, Event::Over);
+    }
+
+    /// Runs to the end or to the first violation.
+    pub fn run(mut self) -> (Report, W) {
+        while !self.is_over
+            && let Some((time, event)) = self.agenda.next()
+        {
+            self.at_once = if time == self.time { self.at_once + 1 } else { 0 };
+            self.time = time;
+            self.context.time = time;
+            self.events += 1;
+            self.trace.mix(time);
+            self.happen(event);
+            self.carry_out_context();
+            if self.violation.is_some() {
+                break;
+            }
+            if self.at_once > AT_ONCE_MAX {
+                let message = format!("{AT_ONCE_MAX} events without a moment passing");
+                self.violation = Some(Violation::new("progress", message));
+                break;
+            }
+            if self.events >= self.event_limit {
+                self.over();
+            }
+        }
+        if self.violation.is_none() {
+            self.violation = self.world.finished().err();
+        }
+        let report = Report {
+            seed: self.plan.seed,
+            hash: self.trace.value(),
+            events: self.events,
+            nanos: self.time,
+            tally: self.context.tally,
+            violation: self.violation,
+            tail: self.tail.map(Vec::from).unwrap_or_default(),
+        };
+        (report, self.world)
+    }
+
+    fn happen(&mut self, event: Event) {
+        self.trace.mix(code(event));
+        match event {
+            Event::Deliver { slot } => self.deliver(slot),
+            Event::Ask { slot } => self.asked(slot),
+            Event::Answer { slot } => self.answered(slot),
+            Event::Wake { seat } => self.wake(seat),
+            Event::Disk { seat, life } => self.disk_ready(seat, life),
+            Event::Dial { from, to, life } => self.dial(from, to, life),
+            Event::Connected { from, to, stream } => self.connected(from, to, stream),
+            Event::Lost { from, to, stream, refused } => self.lost(from, to, stream, refused),
+            Event::Stalled { from, to, stream } => self.stalled(from, to, stream),
+            Event::Operation { index } => self.operation(index),
+            Event::Timer { token } => self.world.timer(token, &mut self.context),
+            Event::Fault { index } => self.fault(index),
+            Event::End { index } => self.fault_ends(index),
+            Event::Roll { index, seat } => self.roll(index, seat),
+            Event::Restart { seat, life } => self.boot(seat, life),
+            Event::Resume { seat } => self.resume(seat),
+            Event::Calm => self.calm(),
+            Event::Over => self.over(),
+        }
+        if self.context.is_calm && self.world.is_satisfied() {
+            self.is_over = true;
+        }
+    }
+
+    /// The time is up.
+    fn over(&mut self) {
+        self.is_over = true;
+        if self.context.is_calm && !self.world.is_satisfied() {
+            self.violation = Some(self.world.unsatisfied());
+        }
+    }
+
+    /// Adds a line to the trace in words, if one is kept.
+    fn note(&mut self, line: impl FnOnce(&W) -> String) {
+        if let Some(tail) = &mut self.tail {
+            if tail.len() >= self.tail_max {
+                tail.pop_front();
+            }
+            let (seconds, micros) = (self.time / 1_000_000_000, self.time % 1_000_000_000 / 1_000);
+            tail.push_back(format!("{seconds:>4}.{micros:06} {}", line(&self.world)));
+        }
+    }
+
+    const fn seats(&self) -> SeatSet {
+        SeatSet::first(self.plan.nodes)
+    }
+}
+
+/// A number for the event, without what is mixed in elsewhere.
+fn code(event: Event) -> u64 {
+    let pair = |a: Seat, b: Seat| u64::from(a.0) << 8 | u64::from(b.0) << 16;
+    match event {
+        Event::Deliver { .. } => 1,
+        Event::Ask { .. } => 2,
+        Event::Answer { .. } => 3,
+        Event::Wake { seat } => 4 | u64::from(seat.0) << 8,
+        Event::Disk { seat, .. } => 5 | u64::from(seat.0) << 8,
+        Event::Dial { from, to, .. } => 6 | pair(from, to),
+        Event::Connected { from, to, .. } => 7 | pair(from, to),
+        Event::Lost { from, to, refused, .. } => 8 | pair(from, to) | u64::from(refused) << 24,
+        Event::Stalled { from, to, .. } => 9 | pair(from, to),
+        Event::Operation { index } => 10 | u64::from(index) << 8,
+        Event::Timer { token } => 11 ^ token << 8,
+        Event::Fault { index } => 12 | u64::from(index) << 8,
+        Event::End { index } => 13 | u64::from(index) << 8,
+        Event::Restart { seat, .. } => 14 | u64::from(seat.0) << 8,
+        Event::Resume { seat } => 15 | u64::from(seat.0) << 8,
+        Event::Roll { index, seat } => 18 | u64::from(seat.0) << 8 | u64::from(index) << 16,
+        Event::Calm => 16,
+        Event::Over => 17,
+    }
+}

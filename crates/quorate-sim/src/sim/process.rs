@@ -1,0 +1,289 @@
+//! Processes: how they start, take steps, end, stand still and go on.
+
+use quorate_core::Instant;
+use quorate_storage::CrashMode;
+
+use super::node::{Cut, DiskStage};
+use super::{Message, Sim};
+use crate::agenda::Event;
+use crate::effects::{Copies, Effect, Effects};
+use crate::network::Fate;
+use crate::trace::digest;
+use crate::world::Answer;
+use crate::{
+    Boot, BootRefused, CutPoint, DiskLoss, FaultKind, Input, Program, Seat, SeatSet, Violation,
+    World,
+};
+
+/// How long a supervisor waits before it starts a process again that ended itself.
+const SUPERVISOR_DELAY: u64 = 1_000_000_000;
+
+impl<W: World> Sim<'_, W> {
+    pub(super) fn boot(&mut self, seat: Seat, life: u32) {
+        let node = &mut self.nodes[seat.index()];
+        if node.program.is_some() || node.life != life || node.is_gone {
+            return;
+        }
+        node.life += 1;
+        let boot = Boot {
+            seat,
+            nodes: self.plan.nodes,
+            disk: node.disk.clone(),
+            life,
+            seed: self.rngs.boot.next_u64(),
+            now: node.clock.show(self.time),
+        };
+        if life > 0 {
+            self.context.tally.struck(FaultKind::Restart);
+        }
+        let life = node.life;
+        match self.world.boot(boot, &mut self.effects) {
+            Ok(program) => {
+                self.note(|_| format!("{seat} starts, life {life}"));
+                self.nodes[seat.index()].program = Some(program);
+                self.context.alive = self.context.alive.with(seat);
+                self.dial_all(seat);
+                self.reset_stale(seat);
+                self.settle(seat);
+            }
+            Err(BootRefused::Later(reason)) => {
+                self.note(|_| format!("{seat} cannot start yet: {reason}"));
+                self.effects.items.clear();
+                self.agenda.add(self.time + SUPERVISOR_DELAY, Event::Restart { seat, life });
+            }
+            Err(BootRefused::Never(reason)) => {
+                self.violation = Some(Violation::new("boot", format!("{seat}: {reason}")));
+            }
+        }
+    }
+
+    /// Lets the program on `seat` take a step, and carries out what it wants. Time passes first,
+    /// as with every driver.
+    pub(super) fn step(
+        &mut self,
+        seat: Seat,
+        act: impl FnOnce(&mut W::Program, Instant, &mut Effects<Answer<W>>),
+    ) {
+        let node = &mut self.nodes[seat.index()];
+        let Some(program) = &mut node.program else { return };
+        let now = node.clock.show(self.time);
+        if program.deadline().is_some_and(|deadline| deadline <= now) {
+            program.wake(now, &mut self.effects);
+        }
+        act(program, now, &mut self.effects);
+        self.settle(seat);
+    }
+
+    /// After a step: lets the world check, carries out its effects, asks for the next wake.
+    pub(super) fn settle(&mut self, seat: Seat) {
+        // First, so that a step that a crash cuts short is seen as well.
+        self.check(seat);
+        let mut items = std::mem::take(&mut self.effects.items);
+        for effect in items.drain(..) {
+            if self.nodes[seat.index()].program.is_some() && !self.is_cut(seat) {
+                self.carry_out(seat, effect);
+            } else if let Effect::Send { bytes, .. } = effect {
+                self.effects.give_back(bytes);
+            }
+        }
+        self.effects.items = items;
+        let node = &mut self.nodes[seat.index()];
+        let Some(program) = &node.program else { return };
+        let Some(deadline) = program.deadline() else { return };
+        if node.wake_at != u64::MAX && node.wake_for == deadline {
+            return;
+        }
+        if let Some(moment) = node.clock.when(deadline) {
+            // A deadline that has passed is due now; one that moved away is asked for again then.
+            let moment = moment.max(self.time);
+            if moment < node.wake_at {
+                node.wake_at = moment;
+                node.wake_for = deadline;
+                self.agenda.add(moment, Event::Wake { seat });
+            }
+        }
+    }
+
+    /// Lets the world check the program on `seat`.
+    pub(super) fn check(&mut self, seat: Seat) {
+        if let Some(program) = &mut self.nodes[seat.index()].program
+            && let Err(violation) = self.world.stepped(seat, program, &mut self.context)
+        {
+            self.violation.get_or_insert(violation);
+        }
+    }
+
+    fn carry_out(&mut self, seat: Seat, effect: Effect<Answer<W>>) {
+        match effect {
+            Effect::Persist => self.want_disk(seat),
+            Effect::Send { to, lane, copies, bytes } => {
+                self.note(|world| format!("{seat} -> {to} {lane:?} {}", world.describe(&bytes)));
+                self.send(seat, to, copies, bytes);
+            }
+            Effect::Reply { id, answer } => self.reply(seat, id, answer),
+        }
+    }
+
+    fn send(&mut self, from: Seat, to: Seat, copies: Copies, bytes: Vec<u8>) {
+        let stream = self.network.stream(from, to);
+        if from == to || !stream.is_up {
+            return self.effects.give_back(bytes);
+        }
+        self.trace.mix(digest(&bytes));
+        let tally = &mut self.context.tally;
+        let may_copy = copies == Copies::Any;
+        let fate = self.network.send(self.time, from, to, may_copy, |kind| tally.struck(kind));
+        let message = Message { from, to, life: Some(stream.life), bytes };
+        match fate {
+            Fate::Lost => self.effects.give_back(message.bytes),
+            Fate::Held => self.held.push(message),
+            Fate::Arrives { at, again } => {
+                if let Some(again) = again {
+                    let mut bytes = self.effects.spare.pop().unwrap_or_default();
+                    bytes.extend_from_slice(&message.bytes);
+                    let slot = self.messages.put(Message { from, to, life: None, bytes });
+                    self.agenda.add(again, Event::Deliver { slot });
+                }
+                let slot = self.messages.put(message);
+                self.agenda.add(at, Event::Deliver { slot });
+            }
+        }
+    }
+
+    pub(super) fn wake(&mut self, seat: Seat) {
+        let node = &mut self.nodes[seat.index()];
+        if node.wake_at != self.time || node.program.is_none() {
+            return;
+        }
+        node.wake_at = u64::MAX;
+        if !node.is_paused() {
+            // `step` wakes what is due; if nothing is, the wake is asked for again.
+            self.step(seat, |_, _, _| {});
+        }
+    }
+
+    /// Whether the process ends here, by a crash that waited for an effect.
+    fn is_cut(&mut self, seat: Seat) -> bool {
+        let Some(cut) = &mut self.nodes[seat.index()].cut else { return false };
+        let CutPoint::Effects { count } = &mut cut.point else { return false };
+        if *count > 0 {
+            *count -= 1;
+            return false;
+        }
+        let cut = *cut;
+        self.strike_cut(seat, cut, "crash between effects");
+        true
+    }
+
+    pub(super) fn strike_cut(&mut self, seat: Seat, cut: Cut, mark: &'static str) {
+        self.context.tally.struck(FaultKind::Cut);
+        self.context.mark(mark);
+        self.crash(seat, cut.disk, cut.down);
+    }
+
+    /// Ends the process on `seat`; it starts again after `down`.
+    pub(super) fn crash(&mut self, seat: Seat, disk: DiskLoss, down: u64) {
+        let node = &mut self.nodes[seat.index()];
+        if node.program.take().is_none() {
+            return;
+        }
+        let mode = match disk {
+            DiskLoss::Nothing => CrashMode::LoseNone,
+            DiskLoss::All => CrashMode::LoseAll,
+            DiskLoss::Some => CrashMode::LoseSubset,
+            DiskLoss::Torn => CrashMode::Torn,
+        };
+        node.disk.crash(&mut self.rngs.crash, mode);
+        match disk {
+            DiskLoss::Nothing => {}
+            DiskLoss::All | DiskLoss::Some => self.context.tally.struck(FaultKind::Unsynced),
+            DiskLoss::Torn => self.context.tally.struck(FaultKind::Torn),
+        }
+        match node.stage {
+            DiskStage::Sync => self.context.mark("crash between write and sync"),
+            DiskStage::Tell => self.context.mark("crash between sync and the news of it"),
+            DiskStage::Idle | DiskStage::Write => {}
+        }
+        let node = &mut self.nodes[seat.index()];
+        node.stage = DiskStage::Idle;
+        node.disk_wanted = false;
+        node.wake_at = u64::MAX;
+        node.paused_until = 0;
+        node.cut = None;
+        let backlog = std::mem::take(&mut node.backlog);
+        for event in backlog {
+            if let Event::Deliver { slot } = event
+                && let Some(message) = self.messages.take(slot)
+            {
+                self.effects.give_back(message.bytes);
+            } else if let Event::Ask { slot } = event {
+                self.asks.take(slot);
+            }
+        }
+        let life = self.nodes[seat.index()].life;
+        self.note(|_| format!("{seat} crashes, disk loses {disk:?}"));
+        self.agenda.add(self.time.saturating_add(down), Event::Restart { seat, life });
+        self.context.alive = self.context.alive.minus(SeatSet::only(seat));
+        self.streams_end(seat, disk == DiskLoss::Nothing);
+        self.world.crashed(seat, &mut self.context);
+    }
+
+    /// The process ended itself, for its disk failed it.
+    pub(super) fn halt(&mut self, seat: Seat, reason: &str) {
+        self.note(|_| format!("{seat} ends itself: {reason}"));
+        self.context.mark("a process ended itself");
+        self.crash(seat, DiskLoss::Nothing, SUPERVISOR_DELAY);
+    }
+
+    pub(super) fn pause(&mut self, seat: Seat, until: u64) {
+        let node = &mut self.nodes[seat.index()];
+        node.paused_until = node.paused_until.max(until);
+        self.note(|_| format!("{seat} stands still"));
+    }
+
+    pub(super) fn resume(&mut self, seat: Seat) {
+        let node = &mut self.nodes[seat.index()];
+        if !node.is_paused() || node.paused_until > self.time {
+            return;
+        }
+        node.paused_until = 0;
+        for event in node.backlog.drain(..) {
+            self.agenda.add(self.time, event);
+        }
+        self.note(|_| format!("{seat} goes on"));
+        self.step(seat, |_, _, _| {});
+    }
+
+    /// Puts `event` aside if the process on `seat` stands still.
+    pub(super) fn set_aside(&mut self, seat: Seat, event: Event) -> bool {
+        let node = &mut self.nodes[seat.index()];
+        let aside = node.is_paused() && node.program.is_some();
+        if aside {
+            node.backlog.push_back(event);
+        }
+        aside
+    }
+
+    pub(super) fn deliver(&mut self, slot: u32) {
+        let Some(message) = self.messages.get(slot) else { return };
+        let (from, to) = (message.from, message.to);
+        if self.set_aside(to, Event::Deliver { slot }) {
+            return;
+        }
+        let Some(message) = self.messages.take(slot) else { return };
+        let node = &self.nodes[to.index()];
+        let reached = node.program.is_some()
+            && message.life.is_none_or(|life| life == node.life)
+            && !self.network.is_blocked(from, to);
+        if reached {
+            self.trace.mix(u64::from(from.0) << 8 | u64::from(to.0));
+            self.trace.mix(digest(&message.bytes));
+            self.note(|world| format!("{to} <- {from} {}", world.describe(&message.bytes)));
+            let bytes = &message.bytes;
+            self.step(to, |program, now, out| {
+                program.input(now, Input::Message { from, bytes }, out);
+            });
+        }
+        self.effects.give_back(message.bytes);
+    }
+}

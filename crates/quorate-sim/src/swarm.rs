@@ -1,0 +1,246 @@
+//! From a seed to a plan: which faults, how often, and when.
+
+use quorate_core::Rng;
+
+use crate::{
+    CutPoint, DiskLoss, Fault, FaultKind, FaultSet, Latency, Plan, PlannedFault, Seat, SeatSet,
+    Shape, Target, Way,
+};
+
+const MICROSECOND: u64 = 1_000;
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000_000_000;
+
+/// Draws plans. Each seed switches every kind of fault off with probability 1/2, then draws how
+/// often the others strike (Groce et al. 2012, swarm testing): a run with all faults at once
+/// seldom gets far enough to find what two of them do together.
+#[derive(Debug, Clone)]
+pub struct Swarm {
+    /// The fewest nodes and the most.
+    pub nodes: (u8, u8),
+    /// The shortest time until the calm phase and the longest, in nanoseconds.
+    pub calm_at: (u64, u64),
+    /// How long progress may take in the calm phase, in nanoseconds.
+    pub calm_lasting: u64,
+    /// The kinds that may strike.
+    pub kinds: FaultSet,
+    /// The shortest mean time between two faults of one kind and the longest, in nanoseconds.
+    pub gap: (u64, u64),
+}
+
+impl Default for Swarm {
+    fn default() -> Self {
+        Self {
+            nodes: (3, 5),
+            calm_at: (20 * SECOND, 60 * SECOND),
+            calm_lasting: 30 * SECOND,
+            kinds: FaultSet::ALL,
+            gap: (2 * SECOND, 30 * SECOND),
+        }
+    }
+}
+
+impl Swarm {
+    /// The plan of `seed`, without operations.
+    #[must_use]
+    pub fn plan<O>(&self, seed: u64) -> Plan<O> {
+        let mut rng = Rng::stream(seed, "plan");
+        let nodes = rng.between(self.nodes.0.into(), self.nodes.1.into()) as u8;
+        let calm_at = rng.between(self.calm_at.0, self.calm_at.1);
+        let latency = match rng.below(3) {
+            0 => Latency::Exponential { low: 20 * MICROSECOND, mean: 100 * MICROSECOND },
+            1 => Latency::Exponential { low: 200 * MICROSECOND, mean: MILLISECOND },
+            _ => Latency::Exponential { low: MILLISECOND, mean: 5 * MILLISECOND },
+        };
+        let disk = match rng.below(3) {
+            0 => Latency::Exponential { low: 50 * MICROSECOND, mean: 150 * MICROSECOND },
+            1 => Latency::Exponential { low: 300 * MICROSECOND, mean: MILLISECOND },
+            _ => Latency::Exponential { low: MILLISECOND, mean: 8 * MILLISECOND },
+        };
+        let kinds = self.draw_kinds(seed);
+        let mut faults = Vec::new();
+        for kind in kinds.iter() {
+            let mut draw = Draw { rng: Rng::stream(seed, kind.id()), nodes, kinds };
+            let gap = draw.rng.between(self.gap.0, self.gap.1);
+            for _ in 0..(calm_at / gap).max(1) {
+                let at = draw.rng.below(calm_at);
+                if let Some(fault) = draw.fault(kind) {
+                    let at = if kind == FaultKind::Skew { 0 } else { at };
+                    faults.push(PlannedFault { at, fault });
+                }
+            }
+        }
+        faults.sort_by_key(|planned| planned.at);
+        let operations = Vec::new();
+        let calm_lasting = self.calm_lasting;
+        Plan { seed, nodes, calm_at, calm_lasting, latency, disk, faults, operations }
+    }
+
+    /// The kinds that `seed` leaves on.
+    #[must_use]
+    pub fn draw_kinds(&self, seed: u64) -> FaultSet {
+        let mut rng = Rng::stream(seed, "swarm");
+        let drawn = FaultKind::ALL.iter().filter(|_| rng.chance(500_000));
+        let drawn: FaultSet =
+            drawn.fold(FaultSet::NONE, |all, kind| all.union(FaultSet::only(*kind)));
+        drawn.minus(FaultSet::ALL.minus(self.kinds))
+    }
+}
+
+/// Draws the arguments of faults.
+struct Draw {
+    rng: Rng,
+    nodes: u8,
+    kinds: FaultSet,
+}
+
+impl Draw {
+    /// A fault of `kind`; `None` for kinds that only accompany others.
+    fn fault(&mut self, kind: FaultKind) -> Option<Fault> {
+        Some(match kind {
+            FaultKind::Loss => {
+                let (from, to) = self.link();
+                let chance = [10_000, 50_000, 200_000, 500_000][self.rng.index(4)];
+                Fault::Loss { from, to, chance, lasting: self.lasting() }
+            }
+            FaultKind::Delay => {
+                let (from, to) = self.link();
+                Fault::Delay { from, to, latency: self.slow(), lasting: self.lasting() }
+            }
+            FaultKind::Reorder => {
+                let chance = [10_000, 100_000, 400_000][self.rng.index(3)];
+                let by = [5 * MILLISECOND, 50 * MILLISECOND, SECOND][self.rng.index(3)];
+                Fault::Reorder { chance, by, lasting: self.lasting() }
+            }
+            FaultKind::Copies => {
+                let chance = [5_000, 50_000, 300_000][self.rng.index(3)];
+                let by = [SECOND, 10 * SECOND, 180 * SECOND][self.rng.index(3)];
+                Fault::Copies { chance, by, lasting: self.lasting() }
+            }
+            FaultKind::Partition => self.partition(),
+            FaultKind::Reset => Fault::Reset { target: self.target() },
+            FaultKind::Crash => {
+                Fault::Crash { target: self.target(), disk: self.disk_loss(), down: self.down() }
+            }
+            FaultKind::Cut => {
+                let (target, point) = (self.target(), self.cut_point());
+                Fault::Cut { target, point, disk: self.disk_loss(), down: self.down() }
+            }
+            FaultKind::Pause => Fault::Pause { target: self.target(), lasting: self.lasting() },
+            FaultKind::CrashAll => {
+                let rolling = self.rng.chance(500_000);
+                let gap = if rolling { self.rng.below(2 * SECOND) + 1 } else { 0 };
+                Fault::CrashAll { gap, disk: self.disk_loss(), down: self.down() }
+            }
+            FaultKind::SyncFails => Fault::SyncFails { target: self.target() },
+            FaultKind::Full => {
+                let bits = self.rng.between(1, 20);
+                let room = self.rng.below(1 << bits);
+                Fault::Full { target: self.target(), room, lasting: self.lasting() }
+            }
+            FaultKind::Stall => Fault::Stall { target: self.target(), lasting: self.lasting() },
+            FaultKind::Skew => Fault::Skew {
+                target: Target::Seat(self.seat()),
+                by: self.rng.below(3_600 * SECOND),
+            },
+            FaultKind::Drift => {
+                let millionths = self.rng.below(100_001) as i32 - 50_000;
+                Fault::Drift { target: self.target(), millionths }
+            }
+            FaultKind::Jump => {
+                let most = [SECOND, 10 * SECOND, 3_600 * SECOND][self.rng.index(3)];
+                let by = self.rng.below(most);
+                Fault::Jump { target: self.target(), by }
+            }
+            FaultKind::Restart
+            | FaultKind::Unsynced
+            | FaultKind::Torn
+            | FaultKind::Burst
+            | FaultKind::Clients => return None,
+        })
+    }
+
+    fn seat(&mut self) -> Seat {
+        Seat(self.rng.below(self.nodes.into()) as u8)
+    }
+
+    fn target(&mut self) -> Target {
+        match self.rng.below(4) {
+            0 | 1 => Target::Leader,
+            2 => Target::Follower,
+            _ => Target::Seat(self.seat()),
+        }
+    }
+
+    fn subset(&mut self) -> SeatSet {
+        let bits = self.rng.next_u64();
+        (0..self.nodes).filter(|seat| bits >> seat & 1 == 1).map(Seat).collect()
+    }
+
+    /// Every link, those of one node, or those between two random sets.
+    fn link(&mut self) -> (SeatSet, SeatSet) {
+        let (all, one) = (SeatSet::first(self.nodes), SeatSet::only(self.seat()));
+        match self.rng.below(5) {
+            0 | 1 => (all, all),
+            2 => (one, all),
+            3 => (all, one),
+            _ => (self.subset(), self.subset()),
+        }
+    }
+
+    /// Mostly short, around the timeouts of protocols; sometimes long.
+    const fn lasting(&mut self) -> u64 {
+        let most = [200 * MILLISECOND, 2 * SECOND, 6 * SECOND, 20 * SECOND][self.rng.index(4)];
+        self.rng.between(MILLISECOND, most)
+    }
+
+    const fn down(&mut self) -> u64 {
+        let most = [MILLISECOND, 500 * MILLISECOND, 5 * SECOND, 15 * SECOND][self.rng.index(4)];
+        self.rng.below(most)
+    }
+
+    const fn slow(&mut self) -> Latency {
+        let time = [5 * MILLISECOND, 40 * MILLISECOND, 200 * MILLISECOND][self.rng.index(3)];
+        if self.rng.chance(500_000) {
+            Latency::Exponential { low: time / 4, mean: time }
+        } else {
+            let chance = [20_000, 200_000][self.rng.index(2)];
+            Latency::Bimodal { fast: time / 10, slow: time * 5, chance }
+        }
+    }
+
+    const fn disk_loss(&mut self) -> DiskLoss {
+        let unsynced = self.kinds.contains(FaultKind::Unsynced);
+        let torn = self.kinds.contains(FaultKind::Torn);
+        match self.rng.below(4) {
+            0 if unsynced => DiskLoss::All,
+            1 if unsynced => DiskLoss::Some,
+            2 if torn => DiskLoss::Torn,
+            _ => DiskLoss::Nothing,
+        }
+    }
+
+    const fn cut_point(&mut self) -> CutPoint {
+        match self.rng.below(5) {
+            0 => CutPoint::Effects { count: self.rng.below(12) as u32 },
+            1 => CutPoint::Write,
+            2 => CutPoint::Sync,
+            3 => CutPoint::Persisted { effects: self.rng.below(4) as u32 },
+            _ => CutPoint::DiskChanges { count: self.rng.below(12) as u32 },
+        }
+    }
+
+    fn partition(&mut self) -> Fault {
+        let shape = match self.rng.below(6) {
+            0 => Shape::Halves { left: self.subset() },
+            1 => Shape::One { target: Target::Seat(self.seat()) },
+            2 => Shape::One { target: Target::Leader },
+            3 => Shape::Bridge { target: self.target(), left: self.subset() },
+            4 => Shape::Ring,
+            _ => Shape::Clients { cut: self.subset() },
+        };
+        let way = [Way::Both, Way::Both, Way::In, Way::Out][self.rng.index(4)];
+        let hold = self.rng.chance(500_000);
+        Fault::Partition { shape, way, hold, lasting: self.lasting() }
+    }
+}
