@@ -32,7 +32,7 @@ impl Program for Pinger {
     fn input(&mut self, now: Instant, input: Input<'_, u64>, out: &mut Effects<u64>) {
         match input {
             Input::Message { from, bytes } => {
-                let number = u64::from_le_bytes(bytes.try_into().unwrap());
+                let number = u64::from_le_bytes(bytes.try_into().expect("pings have 8 bytes"));
                 self.heard.push((from, number, now));
                 if number % 2 == 0 {
                     self.send(from, number + 1, out);
