@@ -1,0 +1,85 @@
+//! What a transport tells its node.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use quorate_core::{BootEpoch, NodeId};
+use quorate_wire::Refusal;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Something happened on the network.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TransportEvent {
+    /// A message came over TCP. Its checksum was good; its meaning is the receiver's to judge.
+    Message {
+        /// Who sent it, as said in the handshake.
+        from: NodeId,
+        /// The message, encoded.
+        bytes: Bytes,
+        /// The message's share of the transport's memory, given back when this is dropped.
+        room: Room,
+    },
+    /// Our connection to `peer` is up: what is sent now is on its way.
+    Connected {
+        /// The peer.
+        peer: NodeId,
+        /// How often its data folder was started: higher than last time after a restart.
+        boot: BootEpoch,
+    },
+    /// Our connection to `peer` was lost or could not be made. Told when that changes, not for
+    /// every try. What waited to be sent is gone.
+    Lost {
+        /// The peer.
+        peer: NodeId,
+        /// `true` if the peer's own host said that nobody listens: the process is gone. A lost
+        /// connection is dialled again at once, so after a crash this follows within a round trip.
+        refused: bool,
+    },
+    /// A datagram came. Its checksum was good; its sender's address is not proven.
+    Datagram {
+        /// Where it came from.
+        from: SocketAddr,
+        /// Its content.
+        bytes: Bytes,
+    },
+    /// A node that we dialled wants nothing to do with us. It is dialled again, at the slowest
+    /// pace.
+    Refused {
+        /// Whom we dialled.
+        peer: NodeId,
+        /// Where.
+        address: SocketAddr,
+        /// Its reason.
+        refusal: Refusal,
+    },
+    /// Another live process bears our own name. It was refused. If its `boot` is higher, we are the
+    /// older copy and must stop.
+    DuplicateOfUs {
+        /// Where it says it is.
+        address: String,
+        /// How often its data folder was started.
+        boot: BootEpoch,
+    },
+    /// Somebody broke the rules, or was refused by us. Told at most once a second for each rule;
+    /// the statistics count them all.
+    Rejected {
+        /// Where from.
+        from: SocketAddr,
+        /// The broken rule; one of a fixed set.
+        why: &'static str,
+    },
+}
+
+/// A share of the memory for received messages; dropping it lets sockets be read on. The default
+/// is a share of nothing, for messages that came another way.
+#[derive(Debug, Default)]
+pub struct Room {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    pub(crate) const fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: Some(permit) }
+    }
+}

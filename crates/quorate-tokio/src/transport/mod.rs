@@ -1,0 +1,327 @@
+//! Messages between nodes: TCP for what is ordered, UDP for gossip, on one port.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use quorate_core::{ClusterId, Lane, NodeId, Rng};
+use tokio::net::UdpSocket;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+mod accept;
+mod backoff;
+mod config;
+mod datagram;
+mod dial;
+mod event;
+mod framing;
+mod lanes;
+mod registry;
+mod socket;
+mod stats;
+
+pub use config::{TransportConfig, TransportLimits};
+pub use event::{Room, TransportEvent};
+pub use socket::BindError;
+pub use stats::TransportStats;
+
+use dial::Target;
+use lanes::Lanes;
+use registry::Registry;
+use stats::{Counters, count};
+
+/// The network of one node: a TCP listener and a UDP socket on one port, and a connection to every
+/// peer it was told about.
+///
+/// Streams are simplex: a node writes on the connections it dialled and reads on those that others
+/// dialled. So a pair of nodes has two connections, no tie between crossing dials must be broken,
+/// and one that works in one direction only is seen for what it is.
+///
+/// Nothing here waits but [`close`](Self::close): what cannot be sent is dropped and counted, as a
+/// network would, and protocols recover as from any loss. Dropping the transport ends its tasks
+/// and closes its sockets.
+#[derive(Debug)]
+pub struct Transport {
+    shared: Arc<Shared>,
+    udp: Arc<UdpSocket>,
+    local: SocketAddr,
+    runtime: Handle,
+    /// The listener and the reader of datagrams; aborted when dropped.
+    _listening: JoinSet<()>,
+}
+
+/// Why a message was not queued. It is lost, as if the network had lost it; the counters know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// There is no such peer. Name it with [`Transport::set_peer`] first.
+    #[error("the peer was never set, or was removed")]
+    UnknownPeer,
+    /// The lane to this peer is full: it, or the way to it, is slower than its messages.
+    #[error("the lane is full")]
+    LaneFull,
+    /// The message is above 8 MiB. Cut it.
+    #[error("the message is above 8 MiB; cut it into pieces")]
+    TooLarge,
+}
+
+impl Transport {
+    /// Binds both sockets and begins to listen. Events come out of the receiver, which must be
+    /// drained: while it is full, sockets are not read.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`]; nothing is bound then.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn bind(
+        config: TransportConfig,
+    ) -> Result<(Self, mpsc::Receiver<TransportEvent>), BindError> {
+        if config.cluster_name.len() + config.advertise.len() > NAMES_BYTES_MAX {
+            return Err(BindError::NamesTooLong);
+        }
+        let (listener, udp) = socket::bind_both(config.bind).await?;
+        let local = listener.local_addr().map_err(|source| BindError::Other {
+            address: config.bind,
+            protocol: "TCP",
+            source,
+        })?;
+        let (events, received) = mpsc::channel(config.limits.events_max.max(1));
+        let shared = Arc::new(Shared::new(config, local, events));
+        // Tokio takes a fresh socket for full until it was polled: the first datagram would be lost.
+        udp.writable().await.map_err(|source| BindError::Other {
+            address: local,
+            protocol: "UDP",
+            source,
+        })?;
+        let udp = Arc::new(udp);
+        let mut listening = JoinSet::new();
+        listening.spawn(accept::listen(Arc::clone(&shared), listener));
+        listening.spawn(datagram::receive(Arc::clone(&shared), Arc::clone(&udp)));
+        let runtime = Handle::current();
+        Ok((Self { shared, udp, local, runtime, _listening: listening }, received))
+    }
+
+    /// Where both sockets listen.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The cluster became known: from now on handshakes and datagrams carry it, and those of
+    /// another one are refused. Connections that are up stay.
+    pub fn set_cluster(&self, cluster: ClusterId) {
+        *self.shared.cluster.lock() = cluster;
+    }
+
+    /// Keeps a connection to `peer` at `address` (`host:port`, resolved at each dial) from now on.
+    /// A new address replaces the connection; the same one changes nothing.
+    pub fn set_peer(&self, peer: NodeId, address: String) {
+        let mut peers = self.shared.peers.lock();
+        if let Some(known) = peers.get(&peer) {
+            known.target.send_if_modified(|target| {
+                let moved = !matches!(target, Target::Dial(known) if *known == address);
+                if moved {
+                    *target = Target::Dial(address);
+                }
+                moved
+            });
+            return;
+        }
+        let lanes = Arc::new(Lanes::new(self.shared.limits.lane_bytes_max));
+        let hurry = Arc::new(Notify::new());
+        let (target, targets) = watch::channel(Target::Dial(address));
+        let dialer = dial::Dialer {
+            shared: Arc::clone(&self.shared),
+            peer: peer.clone(),
+            lanes: Arc::clone(&lanes),
+            hurry: Arc::clone(&hurry),
+            rng: Rng::stream(self.shared.seed, peer.as_str()),
+        };
+        let task = self.runtime.spawn(dialer.run(targets)).abort_handle();
+        peers.insert(peer, Peer { target, lanes, hurry, task });
+    }
+
+    /// Drops the connection to `peer` and what waits for it. No event tells of it.
+    pub fn remove_peer(&self, peer: &NodeId) {
+        self.shared.peers.lock().remove(peer);
+    }
+
+    /// Queues a message to `peer`. It leaves in the order of its lane, behind more urgent lanes;
+    /// while there is no connection it waits for the dial that is next or under way and is dropped
+    /// if that fails.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; the message is lost.
+    pub fn send(&self, peer: &NodeId, lane: Lane, message: Bytes) -> Result<(), SendError> {
+        if message.len() > framing::MESSAGE_BYTES_MAX {
+            self.shared.counters.dropped(lane, 1);
+            return Err(SendError::TooLarge);
+        }
+        let peers = self.shared.peers.lock();
+        let why = match peers.get(peer) {
+            Some(known) if known.lanes.push(lane, message) => return Ok(()),
+            Some(_) => SendError::LaneFull,
+            None => SendError::UnknownPeer,
+        };
+        self.shared.counters.dropped(lane, 1);
+        Err(why)
+    }
+
+    /// Sends one datagram, in a frame, at once or never. Its content should stay below 1,200 bytes
+    /// to fit every path.
+    pub fn send_datagram(&self, to: SocketAddr, content: &[u8]) {
+        let cluster = self.shared.cluster();
+        let sent = framing::datagram(cluster, content)
+            .is_some_and(|frame| self.udp.try_send_to(&frame, to).is_ok());
+        let counters = &self.shared.counters;
+        count(if sent { &counters.datagrams_sent } else { &counters.datagrams_dropped }, 1);
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> TransportStats {
+        self.shared.counters.snapshot()
+    }
+
+    /// Sends what waits on live connections, for at most `limit`, then closes everything. `true`
+    /// if all of it was written in time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes at once.
+    pub async fn close(self, limit: Duration) -> bool {
+        let peers = std::mem::take(&mut *self.shared.peers.lock());
+        for peer in peers.values() {
+            peer.target.send_replace(Target::Close);
+        }
+        let written = async {
+            for peer in peers.values() {
+                // The task drops its end when it is done.
+                peer.target.closed().await;
+            }
+        };
+        tokio::time::timeout(limit, written).await.is_ok()
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        // The tasks of the peers hold what holds them.
+        self.shared.peers.lock().clear();
+    }
+}
+
+/// What the tasks of a transport share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    me: NodeId,
+    boot: quorate_core::BootEpoch,
+    cluster_name: String,
+    advertise: String,
+    limits: TransportLimits,
+    /// Tells this process from another one of the same name and boot.
+    instance: u64,
+    seed: u64,
+    cluster: Mutex<ClusterId>,
+    events: mpsc::Sender<TransportEvent>,
+    /// Bytes of received messages that the node may still be given.
+    room: Arc<Semaphore>,
+    counters: Counters,
+    /// Who is connected to us.
+    inbound: Mutex<Registry>,
+    /// Whom we dial.
+    peers: Mutex<BTreeMap<NodeId, Peer>>,
+}
+
+/// A peer that we dial. Dropping it ends its task.
+#[derive(Debug)]
+struct Peer {
+    target: watch::Sender<Target>,
+    lanes: Arc<Lanes>,
+    /// Cuts the pause between two dials short.
+    hurry: Arc<Notify>,
+    task: AbortHandle,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    fn new(
+        config: TransportConfig,
+        local: SocketAddr,
+        events: mpsc::Sender<TransportEvent>,
+    ) -> Self {
+        let advertise =
+            if config.advertise.is_empty() { local.to_string() } else { config.advertise };
+        let room = config.limits.events_bytes_max.clamp(1, ROOM_MAX);
+        Self {
+            me: config.me,
+            boot: config.boot,
+            cluster_name: config.cluster_name,
+            advertise,
+            limits: config.limits,
+            instance: Rng::stream(config.seed, "instance").next_u64(),
+            seed: config.seed,
+            cluster: Mutex::new(config.cluster),
+            events,
+            room: Arc::new(Semaphore::new(room)),
+            counters: Counters::default(),
+            inbound: Mutex::default(),
+            peers: Mutex::default(),
+        }
+    }
+
+    fn cluster(&self) -> ClusterId {
+        *self.cluster.lock()
+    }
+
+    /// Counts a broken rule. The node is told of each rule at most once a second, and only if it
+    /// keeps up: garbage must not crowd out messages.
+    fn reject(&self, from: SocketAddr, why: &'static str) {
+        if self.counters.rejected(&from, why) {
+            let _ = self.events.try_send(TransportEvent::Rejected { from, why });
+        }
+    }
+
+    /// Hands an event over, waiting for room. An error means that the node is gone.
+    async fn tell(&self, event: TransportEvent) -> io::Result<()> {
+        self.events.send(event).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Waits for a share of the memory for received messages.
+    async fn room(&self, bytes: usize) -> Room {
+        let bytes = bytes.min(self.limits.events_bytes_max).clamp(1, ROOM_MAX) as u32;
+        // The semaphore is never closed, so this always ends with a permit.
+        Arc::clone(&self.room)
+            .acquire_many_owned(bytes)
+            .await
+            .map_or_else(|_| Room::default(), Room::new)
+    }
+
+    /// `peer` is alive: if a dial to it pauses, it goes on.
+    fn hurry(&self, peer: &NodeId) {
+        if let Some(known) = self.peers.lock().get(peer) {
+            known.hurry.notify_one();
+        }
+    }
+}
+
+/// What the cluster's name and our address may take, so that a hello fits its frame.
+const NAMES_BYTES_MAX: usize = 1024;
+
+/// The most bytes of room a semaphore can hand out in one piece.
+const ROOM_MAX: usize = u32::MAX as usize >> 1;

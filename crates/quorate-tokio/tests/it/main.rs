@@ -1,0 +1,9 @@
+//! Real sockets on loopback, real threads, and no sleep that anything waits on.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod driving;
+mod hostile;
+mod net;
+mod storing;
+mod transport;
