@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_core::{BootEpoch, ClusterId, Lane, NodeId};
-use quorate_tokio::{Transport, TransportConfig, TransportEvent, TransportLimits};
+use quorate_tokio::{BindError, Transport, TransportConfig, TransportEvent, TransportLimits};
 use tokio::sync::mpsc;
 
 /// Far longer than anything takes: only a failing test waits for it.
@@ -40,6 +40,23 @@ impl Node {
         let name = config.me.clone();
         let (transport, events) = Transport::bind(config).await.unwrap();
         Self { name, transport, events }
+    }
+
+    /// Starts at an address that was just given up. The tasks of its last owner may still hold
+    /// it for a moment, and so may, rarely, a connection of another test.
+    pub(crate) async fn back_at(bind: SocketAddr, config: TransportConfig) -> Self {
+        patiently(async {
+            loop {
+                let config = TransportConfig { bind, ..config.clone() };
+                let name = config.me.clone();
+                match Transport::bind(config).await {
+                    Ok((transport, events)) => return Self { name, transport, events },
+                    Err(BindError::PortInUse { .. }) => tokio::task::yield_now().await,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        })
+        .await
     }
 
     pub(crate) async fn named(name: &str) -> Self {
