@@ -89,8 +89,12 @@ fn t2_nothing_is_reported_after_an_error_of_the_disk() {
     thread.submit(Token(2), ballot(2)).unwrap();
     assert!(matches!(next(&reports), Err(StorageError::Failed { .. })));
     // The thread ends on its own; until it has, records may still be taken, and are lost.
-    let ended = std::iter::repeat_with(|| thread.submit(Token(3), ballot(3)));
-    assert_eq!(ended.take(100_000_000).find(Result::is_err), Some(Err(StorageEnded)));
+    let submit = || {
+        std::thread::yield_now();
+        thread.submit(Token(3), ballot(3))
+    };
+    let refused = std::iter::repeat_with(submit).take(1_000_000).find(Result::is_err);
+    assert_eq!(refused, Some(Err(StorageEnded)));
     assert!(thread.stop().is_some_and(|journal| journal.is_poisoned()));
     assert!(reports.is_empty());
 }
