@@ -134,6 +134,7 @@ impl Inventory {
             }
         }
         self.spares = fitting;
+        // A spare whose name is not durable may come back as the segment that it was.
         disk.sync_names()
     }
 }

@@ -142,24 +142,31 @@ impl SimDisk {
         self.0.lock().flip(&place.name, place.offset, place.bit)
     }
 
-    /// Flips a random durable bit; `None` on an empty disk. Most bits of a preallocated segment
-    /// are unused: choose a place with [`Self::durable`] to hit what counts.
+    /// Flips a random durable bit; `None` on an empty disk. Bytes that are not zero are preferred,
+    /// since most of a preallocated segment is unused.
     pub fn flip_random_bit(&self, rng: &mut Rng) -> Option<BitPlace> {
         let mut state = self.0.lock();
         let size = |name: &String| state.durable(name).map_or(0, <[u8]>::len) as u64;
         let names: Vec<(String, u64)> =
             state.names().into_iter().map(|name| (name.clone(), size(&name))).collect();
         let total: u64 = names.iter().map(|(_, size)| size).sum();
-        let mut at = if total == 0 { return None } else { rng.below(total) };
-        let bit = rng.index(8) as u8;
-        for (name, size) in names {
-            if at < size {
-                state.flip(&name, at, bit);
-                return Some(BitPlace { name, offset: at, bit });
+        let mut place = None;
+        for _ in 0..if total == 0 { 0 } else { 64 } {
+            let mut offset = rng.below(total);
+            for (name, size) in &names {
+                if offset < *size {
+                    place = Some(BitPlace { name: name.clone(), offset, bit: rng.index(8) as u8 });
+                    break;
+                }
+                offset -= size;
             }
-            at -= size;
+            if place.as_ref().is_some_and(|place| state.byte(place) != 0) {
+                break;
+            }
         }
-        None
+        let place = place?;
+        state.flip(&place.name, place.offset, place.bit);
+        Some(place)
     }
 
     /// The names in sight, in order.

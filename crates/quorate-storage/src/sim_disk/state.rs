@@ -6,7 +6,7 @@ use std::io;
 use quorate_core::Rng;
 
 use super::file::{Inode, index};
-use super::{CrashMode, DiskCounters, Fault};
+use super::{BitPlace, CrashMode, DiskCounters, Fault};
 
 /// A change of names that is not durable yet.
 #[derive(Debug, Clone)]
@@ -174,6 +174,12 @@ impl State {
     pub(super) fn flip(&mut self, name: &str, offset: u64, bit: u8) -> bool {
         let inode = self.names.get(name).and_then(|inode| self.inodes.get_mut(inode));
         inode.is_some_and(|inode| inode.flip(offset, bit))
+    }
+
+    /// The durable byte at `place`; zero if there is none.
+    pub(super) fn byte(&self, place: &BitPlace) -> u8 {
+        let content = self.durable(&place.name).unwrap_or(&[]);
+        content.get(index(place.offset)).copied().unwrap_or(0)
     }
 
     pub(super) fn durable(&self, name: &str) -> Option<&[u8]> {

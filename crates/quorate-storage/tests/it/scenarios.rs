@@ -252,6 +252,107 @@ fn the_size_of_segments_may_change_between_starts() {
     }
 }
 
+/// A life with changes of segments, a snapshot and recycling; `false` once the power fails.
+fn live(world: &mut World) -> bool {
+    (1..=24).all(|i| {
+        world.try_write(entries(1, i, i, 100))
+            && (i % 5 != 0 || world.try_write(ballot(i)))
+            && (i % 8 != 0 || world.try_write(snapshot(LogId::new(1, i - 3), 40, i)))
+            && (i % 2 != 0 || world.try_sync())
+    })
+}
+
+#[test]
+fn the_power_may_fail_at_any_step() {
+    for mode in CrashMode::ALL {
+        for step in 0.. {
+            let mut world = World::new(step, 512);
+            world.disk.cut_power_after(step);
+            let whole = live(&mut world);
+            world.crash(mode);
+            world.open();
+            if whole {
+                assert!(step > 100, "only {step} steps");
+                break;
+            }
+        }
+    }
+}
+
+/// A process ends anywhere, and while the next one starts on what the page cache shows, the power
+/// fails.
+#[test]
+fn the_power_may_fail_at_any_step_of_a_start() {
+    for step in 0.. {
+        let mut world = World::new(step, 512);
+        world.disk.cut_power_after(step);
+        let whole = live(&mut world);
+        world.crash(CrashMode::LoseNone);
+        let image = world.disk.image();
+        for start in 0.. {
+            world.disk.restore(&image);
+            world.disk.cut_power_after(start);
+            let opened = Journal::open(world.disk.attach(), world.options.clone());
+            let started = opened.is_ok();
+            let (records, durable) = (world.records.clone(), world.durable);
+            for mode in [CrashMode::LoseAll, CrashMode::LoseSubset] {
+                let image = world.disk.image();
+                world.crash(mode);
+                world.open();
+                world.disk.restore(&image);
+                (world.records, world.durable) = (records.clone(), durable);
+            }
+            if started {
+                break;
+            }
+        }
+        if whole {
+            break;
+        }
+    }
+}
+
+/// What is on the disks of users must stay readable: a change here is a new version of the format.
+#[test]
+fn the_format_is_what_it_was() {
+    let mut world = World::new(1, 512);
+    world.write(ballot(7));
+    world.sync();
+    world.journal().settle().unwrap();
+    world.write(entries(1, 1, 1, 2));
+    world.write(snapshot(LogId::new(1, 1), 3, 9));
+    world.sync();
+    let hex = |name: &str| {
+        let bytes = world.disk.durable(name).unwrap();
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        let digits = |chunk: &[u8]| chunk.iter().map(|byte| format!("{byte:02x}")).collect();
+        bytes[..end.next_multiple_of(8).min(bytes.len())]
+            .chunks(8)
+            .map(digits)
+            .collect::<Vec<String>>()
+    };
+    assert_eq!(hex("journal-0000000000000001").join(" "), JOURNAL);
+    assert_eq!(hex("snapshot-0000000000000001").join(" "), SNAPSHOT);
+}
+
+const JOURNAL: &str = "\
+    71756f726a726e6c 010000000a000000 0100000000000000 0000000000000000 0000000000000000 \
+    0000000000000000 babf465200000000 0000000000000000 0000000000000000 c3428cf106000000 \
+    0000000000000000 0000000001000000 010701026e320000 1a94b21b00000000 2000000000000000 \
+    0000000003000000 3a65102b09000000 3800000000000000 0000000001000000 0301010101010201 \
+    0100000000000000 6316eddb03000000 6000000000000000 2800000002000000 0101010000000000";
+const SNAPSHOT: &str = "\
+    71756f72736e6170 010000000b000000 0300000000000000 782d75d400000000 01010101026e3100 \
+    640000c28f700b09 0909";
+
+#[test]
+fn a_journal_can_live_on_a_thread_of_its_own() {
+    const fn sendable<T: Send>() {}
+    sendable::<Journal>();
+    sendable::<SimDisk>();
+    sendable::<quorate_storage::FileDisk>();
+}
+
 /// The hooks for faults that no journal can survive alone do what they say.
 #[test]
 fn lying_syncs_misdirected_writes_and_old_images_are_simulated() {

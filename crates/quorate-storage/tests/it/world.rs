@@ -47,6 +47,21 @@ impl World {
         self.durable = self.records.len();
     }
 
+    /// Writes what may fail only because the power did; `false` if it did.
+    pub(crate) fn try_write(&mut self, record: Record) -> bool {
+        let done = self.journal().write(&record).is_ok();
+        self.records.push(record);
+        done
+    }
+
+    pub(crate) fn try_sync(&mut self) -> bool {
+        let done = self.journal().sync().is_ok();
+        if done {
+            self.durable = self.records.len();
+        }
+        done
+    }
+
     pub(crate) fn sum(&self) -> Recovered {
         amount(&self.records)
     }
