@@ -1,1 +1,19 @@
-//! The harness of the end-to-end tests.
+//! The harness of the end-to-end tests: clusters of real `quorated` processes on loopback, a client
+//! that tells ok from failed from unknown, and a load whose history is checked.
+//!
+//! Nothing here sleeps to wait for something: every wait asks for its condition until a generous
+//! deadline, so that a slow machine costs time and never a verdict.
+
+mod client;
+mod clock;
+mod cluster;
+mod load;
+mod ports;
+mod process;
+
+pub use client::{Client, Item, Outcome};
+pub use clock::{now, wait_until};
+pub use cluster::{Cluster, ClusterOptions};
+pub use load::{Load, LoadReport};
+pub use ports::free_port;
+pub use process::{Daemon, binary, run_to_end};

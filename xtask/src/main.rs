@@ -1,2 +1,58 @@
 //! Automation of the project: `cargo xtask --help`.
-fn main() {}
+
+mod demo;
+mod lin;
+mod sh;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Automation of the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Starts a real cluster of three on this machine, kills its leader under load and shows what
+    /// becomes of every promise.
+    Demo(demo::Demo),
+    /// Everything a change must pass: form, lints, rules, tests, simulation, real processes.
+    Test(test::Test),
+    /// Decides whether a recorded history (NDJSON) is linearizable.
+    Lin(lin::Lin),
+    /// Checks the rules of the architecture against the code.
+    Tidy,
+    /// Measures beside real peers; see docs/MEASUREMENTS.md.
+    Bench {
+        /// What follows goes to the bench, for example `state --seconds 5`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().task {
+        Task::Demo(demo) => demo.run(),
+        Task::Test(test) => test.run(),
+        Task::Lin(lin) => lin.run(),
+        Task::Tidy => tidy::run(),
+        Task::Bench { arguments } => bench(&arguments),
+    }
+}
+
+fn bench(arguments: &[String]) -> ExitCode {
+    let built = sh::cargo(&["build", "--release", "-p", "quorate-node", "-p", "quorate-bench"]);
+    if !built {
+        return ExitCode::FAILURE;
+    }
+    let mut words = vec!["run", "--release", "--quiet", "-p", "quorate-bench", "--"];
+    words.extend(arguments.iter().map(String::as_str));
+    if sh::cargo(&words) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -12,9 +12,9 @@ pub struct Budget<'a> {
 }
 
 impl Default for Budget<'_> {
-    /// Five million steps: one to three seconds and some hundred megabytes at worst.
+    /// Twenty million steps: one to three seconds, and some hundred megabytes at worst.
     fn default() -> Self {
-        Self::steps(5_000_000)
+        Self::steps(20_000_000)
     }
 }
 

@@ -49,6 +49,8 @@
 
 mod agenda;
 mod clock;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod context;
 mod effects;
 mod fault;

@@ -1,1 +1,65 @@
-//! Placeholder until the first commit of this crate.
+//! High availability from inside your own process: a cluster that forms by itself, one leader, and
+//! shared state that survives the loss of any minority of its nodes.
+//!
+//! A [`Node`] composes quorate's protocols into one machine ([`NodeMachine`]) that the simulator
+//! runs as it is; with feature `tokio` (default) it has sockets, a disk and a clock around it.
+//!
+//! # Example
+//!
+//! ```no_run
+//! # #[cfg(feature = "tokio")]
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use quorate::{Config, Node};
+//!
+//! let config = Config::builder()
+//!     .node_id("alpha")
+//!     .data_dir("/var/lib/alpha")
+//!     .seeds(["10.0.0.1:7946", "10.0.0.2:7946", "10.0.0.3:7946"])
+//!     .enable_state()
+//!     .build()?;
+//! let node = Node::builder(config).start().await?;
+//! let written = node.state().set("greeting", "hello").await?;
+//! println!("held on disk by {:?}", written.acked);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Invariants
+//!
+//! - **F1** Every request ends as ok, failed or unknown, by its deadline.
+//! - **F2** A request that was answered `failed` has no effect, then or later.
+//! - **F3** Nothing that rests on a record leaves the node before the record is durable.
+//! - **F4** Each committed entry is applied once, in order.
+//!
+//! # Not here
+//!
+//! HTTP (`quorate-node`), and the protocols themselves.
+//!
+//! # Sources
+//!
+//! Ongaro 2014 for the composition of election and log; `docs/ARCHITECTURE.md` for how the parts
+//! fit.
+
+mod config;
+mod machine;
+#[cfg(feature = "tokio")]
+mod runtime;
+
+pub use config::{
+    ApiConfig, ClusterConfig, Config, ConfigBuilder, ConfigError, ElectionConfig, NodeConfig,
+    Origin, StateConfig, StorageConfig, Timing,
+};
+pub use machine::{
+    Answer, Doubt, Effect, Failure, Found, NodeError, NodeEvent, NodeInput, NodeMachine, NodeSetup,
+    NodeStatus, PeerMessage, Query, ReadLevel, Request, RequestId,
+};
+#[cfg(feature = "tokio")]
+pub use quorate_storage::FolderError;
+#[cfg(feature = "tokio")]
+pub use runtime::{
+    Cluster, ClusterInfo, LeaderNode, Node, NodeBuilder, ReadError, Session, StartError, State,
+    StopReason, Swapped, WriteError, Written,
+};
+
+pub use quorate_core::{LogId, LogIndex, NodeId, Term};
+pub use quorate_dist_state::{Command, Expected, Item, Op, Reply, Revision, SessionId, Tag};

@@ -45,6 +45,8 @@ impl<W: World> Sim<'_, W> {
         };
         let stage = node.stage;
         if let Err(halt) = result {
+            self.check(seat);
+            let node = &self.nodes[seat.index()];
             return match node.cut {
                 // The power that a fault cut off: not the program's fault.
                 Some(cut) if matches!(cut.point, CutPoint::DiskChanges { .. }) => {

@@ -72,7 +72,7 @@ impl<W: World> Sim<'_, W> {
             .active
             .iter()
             .map(|active| FaultSet::only(self.plan.faults[active.index as usize].fault.kind()));
-        let active = kinds.fold(FaultSet::NONE, FaultSet::union);
+        let active = kinds.fold(self.clocks_off, FaultSet::union);
         self.context.tally.set_active(active);
     }
 
@@ -178,6 +178,9 @@ impl<W: World> Sim<'_, W> {
             | Fault::Partition { .. }
             | Fault::CrashAll { .. } => return,
         }
+        if let Fault::Skew { .. } | Fault::Drift { .. } = fault {
+            self.clocks_off = self.clocks_off.union(FaultSet::only(fault.kind()));
+        }
         self.context.tally.struck(fault.kind());
     }
 
@@ -259,6 +262,7 @@ impl<W: World> Sim<'_, W> {
     /// Ends every fault of the plan.
     pub(super) fn end_faults(&mut self) {
         self.active.clear();
+        self.clocks_off = FaultSet::NONE;
         self.mark_active();
         self.network.clear();
         for seat in self.seats().iter() {

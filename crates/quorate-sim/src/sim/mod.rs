@@ -19,7 +19,7 @@ use crate::network::Network;
 use crate::slots::Slots;
 use crate::trace::TraceHash;
 use crate::world::{Answer, Request};
-use crate::{Context, Plan, Report, Seat, SeatSet, Violation, World};
+use crate::{Context, FaultSet, Plan, Report, Seat, SeatSet, Violation, World};
 use faults::Active;
 use node::Node;
 
@@ -37,6 +37,8 @@ pub struct Sim<'a, W: World> {
     /// Messages that wait for the end of a partition.
     held: Vec<Message>,
     active: Vec<Active>,
+    /// Faults of clocks, which last once they struck.
+    clocks_off: FaultSet,
     effects: Effects<Answer<W>>,
     context: Context<Request<W>>,
     trace: TraceHash,
@@ -108,6 +110,7 @@ impl<'a, W: World> Sim<'a, W> {
             answers: Slots::new(),
             held: Vec::new(),
             active: Vec::new(),
+            clocks_off: FaultSet::NONE,
             effects: Effects::new(),
             context: Context::new(Rng::stream(seed, "clients")),
             trace: TraceHash::new(),

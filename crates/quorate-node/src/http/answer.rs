@@ -1,0 +1,44 @@
+//! The words of the API for items and writes.
+
+use quorate::{Item, LogId};
+use serde::Serialize;
+
+use super::params::{Encoding, KeyEncoding, key_text, text_of};
+
+/// One key as an answer shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct ItemBody {
+    key: String,
+    value: String,
+    encoding: Encoding,
+    create_revision: u64,
+    mod_revision: u64,
+    version: u64,
+}
+
+impl ItemBody {
+    pub(super) fn of(key: &[u8], item: &Item, keys: KeyEncoding) -> Self {
+        let (value, encoding) = text_of(&item.value);
+        Self {
+            key: key_text(key, keys),
+            value,
+            encoding,
+            create_revision: item.create_revision.0,
+            mod_revision: item.mod_revision.0,
+            version: item.version,
+        }
+    }
+}
+
+/// A place in the log.
+#[derive(Debug, Serialize)]
+pub(super) struct LogIdBody {
+    term: u64,
+    index: u64,
+}
+
+impl From<LogId> for LogIdBody {
+    fn from(id: LogId) -> Self {
+        Self { term: id.term.0, index: id.index.0 }
+    }
+}

@@ -1,0 +1,340 @@
+//! `/v1/kv`: the shared state.
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query as Params, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use quorate::{
+    Answer, Command, Expected, Found, Item, LogId, NodeId, Op, Query, ReadLevel, Reply, Request,
+    Revision,
+};
+use serde::{Deserialize, Serialize};
+
+use super::App;
+use super::answer::{ItemBody, LogIdBody};
+use super::body;
+use super::meta::{ok, ok_at};
+use super::params::{
+    Encoding, KeyEncoding, bytes_of, deadline, forbids_forwarding, key_of, key_text, tag,
+};
+use super::problem::Problem;
+
+/// The media type of the raw form, where the body is the value.
+const RAW: &str = "application/octet-stream";
+
+/// The most items in one page.
+const PAGE_MAX: u32 = 1_000;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ReadParams {
+    consistency: Consistency,
+    key_encoding: KeyEncoding,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Consistency {
+    #[default]
+    Linearizable,
+    Local,
+}
+
+impl From<Consistency> for ReadLevel {
+    fn from(consistency: Consistency) -> Self {
+        match consistency {
+            Consistency::Linearizable => Self::Linearizable,
+            Consistency::Local => Self::Local,
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct KeyParams {
+    key_encoding: KeyEncoding,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RangeParams {
+    prefix: String,
+    limit: Option<u32>,
+    after: Option<String>,
+    consistency: Consistency,
+    key_encoding: KeyEncoding,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutBody {
+    value: String,
+    #[serde(default)]
+    encoding: Encoding,
+    /// Read to refuse levels that are not here yet.
+    #[serde(default, rename = "consistency")]
+    _consistency: Option<WriteLevel>,
+}
+
+/// The write levels of this version; a level that is not here is refused by its name.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WriteLevel {
+    Quorum,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CasBody {
+    /// Present and `null`: absent. Not present: `expected_revision` says.
+    #[serde(default, deserialize_with = "present")]
+    expected: Option<Option<String>>,
+    expected_revision: Option<u64>,
+    #[serde(default, deserialize_with = "present")]
+    value: Option<Option<String>>,
+    #[serde(default)]
+    encoding: Encoding,
+    #[serde(default)]
+    expected_encoding: Encoding,
+}
+
+/// Tells `null` from a field that is not there.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+#[derive(Debug, Serialize)]
+struct WrittenBody {
+    mod_revision: u64,
+    version: u64,
+    log_id: LogIdBody,
+    reached: &'static str,
+    copies: usize,
+    acked: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeletedBody {
+    deleted: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct SwappedBody {
+    swapped: bool,
+    current: Option<ItemBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct PageBody {
+    items: Vec<ItemBody>,
+    more: bool,
+}
+
+fn params<T>(app: &App, params: Result<Params<T>, QueryRejection>) -> Result<T, Problem> {
+    params
+        .map(|Params(params)| params)
+        .map_err(|error| Problem::bad_request(app, error.body_text()))
+}
+
+/// `GET /v1/kv/{key}`
+pub(super) async fn read(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    query: Result<Params<ReadParams>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let ReadParams { consistency, key_encoding } = params(&app, query)?;
+    let key = key_of(&app, key, key_encoding)?;
+    let query = Query::Get { key: key.clone() };
+    let (found, revision) = ask(&app, &headers, query, consistency.into()).await?;
+    let Found::Item(Some(item)) = found else {
+        let text = key_text(&key, key_encoding);
+        return Err(Problem::not_found(&app, format!("there is no key `{text}`")));
+    };
+    if headers.get(header::ACCEPT).is_some_and(|accept| accept == RAW) {
+        return Ok(raw_item(item));
+    }
+    Ok(ok_at(&app, revision.0, ItemBody::of(&key, &item, key_encoding)))
+}
+
+fn raw_item(item: Item) -> Response {
+    let numbers = [
+        ("quorate-create-revision", item.create_revision.0),
+        ("quorate-mod-revision", item.mod_revision.0),
+        ("quorate-version", item.version),
+    ];
+    let mut response = ([(header::CONTENT_TYPE, RAW)], item.value).into_response();
+    for (name, number) in numbers {
+        response.headers_mut().insert(name, HeaderValue::from(number));
+    }
+    response
+}
+
+/// `GET /v1/kv?prefix=`
+pub(super) async fn range(
+    State(app): State<App>,
+    query: Result<Params<RangeParams>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let RangeParams { prefix, limit, after, consistency, key_encoding } = params(&app, query)?;
+    let prefix = key_of(&app, prefix, key_encoding)?;
+    let after = after.map(|after| key_of(&app, after, key_encoding)).transpose()?;
+    let limit = limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+    let query = Query::Range { prefix, after, limit };
+    let (found, revision) = ask(&app, &headers, query, consistency.into()).await?;
+    let Found::Page { items, more } = found else {
+        return Ok(ok(&app, PageBody { items: Vec::new(), more: false }));
+    };
+    let items = items.iter().map(|(key, item)| ItemBody::of(key, item, key_encoding)).collect();
+    Ok(ok_at(&app, revision.0, PageBody { items, more }))
+}
+
+async fn ask(
+    app: &App,
+    headers: &HeaderMap,
+    query: Query,
+    level: ReadLevel,
+) -> Result<(Found, Revision), Problem> {
+    if level == ReadLevel::Linearizable {
+        refuse_forwarding(app, headers)?;
+    }
+    match call(app, headers, Request::Read { query, level }).await? {
+        Answer::Found { found, revision } => Ok((found, revision)),
+        Answer::Failed(failure) => Err(Problem::of_failure(app, &failure)),
+        Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt)),
+        Answer::Written { .. } => Err(mismatch(app)),
+    }
+}
+
+/// `PUT /v1/kv/{key}`
+pub(super) async fn put(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    query: Result<Params<KeyParams>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let key = key_of(&app, key, params(&app, query)?.key_encoding)?;
+    let raw = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == RAW);
+    let value = if raw {
+        body::raw(&app, body).await?
+    } else {
+        let PutBody { value, encoding, _consistency: _ } = body::json(&app, body).await?;
+        bytes_of(&app, value, encoding)?
+    };
+    let (reply, at, acked) = write(&app, &headers, Op::Set { key, value }).await?;
+    let Reply::Set { mod_revision, version } = reply else { return Err(mismatch(&app)) };
+    let body = WrittenBody {
+        mod_revision: mod_revision.0,
+        version,
+        log_id: at.into(),
+        reached: "quorum",
+        copies: acked.len(),
+        acked: acked.iter().map(ToString::to_string).collect(),
+    };
+    Ok(ok_at(&app, mod_revision.0, body))
+}
+
+/// `DELETE /v1/kv/{key}`
+pub(super) async fn remove(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    query: Result<Params<KeyParams>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let key = key_of(&app, key, params(&app, query)?.key_encoding)?;
+    match write(&app, &headers, Op::Delete { key }).await? {
+        (Reply::Deleted { deleted, revision }, ..) => {
+            Ok(ok_at(&app, revision.0, DeletedBody { deleted }))
+        }
+        _ => Err(mismatch(&app)),
+    }
+}
+
+/// `POST /v1/kv/{key}/cas`
+pub(super) async fn compare_and_swap(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    query: Result<Params<KeyParams>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let key_encoding = params(&app, query)?.key_encoding;
+    let key = key_of(&app, key, key_encoding)?;
+    let cas: CasBody = body::json(&app, body).await?;
+    let Some(value) = cas.value else {
+        return Err(Problem::bad_request(&app, "`value` is missing; null deletes the key"));
+    };
+    let expected = match (cas.expected, cas.expected_revision) {
+        (Some(None), None) => Expected::Absent,
+        (Some(Some(text)), None) => Expected::Value(bytes_of(&app, text, cas.expected_encoding)?),
+        (None, Some(revision)) => Expected::Revision(Revision(revision)),
+        _ => {
+            let detail = "give either `expected` (null = absent) or `expected_revision`";
+            return Err(Problem::bad_request(&app, detail));
+        }
+    };
+    let new = value.map(|text| bytes_of(&app, text, cas.encoding)).transpose()?;
+    let op = Op::CompareAndSwap { key: key.clone(), expected, new };
+    match write(&app, &headers, op).await? {
+        (Reply::Swapped { swapped, current, revision }, ..) => {
+            let current = current.map(|item| ItemBody::of(&key, &item, key_encoding));
+            Ok(ok_at(&app, revision.0, SwappedBody { swapped, current }))
+        }
+        _ => Err(mismatch(&app)),
+    }
+}
+
+/// Runs a mutation with the deadline, session and forwarding rule of the headers.
+pub(super) async fn write(
+    app: &App,
+    headers: &HeaderMap,
+    op: Op,
+) -> Result<(Reply, LogId, Vec<NodeId>), Problem> {
+    let tag = tag(app, headers)?;
+    refuse_forwarding(app, headers)?;
+    match call(app, headers, Request::Write(Command { tag, op })).await? {
+        Answer::Written { reply, at, acked } => Ok((reply, at, acked)),
+        Answer::Failed(failure) => Err(Problem::of_failure(app, &failure)),
+        Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt)),
+        Answer::Found { .. } => Err(mismatch(app)),
+    }
+}
+
+async fn call(app: &App, headers: &HeaderMap, request: Request) -> Result<Answer, Problem> {
+    if !app.node.config().state.enabled {
+        return Err(Problem::disabled(app));
+    }
+    let wait = deadline(app, headers)?;
+    let mutates = request.mutates();
+    let answer = app.node.request(request, wait).await;
+    app.metrics.requested(mutates, &answer);
+    Ok(answer)
+}
+
+fn refuse_forwarding(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let status = app.node.status();
+    if forbids_forwarding(headers) && status.leader.as_ref() != Some(&status.node) {
+        return Err(Problem::not_here(app));
+    }
+    Ok(())
+}
+
+/// A reply of another kind than the request's.
+pub(super) fn mismatch(app: &App) -> Problem {
+    let what = (500, "internal", "internal error");
+    let detail = "the node answered something else than it was asked; please report this";
+    Problem::new(app, what, super::problem::Outcome::Unknown, detail)
+}
+
+/// A tiny answer for calls that only say yes.
+pub(super) fn said(app: &App, name: &'static str) -> Response {
+    let mut body = serde_json::Map::new();
+    body.insert(name.to_owned(), true.into());
+    ok(app, body)
+}

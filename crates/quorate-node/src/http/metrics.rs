@@ -1,0 +1,177 @@
+//! `/metrics`: what Prometheus reads. A registry is a value, so several nodes fit in one process.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use quorate::{Answer, Node};
+
+use super::App;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Status {
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Peer {
+    node: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+/// The metrics of one node.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Mutex<Registry>,
+    answers: Family<Status, Counter>,
+    operations: Family<Operation, Counter>,
+    term: Gauge,
+    is_leader: Gauge,
+    has_leader: Gauge,
+    commit: Gauge,
+    applied: Gauge,
+    revision: Gauge,
+    open: Gauge,
+    members: Gauge,
+    leader_changes: Counter,
+    lag_entries: Family<Peer, Gauge>,
+    rejected: Family<Reason, Gauge>,
+    /// The term whose leader was counted last.
+    counted_term: AtomicU64,
+}
+
+impl Metrics {
+    pub(super) fn new(node: &Node) -> Self {
+        let metrics = Self {
+            registry: Mutex::new(Registry::with_labels(
+                [("node".into(), node.id().to_string().into())].into_iter(),
+            )),
+            answers: Family::default(),
+            operations: Family::default(),
+            term: Gauge::default(),
+            is_leader: Gauge::default(),
+            has_leader: Gauge::default(),
+            commit: Gauge::default(),
+            applied: Gauge::default(),
+            revision: Gauge::default(),
+            open: Gauge::default(),
+            members: Gauge::default(),
+            leader_changes: Counter::default(),
+            lag_entries: Family::default(),
+            rejected: Family::default(),
+            counted_term: AtomicU64::new(0),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&self) {
+        let mut registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let r = &mut *registry;
+        r.register("quorate_http_answers", "HTTP answers by status", self.answers.clone());
+        r.register(
+            "quorate_state_operations",
+            "operations on the shared state by kind and outcome",
+            self.operations.clone(),
+        );
+        r.register("quorate_term", "highest term promised", self.term.clone());
+        r.register("quorate_is_leader", "1 on the leader", self.is_leader.clone());
+        r.register("quorate_has_leader", "1 if a leader is known", self.has_leader.clone());
+        r.register("quorate_commit_index", "last entry known committed", self.commit.clone());
+        r.register("quorate_applied_index", "last entry applied", self.applied.clone());
+        r.register("quorate_revision", "revision of the shared state", self.revision.clone());
+        r.register("quorate_requests_open", "requests under way here", self.open.clone());
+        r.register("quorate_members", "members of the configuration", self.members.clone());
+        r.register(
+            "quorate_leader_changes",
+            "leaders seen, each term once",
+            self.leader_changes.clone(),
+        );
+        r.register(
+            "quorate_replication_lag_entries",
+            "entries a replica is behind, as the leader knows",
+            self.lag_entries.clone(),
+        );
+        r.register(
+            "quorate_rejected_frames",
+            "frames refused since the start, by reason",
+            self.rejected.clone(),
+        );
+    }
+
+    pub(super) fn answered(&self, status: u16) {
+        self.answers.get_or_create(&Status { status }).inc();
+    }
+
+    pub(super) fn requested(&self, mutates: bool, answer: &Answer) {
+        let kind = if mutates { "write" } else { "read" };
+        let outcome = match answer {
+            Answer::Written { .. } | Answer::Found { .. } => "ok",
+            Answer::Failed(_) => "failed",
+            Answer::Unknown(_) => "unknown",
+        };
+        self.operations.get_or_create(&Operation { kind, outcome }).inc();
+    }
+
+    /// Brings the gauges up to date.
+    fn observe(&self, node: &Node) {
+        let status = node.status();
+        let gauge = |gauge: &Gauge, value: u64| {
+            gauge.set(value.try_into().unwrap_or(i64::MAX));
+        };
+        gauge(&self.term, status.term.0);
+        gauge(&self.is_leader, u64::from(status.leader.as_ref() == Some(&status.node)));
+        gauge(&self.has_leader, u64::from(status.leader.is_some()));
+        gauge(&self.commit, status.commit.0);
+        gauge(&self.applied, status.applied.index.0);
+        gauge(&self.revision, status.revision.0);
+        gauge(&self.open, status.open as u64);
+        gauge(&self.members, status.configuration.ids().count() as u64);
+        if status.leader.is_some() {
+            let before = self.counted_term.swap(status.term.0, Ordering::Relaxed);
+            if before != status.term.0 {
+                self.leader_changes.inc();
+            }
+        }
+        self.lag_entries.clear();
+        for (id, entries) in &status.lag {
+            let peer = Peer { node: id.to_string() };
+            gauge(&self.lag_entries.get_or_create(&peer), *entries);
+        }
+        for (reason, count) in node.transfers().rejected_frames {
+            gauge(&self.rejected.get_or_create(&Reason { reason }), count);
+        }
+    }
+}
+
+/// `GET /metrics`
+pub(super) async fn render(State(app): State<App>) -> Response {
+    app.metrics.observe(&app.node);
+    let mut text = String::new();
+    {
+        let registry =
+            app.metrics.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Writing into a String does not fail.
+        let _ = encode(&mut text, &registry);
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}

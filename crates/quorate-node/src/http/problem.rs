@@ -1,0 +1,184 @@
+//! Errors as problem details (RFC 9457): what happened, whether it had an effect, what to do.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use quorate::{Doubt, Failure};
+use quorate_dist_state::Rejection;
+use serde::Serialize;
+
+use super::App;
+use super::meta::Meta;
+
+/// Whether a request that did not succeed may have had an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    Failed,
+    Unknown,
+}
+
+/// An error as the client reads it; boxed, because success is the common way.
+#[derive(Debug)]
+pub(super) struct Problem(Box<Details>);
+
+#[derive(Debug, Serialize)]
+struct Details {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leader_api: Option<String>,
+    meta: Meta,
+}
+
+impl Problem {
+    pub(super) fn new(
+        app: &App,
+        (status, code, title): (u16, &'static str, &'static str),
+        outcome: Outcome,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self(Box::new(Details {
+            kind: format!("urn:quorate:{code}"),
+            title,
+            status,
+            detail: detail.into(),
+            code,
+            outcome,
+            hint: None,
+            retry_after_ms: None,
+            leader_api: None,
+            meta: Meta::of(app),
+        }))
+    }
+
+    fn failed(app: &App, what: (u16, &'static str, &'static str), detail: String) -> Self {
+        Self::new(app, what, Outcome::Failed, detail)
+    }
+
+    pub(super) fn bad_request(app: &App, detail: impl Into<String>) -> Self {
+        Self::failed(app, (400, "bad_request", "the request cannot be read"), detail.into())
+    }
+
+    pub(super) fn unknown_field(app: &App, detail: String, hint: Option<String>) -> Self {
+        Self::failed(app, (400, "unknown_field", "a field is unknown"), detail).with_hint(hint)
+    }
+
+    pub(super) fn not_found(app: &App, detail: String) -> Self {
+        Self::failed(app, (404, "key_not_found", "not found"), detail)
+    }
+
+    pub(super) fn too_large(app: &App, detail: String) -> Self {
+        Self::failed(app, (413, "too_large", "beyond a limit"), detail)
+    }
+
+    pub(super) fn disabled(app: &App) -> Self {
+        let detail = "the shared state is off: start with `state.enabled`".to_owned();
+        Self::failed(app, (503, "feature_disabled", "the feature is off"), detail)
+    }
+
+    /// This node does not lead and was told not to forward.
+    pub(super) fn not_here(app: &App) -> Self {
+        let detail = "this node does not lead, and the request forbids forwarding".to_owned();
+        let mut problem = Self::failed(app, (421, "not_here", "ask the leader"), detail);
+        problem.0.leader_api = problem.0.meta.leader_api().map(str::to_owned);
+        problem
+    }
+
+    pub(super) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = status;
+        self
+    }
+
+    pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.0.hint = hint;
+        self
+    }
+
+    fn retry_after(mut self, millis: u64) -> Self {
+        self.0.retry_after_ms = Some(millis);
+        self
+    }
+
+    /// A request that had no effect.
+    pub(super) fn of_failure(app: &App, failure: &Failure) -> Self {
+        let detail = failure.to_string();
+        match failure {
+            Failure::NoLeader | Failure::NotLeading | Failure::NotFormed => {
+                Self::failed(app, (503, "no_leader", "no leader"), detail).retry_after(200)
+            }
+            Failure::NoQuorum => {
+                Self::failed(app, (503, "no_quorum", "no quorum"), detail).retry_after(500)
+            }
+            Failure::Overloaded => {
+                Self::failed(app, (429, "overloaded", "overloaded"), detail).retry_after(100)
+            }
+            Failure::Rejected(rejection) => Self::of_rejection(app, rejection),
+            Failure::Stopping => Self::failed(app, (503, "stopping", "stopping"), detail),
+            Failure::ForwardLost => {
+                Self::failed(app, (503, "forward_lost", "the leader was lost"), detail)
+                    .retry_after(200)
+            }
+            _ => Self::failed(app, (500, "internal", "internal error"), detail),
+        }
+    }
+
+    fn of_rejection(app: &App, rejection: &Rejection) -> Self {
+        let detail = rejection.to_string();
+        match rejection {
+            Rejection::SeqReused => {
+                Self::failed(app, (422, "seq_reused", "the number was used otherwise"), detail)
+            }
+            Rejection::TooManySessions { .. } => {
+                Self::failed(app, (429, "overloaded", "overloaded"), detail).retry_after(1_000)
+            }
+            Rejection::TooLarge { .. } => Self::too_large(app, detail),
+            _ => Self::bad_request(app, detail),
+        }
+    }
+
+    /// A request that may have had an effect.
+    pub(super) fn of_doubt(app: &App, doubt: &Doubt) -> Self {
+        let what = match doubt {
+            Doubt::Deadline => (504, "deadline", "not known in time"),
+            Doubt::Deposed => (504, "deposed", "the leader changed"),
+            Doubt::ForwardLost => (504, "forward_lost", "the leader was lost"),
+            Doubt::Stopping => (503, "stopping", "stopping"),
+            Doubt::Session(Rejection::SeqForgotten) => {
+                (409, "seq_forgotten", "the answer was forgotten")
+            }
+            Doubt::Session(_) => (410, "session_expired", "the session has ended"),
+            _ => (500, "internal", "internal error"),
+        };
+        let hint = "with a session, retry with the same Quorate-Seq; else read before you retry";
+        Self::new(app, what, Outcome::Unknown, doubt.to_string()).with_hint(Some(hint.to_owned()))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let details = self.0;
+        let status =
+            StatusCode::from_u16(details.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let location = details
+            .leader_api
+            .as_ref()
+            .filter(|_| details.status == 421)
+            .and_then(|api| HeaderValue::from_str(&format!("http://{api}/")).ok());
+        let body = serde_json::to_vec(&details).unwrap_or_default();
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, kind, body).into_response();
+        if let Some(location) = location {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }
+}

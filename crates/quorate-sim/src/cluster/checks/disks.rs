@@ -1,0 +1,103 @@
+//! What each disk holds, by the word of its journal.
+
+use quorate_core::{LogId, LogIndex, Recovered, Term};
+
+use crate::{Seat, Violation};
+
+/// A twin of every log as far as it is durable.
+#[derive(Debug)]
+pub(super) struct Disks {
+    nodes: Vec<Twin>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Twin {
+    /// The term of each entry, from index 1; zero where only a snapshot knows.
+    terms: Vec<Term>,
+    snapshot: LogId,
+    commit: LogIndex,
+}
+
+impl Disks {
+    pub(super) fn new(nodes: usize) -> Self {
+        Self { nodes: vec![Twin::default(); nodes] }
+    }
+
+    /// Compares what came back with what was durable.
+    pub(super) fn booted(
+        &mut self,
+        seat: Seat,
+        recovered: &Recovered,
+        commit: LogIndex,
+    ) -> Result<(), Violation> {
+        let twin = &mut self.nodes[seat.index()];
+        let before = std::mem::take(twin);
+        if let Some(snapshot) = &recovered.snapshot {
+            twin.cover(snapshot.last);
+        }
+        let ids: Vec<LogId> = recovered.entries.iter().map(|entry| entry.id).collect();
+        twin.append(&ids);
+        twin.commit = before.commit;
+        if commit < before.commit {
+            let message = format!("{seat} came back at {commit}, was durable at {}", before.commit);
+            return Err(Violation::new("R5", message));
+        }
+        // Unsynced records may have survived, and may have replaced the tail; what was known to be
+        // committed is there in any case.
+        for index in 1..=before.commit.0.min(before.terms.len() as u64) {
+            let id = LogId { term: before.terms[index as usize - 1], index: LogIndex(index) };
+            if id.term != Term::ZERO && !twin.holds(id) {
+                let message = format!("{seat} came back without its durable entry {id}");
+                return Err(Violation::new("R5", message));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn entries(&mut self, seat: Seat, ids: &[LogId]) {
+        self.nodes[seat.index()].append(ids);
+    }
+
+    pub(super) fn snapshot(&mut self, seat: Seat, last: LogId) {
+        self.nodes[seat.index()].cover(last);
+    }
+
+    pub(super) fn commit(&mut self, seat: Seat, index: LogIndex) {
+        let commit = &mut self.nodes[seat.index()].commit;
+        *commit = (*commit).max(index);
+    }
+
+    /// How many disks hold the entry.
+    pub(super) fn holders(&self, id: LogId) -> usize {
+        self.nodes.iter().filter(|twin| twin.holds(id)).count()
+    }
+}
+
+impl Twin {
+    fn append(&mut self, ids: &[LogId]) {
+        for id in ids {
+            let place = (id.index.0 - 1) as usize;
+            self.terms.resize(place, Term::ZERO);
+            self.terms.push(id.term);
+        }
+    }
+
+    fn cover(&mut self, last: LogId) {
+        if last.index > self.snapshot.index {
+            self.snapshot = last;
+            let place = (last.index.0 - 1) as usize;
+            if self.terms.get(place) != Some(&last.term) {
+                // A tail that does not continue the snapshot is gone with it.
+                self.terms.clear();
+                self.terms.resize(place, Term::ZERO);
+                self.terms.push(last.term);
+            }
+        }
+    }
+
+    fn holds(&self, id: LogId) -> bool {
+        // A snapshot holds only what is committed, so whatever it covers is as it should be.
+        id.index <= self.snapshot.index
+            || self.terms.get((id.index.0 - 1) as usize) == Some(&id.term)
+    }
+}

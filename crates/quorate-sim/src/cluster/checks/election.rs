@@ -1,0 +1,134 @@
+//! Terms, votes and leaders.
+
+use std::collections::BTreeMap;
+
+use quorate_core::{Ballot, NodeId, Term};
+use quorate_election::Role;
+
+use crate::cluster::program::NodeProgram;
+use crate::cluster::settings::Settings;
+use crate::{Seat, Violation};
+
+#[derive(Debug)]
+pub(super) struct ElectionCheck {
+    leaders: BTreeMap<Term, Seat>,
+    /// Whom each voter gave its vote to, by message.
+    grants: BTreeMap<(Term, Seat), Seat>,
+    /// Whom each voter's durable ballot names.
+    ballots: BTreeMap<(Term, Seat), NodeId>,
+    nodes: Vec<Spoken>,
+    majority: usize,
+    /// The longest that a leader may lead unheard, in nanoseconds of its own clock.
+    unheard_max: u64,
+    heard: Vec<u64>,
+}
+
+/// The terms of one node.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spoken {
+    /// The highest it has bound itself to before others, over all its lives.
+    spoken: Term,
+    /// Its term at its last step; zero in a new life.
+    current: Term,
+}
+
+impl ElectionCheck {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let timeout = settings.election.election_max + settings.election.heartbeat;
+        Self {
+            leaders: BTreeMap::new(),
+            grants: BTreeMap::new(),
+            ballots: BTreeMap::new(),
+            nodes: vec![Spoken::default(); settings.ids.len()],
+            majority: settings.majority(),
+            unheard_max: 2 * timeout.as_nanos() as u64,
+            heard: Vec::new(),
+        }
+    }
+
+    /// A term that others may know of must not be forgotten.
+    pub(super) fn booted(&mut self, seat: Seat, term: Term) -> Result<(), Violation> {
+        let node = &mut self.nodes[seat.index()];
+        node.current = term;
+        if term < node.spoken {
+            let message = format!("{seat} was bound to {:?} and came back in {term:?}", node.spoken);
+            return Err(Violation::new("E5", message));
+        }
+        Ok(())
+    }
+
+    /// Whether it leads.
+    pub(super) fn stepped(
+        &mut self,
+        seat: Seat,
+        program: &NodeProgram,
+    ) -> Result<bool, Violation> {
+        let node = &mut self.nodes[seat.index()];
+        let voter = program.machine.voter();
+        node.spoken = node.spoken.max(program.spoken);
+        if voter.term() < node.current {
+            let message = format!("{seat} fell from {:?} to {:?}", node.current, voter.term());
+            return Err(Violation::new("E5", message));
+        }
+        node.current = voter.term();
+        let leads = voter.role() == Role::Leader;
+        if leads {
+            self.heard_enough(seat, program)?;
+        }
+        Ok(leads)
+    }
+
+    /// A leader that hears no quorum steps down.
+    fn heard_enough(&mut self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
+        let now = program.now;
+        self.heard.clear();
+        let peers = program.heard.iter().enumerate().filter(|(peer, _)| *peer != seat.index());
+        self.heard.extend(peers.map(|(_, heard)| now.since(*heard).as_nanos() as u64));
+        self.heard.sort_unstable();
+        // Itself counts too, so this is the peer that completes a majority.
+        let Some(silence) = self.majority.checked_sub(2).and_then(|place| self.heard.get(place))
+        else {
+            return Ok(());
+        };
+        if *silence > self.unheard_max {
+            let millis = silence / 1_000_000;
+            let message = format!("{seat} leads and has heard no majority for {millis} ms");
+            return Err(Violation::new("E11", message));
+        }
+        Ok(())
+    }
+
+    pub(super) fn granted(&mut self, seat: Seat, term: Term, to: Seat) -> Result<(), Violation> {
+        let earlier = *self.grants.entry((term, seat)).or_insert(to);
+        if earlier != to {
+            let message = format!("{seat} granted {term:?} to {earlier} and to {to}");
+            return Err(Violation::new("E3", message));
+        }
+        Ok(())
+    }
+
+    pub(super) fn ballot(&mut self, seat: Seat, ballot: &Ballot) -> Result<(), Violation> {
+        let Some(vote) = &ballot.vote else { return Ok(()) };
+        let earlier = self.ballots.entry((ballot.term, seat)).or_insert_with(|| vote.clone());
+        if earlier != vote {
+            let message = format!("{seat} wrote {:?} for {earlier} and {vote}", ballot.term);
+            return Err(Violation::new("E3", message));
+        }
+        Ok(())
+    }
+
+    pub(super) fn led(&mut self, seat: Seat, term: Term) -> Result<(), Violation> {
+        if let Some(earlier) = self.leaders.insert(term, seat) {
+            let message = format!("{earlier} led {term:?}, and now {seat} does");
+            return Err(Violation::new("E1", message));
+        }
+        // Its own vote is in its ballot only, if nobody else has to be asked.
+        let others = self.grants.range((term, Seat(0))..=(term, Seat(u8::MAX)));
+        let votes = 1 + others.filter(|((_, voter), to)| **to == seat && *voter != seat).count();
+        if votes < self.majority {
+            let message = format!("{seat} leads {term:?} with {votes} votes");
+            return Err(Violation::new("E6", message));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! Logs, commits and what is applied.
+
+use std::collections::BTreeMap;
+
+use quorate_core::{Entry, LogId, LogIndex, LogView as _, Payload, Term};
+
+use crate::cluster::program::NodeProgram;
+use crate::trace::digest;
+use crate::{Seat, Violation};
+
+#[derive(Debug)]
+pub(super) struct LogCheck {
+    /// Every entry ever seen in a log: what it says, and the term of the one before it.
+    entries: BTreeMap<LogId, (u64, Option<Term>)>,
+    /// What is committed, from index 1; `None` where it was seen only as part of a snapshot.
+    committed: Vec<Option<Committed>>,
+    nodes: Vec<Known>,
+    /// The digest of the state at each index at which some node rested.
+    states: BTreeMap<LogIndex, (u64, Seat)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Committed {
+    id: LogId,
+    digest: u64,
+    /// The term in which it was first called committed.
+    by: Term,
+}
+
+/// A node's log as it was at its last step.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    tip: LogId,
+    /// The terms of its entries from index 1; zero where only a snapshot knows.
+    terms: Vec<Term>,
+    commit: LogIndex,
+    applied: LogIndex,
+}
+
+impl LogCheck {
+    pub(super) fn new(nodes: usize) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            committed: Vec::new(),
+            nodes: vec![Known::default(); nodes],
+            states: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn booted(&mut self, seat: Seat) {
+        self.nodes[seat.index()] = Known::default();
+    }
+
+    pub(super) fn has_changed(&self, seat: Seat, program: &NodeProgram) -> bool {
+        let (known, log) = (&self.nodes[seat.index()], program.machine.log());
+        known.tip != log.tip() || known.commit != log.commit()
+    }
+
+    /// R1: an entry of one identity says one thing and follows one entry, in every log.
+    pub(super) fn entries(&mut self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
+        let log = program.machine.log();
+        let known = &mut self.nodes[seat.index()];
+        let (first, tip) = (log.first_index().0, log.tip());
+        if let (Some(before), Some(base)) =
+            (first.checked_sub(2), log.term_at(LogIndex(first - 1)))
+            && known.terms.get(before as usize) != Some(&base)
+        {
+            // A snapshot took the place of all that was here.
+            known.terms.clear();
+            known.terms.resize(before as usize, Term::ZERO);
+            known.terms.push(base);
+        }
+        let same = |index: u64| {
+            let term = log.term_at(LogIndex(index));
+            term.is_some() && known.terms.get(index as usize - 1).copied() == term
+        };
+        let mut from = tip.index.0 + 1;
+        while from > first && !same(from - 1) {
+            from -= 1;
+        }
+        if from <= known.commit.0 {
+            let message = format!("{seat} replaced {from}, and {} was committed", known.commit);
+            return Err(Violation::new("R5", message));
+        }
+        known.tip = tip;
+        known.terms.resize(from as usize - 1, Term::ZERO);
+        for index in from..=tip.index.0 {
+            let Some(entry) = log.entry(LogIndex(index)) else { continue };
+            known.terms.push(entry.id.term);
+            let before = log.term_at(LogIndex(index - 1));
+            let says = (content(entry), before);
+            let earlier = *self.entries.entry(entry.id).or_insert(says);
+            let differs = |a: Option<Term>, b: Option<Term>| a.is_some() && b.is_some() && a != b;
+            if earlier.0 != says.0 || differs(earlier.1, says.1) {
+                let message = format!("{seat} holds {} other than others did", entry.id);
+                return Err(Violation::new("R1", message));
+            }
+        }
+        Ok(())
+    }
+
+    /// R3 and R5: a commit mark never falls, and what is committed at an index is one entry. Gives
+    /// back what nobody has called committed before.
+    pub(super) fn commits(
+        &mut self,
+        seat: Seat,
+        program: &NodeProgram,
+    ) -> Result<Vec<LogId>, Violation> {
+        let log = program.machine.log();
+        let known = &mut self.nodes[seat.index()];
+        let (from, to) = (known.commit, log.commit());
+        if to < from {
+            let message = format!("the commit of {seat} fell from {from} to {to}");
+            return Err(Violation::new("R5", message));
+        }
+        known.commit = to;
+        let mut news = Vec::new();
+        for index in from.0 + 1..=to.0 {
+            let held = log.entry(LogIndex(index)).map(|entry| (entry.id, content(entry)));
+            // Committed and compacted in one step: it was seen before, or others see it.
+            let term = known.terms.get(index as usize - 1).copied().unwrap_or_default();
+            let id = LogId { term, index: LogIndex(index) };
+            let seen = || self.entries.get(&id).map(|(says, _)| (id, *says));
+            let Some((id, says)) = held.or_else(seen) else { continue };
+            let place = index as usize - 1;
+            if self.committed.len() <= place {
+                self.committed.resize(place + 1, None);
+            }
+            let by = program.machine.voter().term();
+            let committed = Committed { id, digest: says, by };
+            match &mut self.committed[place] {
+                Some(other) if (other.id, other.digest) != (committed.id, committed.digest) => {
+                    let message = format!(
+                        "at {index} {seat} committed {id}, others committed {}",
+                        other.id
+                    );
+                    return Err(Violation::new("R3", message));
+                }
+                Some(other) => other.by = other.by.min(by),
+                none => {
+                    *none = Some(committed);
+                    news.push(id);
+                }
+            }
+        }
+        Ok(news)
+    }
+
+    /// R6 and K5: what is applied goes forward, and equal places mean equal states.
+    pub(super) fn applied(&mut self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
+        let known = &mut self.nodes[seat.index()];
+        let status = program.machine.status();
+        let applied = status.applied.index;
+        if applied < known.applied || applied > known.commit {
+            let message = format!(
+                "{seat} had applied {}, now {applied}, and {} is committed",
+                known.applied, known.commit
+            );
+            return Err(Violation::new("R6", message));
+        }
+        known.applied = applied;
+        let (digest, other) = *self.states.entry(applied).or_insert((status.digest, seat));
+        if digest != status.digest {
+            let message = format!("at {applied} the states of {seat} and {other} differ");
+            return Err(Violation::new("K5", message));
+        }
+        Ok(())
+    }
+
+    /// E4, R2: a leader holds all that was committed in earlier terms.
+    pub(super) fn led(
+        &self,
+        seat: Seat,
+        term: Term,
+        program: &NodeProgram,
+    ) -> Result<(), Violation> {
+        let log = program.machine.log();
+        let earlier = |committed: &&Committed| committed.by < term;
+        let Some(last) = self.committed.iter().flatten().rev().find(earlier) else {
+            return Ok(());
+        };
+        let covered = last.id.index < log.first_index();
+        if covered || log.holds(last.id) {
+            return Ok(());
+        }
+        let message = format!(
+            "{seat} leads {term:?} up to {} without {}, committed in {:?}",
+            log.tip(),
+            last.id,
+            last.by
+        );
+        Err(Violation::new("E4", message))
+    }
+
+    /// R4: what is acknowledged is committed.
+    pub(super) fn acknowledged(&self, at: LogId) -> Result<(), Violation> {
+        let committed = self.committed.get(at.index.0 as usize - 1).copied().flatten();
+        if committed.is_some_and(|committed| committed.id == at) {
+            return Ok(());
+        }
+        let there = committed.map(|committed| committed.id);
+        let message = format!("a write at {at} was acknowledged; committed there is {there:?}");
+        Err(Violation::new("R4", message))
+    }
+}
+
+/// What an entry says, in a number.
+fn content(entry: &Entry) -> u64 {
+    let says = match &entry.payload {
+        Payload::Noop => 1,
+        Payload::Command(bytes) => digest(bytes),
+        Payload::Configuration(configuration) => {
+            digest(&quorate_wire::encode(configuration).unwrap_or_default())
+        }
+    };
+    says ^ entry.time.0.rotate_left(32)
+}

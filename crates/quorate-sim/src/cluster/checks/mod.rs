@@ -1,0 +1,175 @@
+//! What must hold after every event.
+
+mod disks;
+mod election;
+mod log;
+
+use quorate_core::{LogId, LogView as _, Recovered, Term};
+
+use super::program::{NodeProgram, Seen};
+use super::settings::Settings;
+use crate::{Seat, Violation};
+use disks::Disks;
+use election::ElectionCheck;
+use log::LogCheck;
+
+/// All checks over all nodes. Each looks only at what changed in a step.
+#[derive(Debug)]
+pub(super) struct Checks {
+    election: ElectionCheck,
+    log: LogCheck,
+    disks: Disks,
+    /// Found where no violation can be returned.
+    found: Option<Violation>,
+    /// How many times something was checked, by invariant, in the order of [`CHECKED`].
+    counts: [u64; CHECKED.len()],
+    majority: usize,
+}
+
+/// The invariants that are checked, as reports name them.
+pub(super) const CHECKED: [&str; 13] =
+    ["E1", "E3", "E4", "E5", "E6", "E11", "R1", "R3", "R4", "R5", "R6", "K1", "K5"];
+
+/// Rare situations that a step can show.
+pub(super) type Mark = &'static str;
+
+impl Checks {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let nodes = settings.ids.len();
+        Self {
+            election: ElectionCheck::new(settings),
+            log: LogCheck::new(nodes),
+            disks: Disks::new(nodes),
+            found: None,
+            counts: [0; CHECKED.len()],
+            majority: settings.majority(),
+        }
+    }
+
+    /// How often each invariant was checked.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        CHECKED.into_iter().zip(self.counts)
+    }
+
+    pub(super) fn count(&mut self, invariant: &str) {
+        if let Some(place) = CHECKED.iter().position(|known| *known == invariant) {
+            self.counts[place] += 1;
+        }
+    }
+
+    /// A node started on what its disk held.
+    pub(super) fn booted(&mut self, seat: Seat, program: &NodeProgram, recovered: &Recovered) {
+        let log = program.machine.log();
+        let lost = self.disks.booted(seat, recovered, log.commit());
+        let behind = self.election.booted(seat, program.machine.voter().term());
+        if let Err(violation) = lost.and(behind) {
+            self.found.get_or_insert(violation);
+        }
+        self.log.booted(seat);
+        self.count("E5");
+        self.count("R5");
+    }
+
+    /// A node took a step.
+    pub(super) fn stepped(
+        &mut self,
+        seat: Seat,
+        program: &mut NodeProgram,
+        mut mark: impl FnMut(Mark),
+    ) -> Result<(), Violation> {
+        if let Some(violation) = self.found.take() {
+            return Err(violation);
+        }
+        let mut seen = std::mem::take(&mut program.seen);
+        for one in seen.drain(..) {
+            self.see(seat, program, one, &mut mark)?;
+        }
+        program.seen = seen;
+        if self.election.stepped(seat, program)? {
+            self.count("E11");
+        }
+        if let Some(failure) = program.machine.failure() {
+            return Err(Violation::new("R6", format!("{seat} cannot restore: {failure}")));
+        }
+        if self.log.has_changed(seat, program) {
+            self.count("R1");
+            self.log.entries(seat, program)?;
+            self.count("R5");
+            let committed = self.log.commits(seat, program)?;
+            for id in committed {
+                self.count("R3");
+                self.count("R4");
+                self.held_by_a_quorum(seat, id)?;
+            }
+            self.count("R6");
+            self.count("K5");
+            self.log.applied(seat, program)?;
+        }
+        Ok(())
+    }
+
+    fn see(
+        &mut self,
+        seat: Seat,
+        program: &NodeProgram,
+        seen: Seen,
+        mark: &mut impl FnMut(Mark),
+    ) -> Result<(), Violation> {
+        match seen {
+            Seen::Granted { term, to } => {
+                self.count("E3");
+                self.election.granted(seat, term, to)
+            }
+            Seen::Ballot(ballot) => {
+                self.count("E3");
+                self.election.ballot(seat, &ballot)
+            }
+            Seen::Led { term } => {
+                for invariant in ["E1", "E4", "E6"] {
+                    self.count(invariant);
+                }
+                self.election.led(seat, term)?;
+                self.log.led(seat, term, program)
+            }
+            Seen::Entries(ids) => {
+                self.disks.entries(seat, &ids);
+                Ok(())
+            }
+            Seen::Snapshot(last) => {
+                self.disks.snapshot(seat, last);
+                Ok(())
+            }
+            Seen::Commit(index) => {
+                self.disks.commit(seat, index);
+                Ok(())
+            }
+            Seen::Installed => {
+                mark("snapshot installed");
+                Ok(())
+            }
+            Seen::Compacted => {
+                mark("log compacted");
+                Ok(())
+            }
+            Seen::Misplaced(error) => Err(Violation::new("R5", format!("{seat}: {error}"))),
+        }
+    }
+
+    /// What is committed must survive the loss of any minority of disks.
+    fn held_by_a_quorum(&self, seat: Seat, id: LogId) -> Result<(), Violation> {
+        // The first configuration is no leader's: every node brings it along.
+        let founding = id.term == Term::ZERO;
+        let holders = self.disks.holders(id);
+        if founding || holders >= self.majority {
+            return Ok(());
+        }
+        let message = format!("{seat} calls {id} committed, but {holders} disks hold it");
+        Err(Violation::new("R4", message))
+    }
+
+    /// A client was told that the entry `at` holds its write.
+    pub(super) fn acknowledged(&mut self, at: LogId) -> Result<(), Violation> {
+        self.count("R4");
+        self.log.acknowledged(at)
+    }
+}

@@ -1,0 +1,80 @@
+//! How long and how busy the runs of a campaign are.
+
+use super::operation::{self, KvOperation};
+use crate::{FaultSet, Plan, Swarm};
+
+/// How long and how busy runs are, and which faults they may meet.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Nodes, duration, faults.
+    pub swarm: Swarm,
+    /// The most clients, at least 2.
+    pub clients_max: u8,
+    /// The shortest mean time between two operations and the longest, in nanoseconds.
+    pub operation_gap: (u64, u64),
+    /// The most operations.
+    pub operations_max: usize,
+    /// The most events: a run ends there whatever happens.
+    pub events_max: u64,
+}
+
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000_000_000;
+
+impl Profile {
+    /// A few seconds with many faults: for many seeds, and for finding seeded bugs fast.
+    #[must_use]
+    pub fn short() -> Self {
+        Self {
+            swarm: Swarm {
+                calm_at: (3 * SECOND, 10 * SECOND),
+                gap: (SECOND / 2, 5 * SECOND),
+                ..Swarm::default()
+            },
+            clients_max: 5,
+            operation_gap: (10 * MILLISECOND, 100 * MILLISECOND),
+            operations_max: 300,
+            events_max: 2_000_000,
+        }
+    }
+
+    /// A few minutes with pauses between the faults: for simulated hours.
+    #[must_use]
+    pub fn long() -> Self {
+        Self {
+            swarm: Swarm {
+                calm_at: (60 * SECOND, 300 * SECOND),
+                gap: (5 * SECOND, 60 * SECOND),
+                ..Swarm::default()
+            },
+            clients_max: 8,
+            operation_gap: (200 * MILLISECOND, 2 * SECOND),
+            operations_max: 1_000,
+            events_max: 20_000_000,
+        }
+    }
+
+    /// No faults at all: what must hold in fair weather, and a base line of speed.
+    #[must_use]
+    pub fn fair() -> Self {
+        let mut profile = Self::short();
+        profile.swarm.kinds = FaultSet::NONE;
+        profile
+    }
+
+    /// The plan of `seed`.
+    #[must_use]
+    pub fn plan(&self, seed: u64) -> Plan<KvOperation> {
+        let mut plan: Plan<KvOperation> = self.swarm.plan(seed);
+        let kinds = self.swarm.draw_kinds(seed);
+        plan.operations = operation::draw(seed, self, kinds, plan.calm_at);
+        plan
+    }
+}
+
+impl Default for Profile {
+    /// Short runs.
+    fn default() -> Self {
+        Self::short()
+    }
+}

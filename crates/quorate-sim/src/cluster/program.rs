@@ -1,0 +1,273 @@
+//! The shipped node as a program of the engine: the same machine, codec and journal.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use quorate::{
+    Answer, Effect as NodeEffect, NodeEvent, NodeInput, NodeMachine, NodeSetup, PeerMessage,
+    Request, RequestId,
+};
+use quorate_core::{
+    Ballot, Instant, LogId, LogIndex, Machine as _, Outbox, Record, Recovered, Rng, Term, Token,
+};
+use quorate_storage::{Journal, OpenError, WriteError};
+
+use super::settings::Settings;
+use crate::{Boot, BootRefused, Copies, Effects, Halt, Input, Program, Seat};
+
+/// A client's request and its patience.
+#[derive(Debug, Clone)]
+pub(super) struct KvRequest {
+    /// What it asks.
+    pub(super) request: Request,
+    /// How long it waits.
+    pub(super) wait: Duration,
+}
+
+/// What a node did that checks must know of, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It gave its vote away, by message.
+    Granted {
+        term: Term,
+        to: Seat,
+    },
+    /// It leads.
+    Led {
+        term: Term,
+    },
+    /// These became durable, by the word of its journal.
+    Ballot(Ballot),
+    Entries(Vec<LogId>),
+    Snapshot(LogId),
+    Commit(LogIndex),
+    /// The state was replaced by a snapshot.
+    Installed,
+    /// Its own log was compacted.
+    Compacted,
+    /// The journal refused a record that its own node wrote.
+    Misplaced(String),
+}
+
+/// A node in the simulator.
+pub(super) struct NodeProgram {
+    pub(super) machine: NodeMachine,
+    settings: Rc<Settings>,
+    seat: Seat,
+    journal: Journal,
+    rng: Rng,
+    outbox: Outbox<NodeEffect>,
+    queue: Vec<(Token, Record)>,
+    /// What was handed to the file system and is not synced yet.
+    written: Option<Token>,
+    unsynced: Vec<Seen>,
+    /// What was synced and not told to the node yet.
+    synced: Option<Token>,
+    pub(super) seen: Vec<Seen>,
+    /// The highest term it has bound itself to before others.
+    pub(super) spoken: Term,
+    /// When each peer was last heard, on the own clock.
+    pub(super) heard: Vec<Instant>,
+    /// The own clock at the last step.
+    pub(super) now: Instant,
+}
+
+impl std::fmt::Debug for NodeProgram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeProgram").field("seat", &self.seat).finish_non_exhaustive()
+    }
+}
+
+impl NodeProgram {
+    /// Opens the journal and starts the node on what it holds.
+    pub(super) fn boot(
+        boot: &Boot,
+        settings: Rc<Settings>,
+        out: &mut Effects<Answer>,
+    ) -> Result<(Self, Recovered), BootRefused> {
+        let opened = Journal::open(boot.disk.attach(), settings.journal.clone());
+        let (journal, recovered) = opened.map_err(|error| match error {
+            OpenError::Full { .. } | OpenError::Disk { .. } => {
+                BootRefused::Later(format!("{error:?}"))
+            }
+            error => BootRefused::Never(error.to_string()),
+        })?;
+        let setup = NodeSetup {
+            me: settings.ids[boot.seat.index()].clone(),
+            election: settings.election.clone(),
+            replication: settings.replication.clone(),
+            limits: settings.limits.clone(),
+            founders: Some(settings.founders.clone()),
+        };
+        let mut outbox = Outbox::new();
+        let machine = NodeMachine::new(setup, &recovered, boot.seed, boot.now, &mut outbox)
+            .map_err(|error| BootRefused::Never(error.to_string()))?;
+        let mut program = Self {
+            machine,
+            seat: boot.seat,
+            journal,
+            rng: Rng::stream(boot.seed, "storage thread"),
+            outbox,
+            queue: Vec::new(),
+            written: None,
+            unsynced: Vec::new(),
+            synced: None,
+            seen: Vec::new(),
+            spoken: Term::ZERO,
+            heard: vec![boot.now; settings.ids.len()],
+            now: boot.now,
+            settings,
+        };
+        program.pass_on(out);
+        Ok((program, recovered))
+    }
+
+    /// Turns what the node wants into effects of the engine.
+    fn pass_on(&mut self, out: &mut Effects<Answer>) {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        for effect in outbox.drain() {
+            match effect {
+                NodeEffect::Persist { token, record } => {
+                    self.queue.push((token, record));
+                    out.persist();
+                }
+                NodeEffect::Send { to, lane, message } => {
+                    let Some(to) = self.settings.seat(&to) else { continue };
+                    self.spoke(to, &message);
+                    out.send(to, lane, copies(&message), |bytes| {
+                        let encoded = quorate_wire::encode_into(&message, bytes);
+                        encoded.expect("a message of a simulated node is within the limit");
+                    });
+                }
+                NodeEffect::Reply { id, answer } => out.reply(id.0, answer),
+                NodeEffect::Event(event) => match event {
+                    NodeEvent::BecameLeader { term } => self.seen.push(Seen::Led { term }),
+                    NodeEvent::Installed { .. } => self.seen.push(Seen::Installed),
+                    NodeEvent::Compacted { .. } => self.seen.push(Seen::Compacted),
+                    _ => {}
+                },
+            }
+        }
+        self.outbox = outbox;
+    }
+
+    fn spoke(&mut self, to: Seat, message: &PeerMessage) {
+        use quorate_election::Message as Vote;
+        use quorate_replication::Message as Log;
+        // Only what binds: a term that was merely seen may be forgotten in a crash.
+        match message {
+            PeerMessage::Election(Vote::Vote { term, .. }) => self.granted(*term, self.seat),
+            PeerMessage::Election(Vote::VoteReply { term, granted: true, .. }) => {
+                self.granted(*term, to);
+            }
+            PeerMessage::Replication(Log::Appended { term, .. }) => {
+                self.spoken = self.spoken.max(*term);
+            }
+            _ => {}
+        }
+    }
+
+    fn granted(&mut self, term: Term, to: Seat) {
+        self.spoken = self.spoken.max(term);
+        self.seen.push(Seen::Granted { term, to });
+    }
+
+    fn halt(&mut self, error: &WriteError) -> Halt {
+        if let WriteError::Misplaced { .. } | WriteError::TooLarge { .. } = error {
+            self.seen.push(Seen::Misplaced(error.to_string()));
+        }
+        Halt(format!("{error:?}"))
+    }
+}
+
+impl Program for NodeProgram {
+    type Request = KvRequest;
+    type Answer = Answer;
+
+    fn input(&mut self, now: Instant, input: Input<'_, KvRequest>, out: &mut Effects<Answer>) {
+        self.now = now;
+        let input = match input {
+            Input::Message { from, bytes } => {
+                self.heard[from.index()] = now;
+                let from = self.settings.ids[from.index()].clone();
+                // What cannot be decoded is counted and dropped, as by every driver.
+                let Ok(message) = quorate_wire::decode(bytes) else { return };
+                NodeInput::Message { from, message }
+            }
+            Input::PeerConnected(peer) => {
+                NodeInput::PeerConnected(self.settings.ids[peer.index()].clone())
+            }
+            Input::PeerLost { peer, refused } => {
+                NodeInput::PeerLost { peer: self.settings.ids[peer.index()].clone(), refused }
+            }
+            Input::Persisted => match self.synced.take() {
+                Some(token) => NodeInput::Persisted(token),
+                None => return,
+            },
+            Input::Request { id, request: KvRequest { request, wait } } => {
+                NodeInput::Request { id: RequestId(id), deadline: now + wait, request }
+            }
+        };
+        self.machine.handle(now, input, &mut self.outbox);
+        self.pass_on(out);
+    }
+
+    fn wake(&mut self, now: Instant, out: &mut Effects<Answer>) {
+        self.now = now;
+        self.machine.wake(now, &mut self.outbox);
+        self.pass_on(out);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.machine.deadline()
+    }
+
+    fn write(&mut self) -> Result<(), Halt> {
+        for (token, record) in std::mem::take(&mut self.queue) {
+            if let Err(error) = self.journal.write(&record) {
+                return Err(self.halt(&error));
+            }
+            self.written = Some(token);
+            match record {
+                Record::Ballot(ballot) => self.unsynced.push(Seen::Ballot(ballot)),
+                Record::Entries(entries) => {
+                    let ids = entries.iter().map(|entry| entry.id).collect();
+                    self.unsynced.push(Seen::Entries(ids));
+                }
+                Record::Snapshot(snapshot) => self.unsynced.push(Seen::Snapshot(snapshot.last)),
+                Record::Commit(index) => self.unsynced.push(Seen::Commit(index)),
+                Record::Identity(_) | Record::Pledge(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Halt> {
+        // The storage thread settles the journal when nothing waits for a while.
+        let settles = self.queue.is_empty() && self.rng.chance(60_000);
+        let result = match self.journal.sync() {
+            Ok(()) if settles => self.journal.settle(),
+            result => result,
+        };
+        match result {
+            Ok(()) | Err(WriteError::Full { .. }) => {}
+            Err(error) => return Err(self.halt(&error)),
+        }
+        self.synced = self.written;
+        self.seen.append(&mut self.unsynced);
+        Ok(())
+    }
+
+    fn leads(&self) -> bool {
+        self.machine.voter().role() == quorate_election::Role::Leader
+    }
+}
+
+/// What is passed on for clients acts each time it arrives: its stream must not repeat it. The
+/// protocols bear any repetition.
+const fn copies(message: &PeerMessage) -> Copies {
+    match message {
+        PeerMessage::Forward { .. } | PeerMessage::Answer { .. } => Copies::AtMostOnce,
+        _ => Copies::Any,
+    }
+}

@@ -1,0 +1,114 @@
+//! How the nodes of a run are set up: drawn from the seed, with rare and tiny values among them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use quorate_core::{Configuration, NodeId, Rng};
+use quorate_dist_state::Limits;
+use quorate_storage::Options;
+
+use crate::Seat;
+
+/// How the nodes and clients of a run are set up.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) election: quorate_election::Config,
+    pub(super) replication: quorate_replication::Config,
+    pub(super) journal: Options,
+    pub(super) limits: Limits,
+    pub(super) founders: Configuration,
+    /// The name of each seat.
+    pub(super) ids: Vec<NodeId>,
+    /// How long a session lives after its last use, in milliseconds.
+    pub(super) session_ttl_ms: u64,
+    /// The size of the larger values.
+    value_bytes: usize,
+}
+
+impl Settings {
+    /// The settings of `seed`. Not part of the plan: the seed is, and that is enough.
+    pub(super) fn draw(seed: u64, nodes: u8) -> Self {
+        let mut rng = Rng::stream(seed, "settings");
+        let ids: Vec<NodeId> = (0..nodes).map(|n| name(Seat(n))).collect();
+        Self {
+            election: draw_election(&mut rng),
+            replication: draw_replication(&mut rng),
+            journal: Options::default()
+                .segment_bytes([4 << 10, 16 << 10, 64 << 10][rng.index(3)])
+                .spares_max(1 + rng.index(2)),
+            limits: draw_limits(&mut rng),
+            founders: Configuration::of_voters(ids.clone()),
+            ids,
+            session_ttl_ms: [1_000, 3_000, 60_000][rng.index(3)],
+            value_bytes: [8, 200, 3_000][rng.index(3)],
+        }
+    }
+
+    /// The bytes of the value named `number`. Some are larger, to fill segments and batches.
+    pub(super) fn value(&self, number: u64) -> Bytes {
+        let size = if number.is_multiple_of(5) { self.value_bytes } else { 8 };
+        let mut bytes = vec![number as u8; size];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        bytes.into()
+    }
+
+    /// The number of a value.
+    pub(super) fn number(value: &[u8]) -> u64 {
+        // What is too short to be one of ours gets a number that none of ours has.
+        value.first_chunk().map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))
+    }
+
+    /// The bytes of the key named `number`.
+    pub(super) fn key(number: u8) -> Bytes {
+        Bytes::from(format!("k{number}"))
+    }
+
+    pub(super) fn seat(&self, id: &NodeId) -> Option<Seat> {
+        self.ids.iter().position(|known| known == id).map(|place| Seat(place as u8))
+    }
+
+    pub(super) const fn majority(&self) -> usize {
+        self.ids.len() / 2 + 1
+    }
+}
+
+fn name(seat: Seat) -> NodeId {
+    NodeId::new(&seat.to_string()).expect("the name of a seat is a letter and a number")
+}
+
+const fn draw_election(rng: &mut Rng) -> quorate_election::Config {
+    match rng.below(4) {
+        0 => quorate_election::Config::fast(),
+        1 | 2 => quorate_election::Config::lan(),
+        _ => quorate_election::Config {
+            heartbeat: Duration::from_millis(100),
+            election_min: Duration::from_millis(500),
+            election_max: Duration::from_millis(1_000),
+            ..quorate_election::Config::lan()
+        },
+    }
+}
+
+fn draw_replication(rng: &mut Rng) -> quorate_replication::Config {
+    let mut config = quorate_replication::Config::default();
+    if rng.chance(500_000) {
+        config.batch_bytes = [1, 100, 5_000][rng.index(3)];
+        config.inflight_messages = [1, 2, 8][rng.index(3)];
+    }
+    // Compaction in every second run, and early: after a few dozen entries.
+    if rng.chance(500_000) {
+        config.compact_log_entries = [8, 32, 128][rng.index(3)];
+        config.keep_log_bytes = [0, 500, 4_000][rng.index(3)];
+        config.snapshot_chunk_bytes = [64, 1_000, 1 << 20][rng.index(3)];
+        config.snapshot_chunks = [1, 4][rng.index(2)];
+    }
+    config.commit_notice_after = Duration::from_millis([0, 1, 20][rng.index(3)]);
+    config.resend_after = Duration::from_millis([50, 200][rng.index(2)]);
+    config.commit_mark_after = Duration::from_millis([20, 500][rng.index(2)]);
+    config
+}
+
+fn draw_limits(rng: &mut Rng) -> Limits {
+    let sessions_max = [3, 100_000][rng.index(2)];
+    Limits { sessions_max, session_ttl_ms_min: 500, ..Limits::default() }
+}

@@ -1,0 +1,174 @@
+//! The cluster as a world of the engine.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use quorate::{Answer, PeerMessage};
+use quorate_core::LogView as _;
+use quorate_lin::{Budget, Register, Verdict};
+
+use super::checks::Checks;
+use super::clients::Clients;
+use super::finale::{FIRST_ID, Finale};
+use super::operation::KvOperation;
+use super::program::{KvRequest, NodeProgram};
+use super::settings::Settings;
+use crate::{Boot, BootRefused, Context, Effects, Plan, Seat, SeatSet, Violation, World};
+
+/// Shipped nodes, clients of their key-value store, and all that must hold.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    settings: Rc<Settings>,
+    pub(super) checks: Checks,
+    clients: Clients,
+    finale: Option<Finale>,
+    keys: BTreeSet<u8>,
+    /// Nodes of the core that have the final write.
+    arrived: SeatSet,
+    found: Option<Violation>,
+    pub(super) is_undecided: bool,
+}
+
+/// Work that the linearizability checker may do for a run.
+const LIN_STEPS: u64 = 300_000;
+
+impl Cluster {
+    pub(super) fn new(plan: &Plan<KvOperation>) -> Self {
+        let settings = Rc::new(Settings::draw(plan.seed, plan.nodes));
+        Self {
+            checks: Checks::new(&settings),
+            clients: Clients::new(Rc::clone(&settings)),
+            settings,
+            finale: None,
+            keys: plan.operations.iter().map(|planned| planned.operation.key).collect(),
+            arrived: SeatSet::NONE,
+            found: None,
+            is_undecided: false,
+        }
+    }
+
+    /// Checks what clients were told meanwhile.
+    fn acknowledged(&mut self) -> Result<(), Violation> {
+        for at in self.clients.acknowledged.drain(..) {
+            self.checks.acknowledged(at)?;
+        }
+        Ok(())
+    }
+}
+
+impl World for Cluster {
+    type Program = NodeProgram;
+    type Operation = KvOperation;
+    const OPERATIONS: &'static [&'static str] = &["get", "set", "delete", "cas", "open"];
+
+    fn boot(&mut self, boot: Boot, out: &mut Effects<Answer>) -> Result<NodeProgram, BootRefused> {
+        let (program, recovered) = NodeProgram::boot(&boot, Rc::clone(&self.settings), out)?;
+        self.checks.booted(boot.seat, &program, &recovered);
+        Ok(program)
+    }
+
+    fn operation(&mut self, index: u32, op: &KvOperation, cx: &mut Context<KvRequest>) {
+        self.clients.begin(index, op, cx);
+    }
+
+    fn answered(&mut self, id: u64, answer: Answer, cx: &mut Context<KvRequest>) {
+        if id >= FIRST_ID {
+            if let Some(finale) = &mut self.finale {
+                finale.heard(id, Some(answer), &mut self.clients.history, cx);
+            }
+        } else if let Err(violation) = self.clients.answered(id, answer, cx) {
+            self.found.get_or_insert(violation);
+        }
+    }
+
+    fn refused(&mut self, id: u64, cx: &mut Context<KvRequest>) {
+        // Nobody in the core refuses for long: the finale waits for its own time to run out.
+        if id < FIRST_ID {
+            self.clients.refused(id, cx);
+        }
+    }
+
+    fn timer(&mut self, token: u64, cx: &mut Context<KvRequest>) {
+        match &mut self.finale {
+            Some(finale) if (FIRST_ID..1 << 63).contains(&token) => {
+                finale.timer(token, &mut self.clients.history, cx);
+            }
+            _ => self.clients.timer(token, cx),
+        }
+    }
+
+    fn stepped(
+        &mut self,
+        seat: Seat,
+        program: &mut NodeProgram,
+        cx: &mut Context<KvRequest>,
+    ) -> Result<(), Violation> {
+        self.checks.stepped(seat, program, |mark| cx.mark(mark))?;
+        if let Some(violation) = self.found.take() {
+            return Err(violation);
+        }
+        self.acknowledged()?;
+        if let Some(written) = self.finale.as_ref().and_then(|finale| finale.written)
+            && program.machine.log().commit() >= written.index
+        {
+            self.arrived = self.arrived.with(seat);
+        }
+        Ok(())
+    }
+
+    fn calm(&mut self, core: SeatSet, cx: &mut Context<KvRequest>) {
+        self.clients.drain();
+        let mut finale = Finale::new(Rc::clone(&self.settings), core, self.keys.iter().copied());
+        finale.go_on(&mut self.clients.history, cx);
+        self.finale = Some(finale);
+    }
+
+    fn is_satisfied(&self) -> bool {
+        let Some(finale) = &self.finale else { return false };
+        finale.is_done() && finale.core().iter().all(|seat| self.arrived.contains(*seat))
+    }
+
+    fn unsatisfied(&self) -> Violation {
+        let Some(finale) = &self.finale else {
+            return Violation::new("E8", "the calm phase did not begin");
+        };
+        let missing: Vec<String> = finale
+            .core()
+            .iter()
+            .filter(|seat| !self.arrived.contains(**seat))
+            .map(ToString::to_string)
+            .collect();
+        let message = match finale.written {
+            None => "no write was acknowledged in the calm phase".to_owned(),
+            Some(at) if !missing.is_empty() => {
+                format!("the write at {at} of the calm phase did not reach {missing:?}")
+            }
+            Some(_) => "a read of the calm phase was not answered".to_owned(),
+        };
+        Violation::new("E8", message)
+    }
+
+    fn finished(&mut self) -> Result<(), Violation> {
+        if let Some(violation) = self.found.take() {
+            return Err(violation);
+        }
+        self.acknowledged()?;
+        self.checks.count("K1");
+        let mut budget = Budget::steps(LIN_STEPS);
+        match quorate_lin::check(&Register::new(), &self.clients.history, &mut budget) {
+            Verdict::Linearizable(_) => Ok(()),
+            Verdict::NotLinearizable(example) => Err(Violation::new("K1", example.to_string())),
+            Verdict::Undecided(_) => {
+                self.is_undecided = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn describe(&self, bytes: &[u8]) -> String {
+        match quorate_wire::decode::<PeerMessage>(bytes) {
+            Ok(message) => format!("{message:?}"),
+            Err(error) => format!("{error}"),
+        }
+    }
+}

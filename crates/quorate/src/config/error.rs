@@ -1,0 +1,102 @@
+//! Why a configuration is refused. Nothing was started.
+
+use std::time::Duration;
+
+/// Why a configuration is refused; the text names the fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No option bears this name.
+    #[error("unknown option `{key}`{}", hint.as_ref().map_or(String::new(), |h| format!(": did you mean `{h}`?")))]
+    UnknownKey {
+        /// As it was written.
+        key: String,
+        /// The nearest option.
+        hint: Option<String>,
+    },
+    /// The value cannot be read.
+    #[error("`{key} = {value}` cannot be read: write {wanted}")]
+    WrongValue {
+        /// The option.
+        key: String,
+        /// As it was written.
+        value: String,
+        /// What would do.
+        wanted: String,
+    },
+    /// The file is not TOML, or a value has another type than its option.
+    #[error("{0}")]
+    Syntax(String),
+    /// The part exists in the specification but not in this version.
+    #[error("`{key}` asks for {part}, which this version does not hold: unset it")]
+    NotInThisVersion {
+        /// The variable.
+        key: String,
+        /// The part.
+        part: String,
+    },
+    /// The leader would be heard too seldom.
+    #[error(
+        "election.heartbeat {heartbeat:?} x 2 must not exceed election.timeout_min \
+         {timeout_min:?}, so that one lost heartbeat is survived: lower the heartbeat or raise \
+         the timeout"
+    )]
+    HeartbeatTooSlow {
+        /// The heartbeat.
+        heartbeat: Duration,
+        /// The shortest election timeout.
+        timeout_min: Duration,
+    },
+    /// The range of election timeouts is empty or too narrow to break ties.
+    #[error(
+        "election.timeout_max {timeout_max:?} must be at least 1.5 x election.timeout_min \
+         {timeout_min:?}, so that candidates do not tie for ever: raise timeout_max"
+    )]
+    TimeoutsTooClose {
+        /// The shortest election timeout.
+        timeout_min: Duration,
+        /// The longest.
+        timeout_max: Duration,
+    },
+    /// A wide open port without protection.
+    #[error(
+        "cluster.address {address} is reachable from outside and the cluster port is not \
+         encrypted yet: bind to 127.0.0.1 or a private address behind a firewall and set \
+         --insecure-cluster (CLUSTER_INSECURE=true) to accept that"
+    )]
+    InsecureCluster {
+        /// The address.
+        address: String,
+    },
+    /// The API would be open to everyone.
+    #[error(
+        "api.address {address} is reachable from outside and the API has no TLS yet: bind it to \
+         127.0.0.1 and put a proxy before it"
+    )]
+    InsecureApi {
+        /// The address.
+        address: String,
+    },
+    /// Something that stands on the cluster is on while the cluster is explicitly off.
+    #[error("state.enabled needs cluster.enabled, which is explicitly false: remove one of them")]
+    ClusterOff,
+    /// An even or zero number of voters.
+    #[error("cluster.max_voters {0} must be 1, 3, 5 or 7: an even voter adds risk, not safety")]
+    MaxVoters(u32),
+    /// The cluster can never form.
+    #[error("cluster.min_nodes {min_nodes} is above cluster.max_voters {max_voters}: lower it")]
+    MinNodes {
+        /// Wanted founders.
+        min_nodes: u32,
+        /// Most voters.
+        max_voters: u32,
+    },
+    /// Something is missing that has no default.
+    #[error("`{key}` is not set: {fix}")]
+    Missing {
+        /// The option.
+        key: &'static str,
+        /// What to do.
+        fix: &'static str,
+    },
+}

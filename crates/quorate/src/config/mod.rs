@@ -1,0 +1,15 @@
+//! What a node is told before it starts: from code, a file, the environment and flags.
+
+mod builder;
+mod error;
+mod keys;
+mod layers;
+mod typed;
+
+pub use builder::ConfigBuilder;
+pub use error::ConfigError;
+pub use layers::Origin;
+pub use typed::{
+    ApiConfig, ClusterConfig, Config, ElectionConfig, NodeConfig, StateConfig, StorageConfig,
+    Timing,
+};

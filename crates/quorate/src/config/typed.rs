@@ -1,0 +1,360 @@
+//! The typed configuration: what [`ConfigBuilder::build`](super::ConfigBuilder::build) returns is
+//! consistent.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quorate_core::{Configuration, Kind, Member, NodeId};
+use serde::{Deserialize, Serialize};
+
+use super::keys::KEYS;
+use super::layers::Layers;
+use super::{ConfigBuilder, ConfigError, Origin};
+
+/// A consistent configuration of a node. Everything is off until enabled.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The node itself.
+    pub node: NodeConfig,
+    /// How it finds its peers.
+    pub cluster: ClusterConfig,
+    /// How a leader is found.
+    pub election: ElectionConfig,
+    /// The shared state.
+    pub state: StateConfig,
+    /// The disk.
+    pub storage: StorageConfig,
+    /// The HTTP API; used by the node binary alone.
+    pub api: ApiConfig,
+    layers: Layers,
+}
+
+/// The node itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Its lasting name; absent: made once and kept in the data folder.
+    pub id: Option<NodeId>,
+    /// The folder of the journal and snapshots.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// How a node finds its peers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusterConfig {
+    /// Whether it takes part in a cluster; `None`: if something that needs it is on.
+    pub enabled: Option<bool>,
+    /// Nodes of another name are refused. Default `quorate`.
+    pub name: String,
+    /// The address of the cluster port. Default 127.0.0.1.
+    pub address: IpAddr,
+    /// The cluster port, TCP and UDP. Default 7946.
+    pub port: u16,
+    /// `host:port` under which peers reach this node; absent: the bound address.
+    pub advertise: Option<String>,
+    /// `host:port` of nodes through which to find the cluster.
+    pub seeds: Vec<String>,
+    /// `id@host:port` of each first member, where they are agreed in advance; the same list on all
+    /// of them.
+    pub founders: Vec<String>,
+    /// How many nodes found the cluster together; absent: 1 without seeds, 2 with one seed, else 3.
+    pub min_nodes: Option<u32>,
+    /// Most voters, odd. Default 5.
+    pub max_voters: u32,
+    /// Accept a cluster port that is reachable from outside without encryption.
+    pub insecure: bool,
+}
+
+/// How a leader is found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ElectionConfig {
+    /// A set of timings that fit together. Default `lan`.
+    pub timing: Timing,
+    /// How often a leader is heard; absent: the timing's.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Option<Duration>,
+    /// The shortest election timeout; absent: the timing's.
+    #[serde(with = "humantime_serde")]
+    pub timeout_min: Option<Duration>,
+    /// The longest election timeout; absent: the timing's.
+    #[serde(with = "humantime_serde")]
+    pub timeout_max: Option<Duration>,
+    /// 0 to 255; a higher one stands earlier. Default 100.
+    pub priority: u8,
+}
+
+/// Timings that fit together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Timing {
+    /// Heartbeat 20 ms, election timeout 75 to 150 ms: one rack, quiet machines.
+    Fast,
+    /// Heartbeat 50 ms, election timeout 150 to 300 ms: one site.
+    #[default]
+    Lan,
+    /// Heartbeat 300 ms, election timeout 1.5 to 3 s: several sites.
+    Wan,
+    /// As `wan`: for nodes that come and go while a site is being set up.
+    Seed,
+    /// As `lan`: for a developer's machine.
+    Dev,
+}
+
+impl Timing {
+    /// Its name in a file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Lan => "lan",
+            Self::Wan => "wan",
+            Self::Seed => "seed",
+            Self::Dev => "dev",
+        }
+    }
+
+    const fn election(self) -> quorate_election::Config {
+        match self {
+            Self::Fast => quorate_election::Config::fast(),
+            Self::Lan | Self::Dev => quorate_election::Config::lan(),
+            Self::Wan | Self::Seed => quorate_election::Config::wan(),
+        }
+    }
+}
+
+/// The shared state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateConfig {
+    /// Whether it is open. Implies the cluster.
+    pub enabled: bool,
+}
+
+/// The disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorageConfig {
+    /// Size of a journal segment in bytes. Default 16 MiB.
+    pub segment_bytes: u64,
+    /// Log size in bytes that asks for a snapshot. Default 8 MiB.
+    pub compact_bytes: u64,
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiConfig {
+    /// Its address. Default 127.0.0.1.
+    pub address: IpAddr,
+    /// Its port. Default 8080.
+    pub port: u16,
+    /// `host:port` under which clients reach it; absent: the bound address.
+    pub advertise: Option<String>,
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self {
+            enabled: None,
+            name: "quorate".to_owned(),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 7946,
+            advertise: None,
+            seeds: Vec::new(),
+            founders: Vec::new(),
+            min_nodes: None,
+            max_voters: 5,
+            insecure: false,
+        }
+    }
+}
+
+impl Default for ElectionConfig {
+    fn default() -> Self {
+        Self {
+            timing: Timing::default(),
+            heartbeat: None,
+            timeout_min: None,
+            timeout_max: None,
+            priority: Member::PRIORITY_DEFAULT,
+        }
+    }
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self { segment_bytes: 16 << 20, compact_bytes: 8 << 20 }
+    }
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8080, advertise: None }
+    }
+}
+
+/// The sections as a file holds them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Sections {
+    node: NodeConfig,
+    cluster: ClusterConfig,
+    election: ElectionConfig,
+    state: StateConfig,
+    storage: StorageConfig,
+    api: ApiConfig,
+}
+
+impl Config {
+    /// Starts from the defaults: everything off.
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder::default()
+    }
+
+    pub(super) fn from_layers(layers: Layers) -> Result<Self, ConfigError> {
+        let Sections { node, cluster, election, state, storage, api } =
+            Sections::deserialize(layers.tables())
+                .map_err(|error| ConfigError::Syntax(error.to_string().trim().to_owned()))?;
+        let config = Self { node, cluster, election, state, storage, api, layers };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.state.enabled && self.cluster.enabled == Some(false) {
+            return Err(ConfigError::ClusterOff);
+        }
+        let timing = self.election_config();
+        if timing.heartbeat * 2 > timing.election_min {
+            return Err(ConfigError::HeartbeatTooSlow {
+                heartbeat: timing.heartbeat,
+                timeout_min: timing.election_min,
+            });
+        }
+        if timing.election_min + timing.election_min / 2 > timing.election_max {
+            return Err(ConfigError::TimeoutsTooClose {
+                timeout_min: timing.election_min,
+                timeout_max: timing.election_max,
+            });
+        }
+        let max_voters = self.cluster.max_voters;
+        if max_voters.is_multiple_of(2) || max_voters > 7 {
+            return Err(ConfigError::MaxVoters(max_voters));
+        }
+        for text in &self.cluster.founders {
+            founder(text)?;
+        }
+        let min_nodes = self.min_nodes();
+        if min_nodes > max_voters || min_nodes == 0 {
+            return Err(ConfigError::MinNodes { min_nodes, max_voters });
+        }
+        if !self.cluster.address.is_loopback() && !self.cluster.insecure {
+            let address = self.cluster.address.to_string();
+            return Err(ConfigError::InsecureCluster { address });
+        }
+        if !self.api.address.is_loopback() {
+            return Err(ConfigError::InsecureApi { address: self.api.address.to_string() });
+        }
+        Ok(())
+    }
+
+    /// Whether the node takes part in a cluster: said so, or implied by what stands on it.
+    #[must_use]
+    pub fn cluster_enabled(&self) -> bool {
+        self.cluster.enabled.unwrap_or(self.state.enabled)
+    }
+
+    /// How many nodes found the cluster together.
+    #[must_use]
+    pub fn min_nodes(&self) -> u32 {
+        self.cluster.min_nodes.unwrap_or(match self.cluster.seeds.len() {
+            0 => 1,
+            1 => 2,
+            _ => 3,
+        })
+    }
+
+    /// The first members, if they are agreed in advance.
+    #[must_use]
+    pub fn founders(&self) -> Option<Configuration> {
+        let members: BTreeMap<NodeId, Member> =
+            self.cluster.founders.iter().filter_map(|text| founder(text).ok()).collect();
+        (!members.is_empty()).then_some(Configuration { members, outgoing: None })
+    }
+
+    /// Where the cluster port is bound.
+    #[must_use]
+    pub const fn cluster_bind(&self) -> SocketAddr {
+        SocketAddr::new(self.cluster.address, self.cluster.port)
+    }
+
+    /// Where the API is bound.
+    #[must_use]
+    pub const fn api_bind(&self) -> SocketAddr {
+        SocketAddr::new(self.api.address, self.api.port)
+    }
+
+    /// The election's timing and priority.
+    #[must_use]
+    pub fn election_config(&self) -> quorate_election::Config {
+        let mut config = self.election.timing.election();
+        config.heartbeat = self.election.heartbeat.unwrap_or(config.heartbeat);
+        config.election_min = self.election.timeout_min.unwrap_or(config.election_min);
+        config.election_max = self.election.timeout_max.unwrap_or(config.election_max);
+        config.priority = self.election.priority;
+        config
+    }
+
+    /// The log's batches and windows.
+    #[must_use]
+    pub fn replication_config(&self) -> quorate_replication::Config {
+        let compact_log_bytes = usize::try_from(self.storage.compact_bytes).unwrap_or(usize::MAX);
+        quorate_replication::Config { compact_log_bytes, ..Default::default() }
+    }
+
+    /// Every option with its value and where it was set; `None` for a default.
+    pub fn options(&self) -> impl Iterator<Item = (&'static str, String, Option<Origin>)> {
+        let sections = Sections {
+            node: self.node.clone(),
+            cluster: self.cluster.clone(),
+            election: self.election.clone(),
+            state: self.state.clone(),
+            storage: self.storage.clone(),
+            api: self.api.clone(),
+        };
+        let table = toml::Table::try_from(sections).unwrap_or_default();
+        KEYS.iter().map(move |key| {
+            let value = key
+                .name
+                .split_once('.')
+                .and_then(|(section, option)| table.get(section)?.get(option))
+                .map_or_else(|| "(unset)".to_owned(), ToString::to_string);
+            (key.name, value, self.layers.origin(key.name))
+        })
+    }
+
+    /// Every option with one line about it, for `--help`.
+    pub fn describe() -> impl Iterator<Item = (&'static str, &'static str)> {
+        KEYS.iter().map(|key| (key.name, key.about))
+    }
+}
+
+/// A first member out of `id@host:port`.
+fn founder(text: &str) -> Result<(NodeId, Member), ConfigError> {
+    let wrong = || ConfigError::WrongValue {
+        key: "cluster.founders".to_owned(),
+        value: text.to_owned(),
+        wanted: "id@host:port, the same list on every founder".to_owned(),
+    };
+    let (id, address) = text.split_once('@').ok_or_else(wrong)?;
+    let id = NodeId::new(id).map_err(|_| wrong())?;
+    if !address.contains(':') {
+        return Err(wrong());
+    }
+    let (kind, priority) = (Kind::Voter, Member::PRIORITY_DEFAULT);
+    Ok((id, Member { kind, priority, address: address.to_owned() }))
+}

@@ -1,0 +1,329 @@
+//! The client's side of a node: every request ends as ok, failed or unknown, by its deadline.
+
+use std::time::Duration;
+
+use quorate_core::{Instant, LogId, NodeId, Outbox, mutant};
+use quorate_dist_state::{Command, Op, Rejection, Reply};
+use quorate_replication::{self as replication, ProposalId, ProposeRefused, ReadId};
+
+use super::forwards::Waiting;
+use super::message::FORWARD_LANE;
+use super::node::NodeMachine;
+use super::pending::{Open, Origin, Stage};
+use crate::{Answer, Doubt, Effect, Failure, PeerMessage, Query, ReadLevel, Request, RequestId};
+
+/// How many requests a leader keeps open.
+const OPEN_MAX: usize = 65_536;
+
+/// How often a leader looks for sessions whose time is up.
+const SESSIONS_EVERY: Duration = Duration::from_secs(1);
+
+impl NodeMachine {
+    /// A client of this node asks.
+    pub(super) fn requested(
+        &mut self,
+        now: Instant,
+        client: RequestId,
+        deadline: Instant,
+        request: Request,
+        out: &mut Outbox<Effect>,
+    ) {
+        let answer = |answer| Effect::Reply { id: client, answer };
+        if self.stopping {
+            return out.push(answer(Answer::Failed(Failure::Stopping)));
+        }
+        if let Request::Read { query, level: ReadLevel::Local } = &request {
+            return out.push(answer(self.found(query)));
+        }
+        // What no leader would take is refused here, before it crosses the network.
+        if let Request::Write(command) = &request
+            && let Err(rejection) = self.limits.check(&command.op)
+        {
+            return out.push(answer(Answer::Failed(Failure::Rejected(rejection))));
+        }
+        if self.replicator.is_leading() {
+            return self.serve(now, Origin::Client(client), deadline, request, out);
+        }
+        let waiting = Waiting { client, deadline, request };
+        if self.forwards.is_full() {
+            return out.push(answer(Answer::Failed(Failure::Overloaded)));
+        }
+        match self.leader() {
+            Some(leader) => self.forward(now, leader, waiting, out),
+            None => self.forwards.park(waiting),
+        }
+    }
+
+    /// A peer passes its client's request on.
+    pub(super) fn forwarded(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        id: u64,
+        wait_ms: u32,
+        request: Request,
+        out: &mut Outbox<Effect>,
+    ) {
+        let origin = Origin::Peer { node, id };
+        if self.replicator.is_leading() && !self.stopping {
+            let deadline = now + Duration::from_millis(wait_ms.into());
+            self.serve(now, origin, deadline, request, out);
+        } else {
+            reply(origin, Answer::Failed(Failure::NotLeading), out);
+        }
+    }
+
+    /// The leader serves.
+    fn serve(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        deadline: Instant,
+        request: Request,
+        out: &mut Outbox<Effect>,
+    ) {
+        if self.pending.len() >= OPEN_MAX {
+            return reply(origin, Answer::Failed(Failure::Overloaded), out);
+        }
+        match request {
+            Request::Write(command) => {
+                if let Err(rejection) = self.limits.check(&command.op) {
+                    return reply(origin, Answer::Failed(Failure::Rejected(rejection)), out);
+                }
+                let Ok(bytes) = quorate_wire::encode(&command) else {
+                    return reply(origin, Answer::Failed(Failure::Overloaded), out);
+                };
+                let id = ProposalId(self.pending.add(origin, deadline, Stage::Offered));
+                self.replicate(now, replication::Input::Propose { id, command: bytes.into() });
+            }
+            Request::Read { query, level: ReadLevel::Local } => {
+                let answer = self.found(&query);
+                reply(origin, answer, out);
+            }
+            Request::Read { query, level: ReadLevel::Linearizable } => {
+                let id = ReadId(self.pending.add(origin, deadline, Stage::Reading(query)));
+                self.replicate(now, replication::Input::Read { id });
+            }
+        }
+    }
+
+    fn found(&self, query: &Query) -> Answer {
+        let revision = self.applier.store().revision();
+        Answer::Found { found: self.applier.query(query), revision }
+    }
+
+    fn forward(&mut self, now: Instant, to: NodeId, waiting: Waiting, out: &mut Outbox<Effect>) {
+        let wait = waiting.deadline.since(now).as_millis();
+        let wait_ms = u32::try_from(wait).unwrap_or(u32::MAX);
+        let request = waiting.request.clone();
+        let id = self.forwards.sent(to.clone(), waiting);
+        let message = PeerMessage::Forward { id, wait_ms, request };
+        out.push(Effect::Send { to, lane: FORWARD_LANE, message });
+    }
+
+    /// The leader answered what was passed on to it.
+    pub(super) fn answered(
+        &mut self,
+        now: Instant,
+        from: &NodeId,
+        id: u64,
+        answer: Answer,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Some(waiting) = self.forwards.answered(from, id) else { return };
+        if answer == Answer::Failed(Failure::NotLeading) {
+            // Nothing happened there: ask whoever leads now. If that is still `from` in our eyes,
+            // wait for news rather than ask again at once.
+            match self.leader().filter(|leader| leader != from) {
+                Some(leader) if leader != self.me => self.forward(now, leader, waiting, out),
+                _ => self.forwards.park(waiting),
+            }
+        } else {
+            out.push(Effect::Reply { id: waiting.client, answer });
+        }
+    }
+
+    /// A leader may be known now: sends on what waited for one.
+    pub(super) fn unpark(&mut self, now: Instant, out: &mut Outbox<Effect>) {
+        let Some(leader) = self.leader() else { return };
+        for waiting in self.forwards.unpark() {
+            if leader == self.me {
+                let Waiting { client, deadline, request } = waiting;
+                self.serve(now, Origin::Client(client), deadline, request, out);
+            } else {
+                self.forward(now, leader.clone(), waiting, out);
+            }
+        }
+    }
+
+    /// The stream to `peer` broke: what was sent to it may or may not have happened.
+    pub(super) fn forwards_lost(&mut self, now: Instant, peer: &NodeId, out: &mut Outbox<Effect>) {
+        for waiting in self.forwards.lost(peer) {
+            if waiting.request.mutates() && !mutant!("forward-retried-blindly") {
+                let answer = Answer::Unknown(Doubt::ForwardLost);
+                out.push(Effect::Reply { id: waiting.client, answer });
+            } else {
+                self.forwards.park(waiting);
+            }
+        }
+        self.unpark(now, out);
+    }
+
+    /// The log took no notice of the proposal: it had and will have no effect.
+    pub(super) fn refused(
+        &mut self,
+        now: Instant,
+        number: u64,
+        why: &ProposeRefused,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Some(open) = self.pending.remove(number) else { return };
+        let failure = match why {
+            ProposeRefused::NotLeading => Failure::NotLeading,
+            _ => Failure::Overloaded,
+        };
+        self.fail_or_retry(now, open, failure, out);
+    }
+
+    pub(super) fn read_refused(&mut self, now: Instant, number: u64, out: &mut Outbox<Effect>) {
+        if let Some(open) = self.pending.remove(number) {
+            self.fail_or_retry(now, open, Failure::NotLeading, out);
+        }
+    }
+
+    /// A read that this leader could not serve waits for the next one; the rest is told why.
+    fn fail_or_retry(
+        &mut self,
+        _now: Instant,
+        open: Open,
+        failure: Failure,
+        out: &mut Outbox<Effect>,
+    ) {
+        match open {
+            Open { origin: Origin::Client(client), deadline, stage: Stage::Reading(query) }
+                if failure == Failure::NotLeading && !self.forwards.is_full() =>
+            {
+                let request = Request::Read { query, level: ReadLevel::Linearizable };
+                self.forwards.park(Waiting { client, deadline, request });
+            }
+            Open { origin, .. } => reply(origin, Answer::Failed(failure), out),
+        }
+    }
+
+    /// The entry `id` is applied: answers who proposed what stands there.
+    pub(super) fn committed(
+        &mut self,
+        _now: Instant,
+        id: LogId,
+        applied: Option<Reply>,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Some((placed, open)) = self.pending.take_placed(id.index) else { return };
+        let answer = match applied {
+            // Another entry stands there now, so the proposed one never will.
+            _ if placed != id => Answer::Failed(Failure::NotLeading),
+            Some(Reply::Rejected(rejection)) => rejected(rejection),
+            Some(reply) => Answer::Written { reply, at: id, acked: self.holders(id.index) },
+            None => Answer::Failed(Failure::Overloaded),
+        };
+        reply(open.origin, answer, out);
+    }
+
+    pub(super) fn serve_reads(&mut self, out: &mut Outbox<Effect>) {
+        let applied = self.applier.applied().index;
+        while let Some(open) = self.pending.take_readable(applied) {
+            if let Stage::Reading(query) = &open.stage {
+                let answer = self.found(query);
+                reply(open.origin, answer, out);
+            }
+        }
+    }
+
+    /// This node leads no longer: what it had placed may yet commit under the next leader.
+    pub(super) fn deposed(&mut self, out: &mut Outbox<Effect>) {
+        let open: Vec<Open> = self.pending.take_all().collect();
+        for open in open {
+            let answer = match open.stage {
+                Stage::Proposed => Answer::Unknown(Doubt::Deposed),
+                Stage::Offered | Stage::Reading(_) => Answer::Failed(Failure::NotLeading),
+            };
+            reply(open.origin, answer, out);
+        }
+    }
+
+    /// Answers every request whose deadline has passed.
+    pub(super) fn expire(&mut self, now: Instant, out: &mut Outbox<Effect>) {
+        while let Some(open) = self.pending.take_expired(now) {
+            let answer = match open.stage {
+                Stage::Reading(_) => Answer::Failed(Failure::NoQuorum),
+                Stage::Offered | Stage::Proposed => Answer::Unknown(Doubt::Deadline),
+            };
+            reply(open.origin, answer, out);
+        }
+        for (waiting, sent) in self.forwards.expired(now) {
+            let answer = if sent && waiting.request.mutates() {
+                Answer::Unknown(Doubt::Deadline)
+            } else {
+                Answer::Failed(Failure::NoLeader)
+            };
+            out.push(Effect::Reply { id: waiting.client, answer });
+        }
+    }
+
+    /// A leader proposes the end of sessions whose time is up.
+    pub(super) fn expire_sessions(&mut self, now: Instant) {
+        if self.expire_sessions_at.is_none_or(|due| due > now) {
+            return;
+        }
+        self.expire_sessions_at = Some(now + SESSIONS_EVERY);
+        if !self.replicator.is_leading() {
+            return;
+        }
+        let at = self.replicator.cluster_time(now);
+        let sessions: Vec<_> = self.applier.store().sessions_due(at).take(1_024).collect();
+        if sessions.is_empty() {
+            return;
+        }
+        let command = Command { tag: None, op: Op::ExpireSessions { sessions, at } };
+        if let Ok(bytes) = quorate_wire::encode(&command) {
+            // Nobody waits for it: a number that no open request bears.
+            let id = ProposalId(0);
+            self.replicate(now, replication::Input::Propose { id, command: bytes.into() });
+        }
+    }
+
+    /// Gives up the lead and answers what is open.
+    pub(super) fn stop(&mut self, now: Instant, out: &mut Outbox<Effect>) {
+        self.stopping = true;
+        self.vote(now, quorate_election::Input::Resign);
+        self.settle(now, out);
+        for (waiting, sent) in self.forwards.take_all() {
+            let answer = if sent && waiting.request.mutates() {
+                Answer::Unknown(Doubt::Stopping)
+            } else {
+                Answer::Failed(Failure::Stopping)
+            };
+            out.push(Effect::Reply { id: waiting.client, answer });
+        }
+    }
+}
+
+/// What a refusal by the state machine means to the caller: a session that is gone can no longer
+/// say whether an earlier try ran.
+const fn rejected(rejection: Rejection) -> Answer {
+    if rejection.is_unknown() {
+        Answer::Unknown(Doubt::Session(rejection))
+    } else {
+        Answer::Failed(Failure::Rejected(rejection))
+    }
+}
+
+fn reply(origin: Origin, answer: Answer, out: &mut Outbox<Effect>) {
+    match origin {
+        Origin::Client(id) => out.push(Effect::Reply { id, answer }),
+        Origin::Peer { node, id } => {
+            let message = PeerMessage::Answer { id, answer };
+            out.push(Effect::Send { to: node, lane: FORWARD_LANE, message });
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The node as one machine, and the words it is spoken to in.
+
+mod applier;
+mod clients;
+mod effect;
+mod forwards;
+mod message;
+mod node;
+mod pending;
+mod request;
+mod status;
+
+pub use effect::{Effect, NodeEvent, NodeInput};
+pub use message::PeerMessage;
+pub use node::{NodeError, NodeMachine, NodeSetup};
+pub use request::{Answer, Doubt, Failure, Found, Query, ReadLevel, Request, RequestId};
+pub use status::NodeStatus;

@@ -1,0 +1,493 @@
+//! The node: the protocols composed, one turning another's output into its own input in the same
+//! step, and one ordered stream of effects out of all of them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use quorate_core::{
+    Ballot, ClusterId, Configuration, Entry, Hold, Instant, LogId, LogIndex, LogView as _, Machine,
+    NodeId, Outbox, Record, Recovered, Rng, Token, mutant,
+};
+use quorate_dist_state::Limits;
+use quorate_election::{self as election, Voter};
+use quorate_replication::{self as replication, Replicator};
+
+use super::applier::Applier;
+use super::forwards::Forwards;
+use super::pending::Pending;
+use crate::{Effect, NodeEvent, NodeInput, NodeStatus, PeerMessage};
+
+/// What a node is made of, apart from what its disk remembers.
+#[derive(Debug, Clone)]
+pub struct NodeSetup {
+    /// Its lasting name.
+    pub me: NodeId,
+    /// Timing and priority.
+    pub election: election::Config,
+    /// Batches, windows, compaction.
+    pub replication: replication::Config,
+    /// Limits of the shared state.
+    pub limits: Limits,
+    /// The first members, where they are agreed by other means than the bootstrap; used only by
+    /// a node whose disk knows no configuration. It must be the same on all of them.
+    pub founders: Option<Configuration>,
+}
+
+/// Why a node cannot start from what its disk holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The folder belongs to another node.
+    #[error("the data folder belongs to node `{theirs}`, not to `{ours}`: give each its own")]
+    OtherNode {
+        /// The name given.
+        ours: NodeId,
+        /// The name in the folder.
+        theirs: NodeId,
+    },
+    /// The newest snapshot cannot be read.
+    #[error("the snapshot in the data folder cannot be restored")]
+    Snapshot(#[from] quorate_core::RestoreError),
+}
+
+/// What became durable with a token.
+#[derive(Debug)]
+enum Written {
+    Ballot(Ballot),
+    Entries(LogId),
+    Other,
+}
+
+/// A node without input and output of its own: election, replication and shared state as one
+/// [`Machine`]. Drivers and the simulator run this very type.
+#[derive(Debug)]
+pub struct NodeMachine {
+    pub(super) me: NodeId,
+    pub(super) cluster: Option<ClusterId>,
+    pub(super) limits: Limits,
+    pub(super) voter: Voter,
+    pub(super) replicator: Replicator,
+    pub(super) applier: Applier,
+    pub(super) pending: Pending,
+    pub(super) forwards: Forwards,
+    pub(super) connected: BTreeSet<NodeId>,
+    pub(super) stopping: bool,
+    failed: Option<quorate_core::RestoreError>,
+    pub(super) expire_sessions_at: Option<Instant>,
+    /// What election says leaves when its ballots are durable.
+    election_hold: Hold<Effect>,
+    /// What the log says leaves when its records, and the ballots before them, are durable.
+    log_hold: Hold<Effect>,
+    last_token: Token,
+    writing: VecDeque<(Token, Written)>,
+    pub(super) election_out: Outbox<election::Output>,
+    pub(super) log_out: Outbox<replication::Output>,
+}
+
+impl NodeMachine {
+    /// A node as its disk remembers it. `seed` feeds its timers' randomness.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] if the folder is another node's, or its snapshot is unreadable.
+    pub fn new(
+        setup: NodeSetup,
+        recovered: &Recovered,
+        seed: u64,
+        now: Instant,
+        out: &mut Outbox<Effect>,
+    ) -> Result<Self, NodeError> {
+        if let Some(identity) = &recovered.identity
+            && identity.node != setup.me
+        {
+            return Err(NodeError::OtherNode { ours: setup.me, theirs: identity.node.clone() });
+        }
+        let mut applier = Applier::new(setup.limits.clone());
+        if let Some(snapshot) = &recovered.snapshot {
+            applier.install(snapshot)?;
+        }
+        let cluster = recovered
+            .identity
+            .as_ref()
+            .map(|identity| identity.cluster)
+            .filter(|cluster| *cluster != ClusterId::NONE);
+        let rng = Rng::stream(seed, "election");
+        let voter =
+            Voter::new(setup.me.clone(), setup.election, recovered.ballot.clone(), rng, now);
+        let replicator = Replicator::new(setup.me.clone(), setup.replication, recovered, now);
+        // 48 bits leave room to count and are short on the wire.
+        let random = Rng::stream(seed, "forwards").next_u64() >> 16;
+        let first_forward = if mutant!("forward-numbers-restart") { 0 } else { random };
+        let mut node = Self {
+            me: setup.me,
+            cluster,
+            limits: setup.limits,
+            voter,
+            replicator,
+            applier,
+            pending: Pending::default(),
+            forwards: Forwards::new(first_forward),
+            connected: BTreeSet::new(),
+            stopping: false,
+            failed: None,
+            expire_sessions_at: None,
+            election_hold: Hold::new(Token(0)),
+            log_hold: Hold::new(Token(0)),
+            last_token: Token(0),
+            writing: VecDeque::new(),
+            election_out: Outbox::new(),
+            log_out: Outbox::new(),
+        };
+        if node.replicator.log().configuration().is_empty()
+            && let Some(founders) = setup.founders
+        {
+            node.replicator.found(founders, &mut node.log_out);
+        }
+        node.apply(now, out);
+        node.settle(now, out);
+        Ok(node)
+    }
+
+    /// What the node knows now.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        let log = self.replicator.log();
+        NodeStatus {
+            node: self.me.clone(),
+            cluster: self.cluster,
+            role: self.voter.role(),
+            term: self.voter.term(),
+            leader: self.leader(),
+            voted_for: self.voter.ballot().vote.clone(),
+            tip: log.tip(),
+            commit: log.commit(),
+            applied: self.applier.applied(),
+            revision: self.applier.store().revision(),
+            digest: self.applier.store().digest(),
+            configuration: log.configuration().clone(),
+            connected: self.connected.clone(),
+            open: self.pending.len(),
+            lag: self.lag(),
+        }
+    }
+
+    /// How many entries each replica is behind, as a leader knows.
+    fn lag(&self) -> BTreeMap<NodeId, u64> {
+        let tip = self.replicator.log().tip().index.0;
+        self.replicator.progress().map(|p| (p.id, tip.saturating_sub(p.durable.0))).collect()
+    }
+
+    /// The nodes known to hold the entry at `index` on disk.
+    pub(super) fn holders(&self, index: LogIndex) -> Vec<NodeId> {
+        let own = self.replicator.log().durable().index >= index;
+        let peers = self.replicator.progress().filter(|p| p.durable >= index).map(|p| p.id);
+        own.then(|| self.me.clone()).into_iter().chain(peers).collect()
+    }
+
+    /// The leader, if one is known and can be asked.
+    pub(super) fn leader(&self) -> Option<NodeId> {
+        let leader = self.voter.leader()?;
+        let leads_here = *leader == self.me && self.replicator.is_leading();
+        (leads_here || self.connected.contains(leader)).then(|| leader.clone())
+    }
+
+    /// The shared state as far as it is applied.
+    #[must_use]
+    pub const fn store(&self) -> &quorate_dist_state::Store {
+        self.applier.store()
+    }
+
+    /// The log, for those who check it.
+    #[must_use]
+    pub const fn log(&self) -> &replication::Log {
+        self.replicator.log()
+    }
+
+    /// How far each peer is, as the leader knows it.
+    #[must_use]
+    pub const fn replicator(&self) -> &Replicator {
+        &self.replicator
+    }
+
+    /// The voter, for those who check it.
+    #[must_use]
+    pub const fn voter(&self) -> &Voter {
+        &self.voter
+    }
+
+    /// Why the node cannot go on, if it cannot: the driver must stop it.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&quorate_core::RestoreError> {
+        self.failed.as_ref()
+    }
+
+    /// Records the journal has not confirmed yet.
+    #[must_use]
+    pub fn records_in_flight(&self) -> usize {
+        self.writing.len()
+    }
+
+    fn receive(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        message: PeerMessage,
+        out: &mut Outbox<Effect>,
+    ) {
+        match message {
+            PeerMessage::Election(message) => {
+                self.vote(now, election::Input::Received { from, message });
+            }
+            PeerMessage::Replication(message) => {
+                // One gate for both halves: the voter sees the term first.
+                let seen = election::Input::TermSeen { term: message.term(), from: from.clone() };
+                self.vote(now, seen);
+                self.settle(now, out);
+                self.replicate(now, replication::Input::Received { from, message });
+            }
+            PeerMessage::Forward { id, wait_ms, request } => {
+                self.forwarded(now, from, id, wait_ms, request, out);
+            }
+            PeerMessage::Answer { id, answer } => self.answered(now, &from, id, answer, out),
+        }
+    }
+
+    pub(super) fn vote(&mut self, now: Instant, input: election::Input) {
+        self.voter.step(now, input, self.replicator.log(), &mut self.election_out);
+    }
+
+    pub(super) fn replicate(&mut self, now: Instant, input: replication::Input) {
+        self.replicator.step(now, input, self.voter.gate(), &mut self.log_out);
+    }
+
+    fn persisted(&mut self, now: Instant, token: Token, out: &mut Outbox<Effect>) {
+        // First what rested on the records, then what the machines make of the news.
+        self.election_hold.release(token, |effect| out.push(effect));
+        self.log_hold.release(token, |effect| out.push(effect));
+        let (mut ballot, mut tip) = (None, None);
+        while self.writing.front().is_some_and(|(written, _)| *written <= token) {
+            match self.writing.pop_front() {
+                Some((_, Written::Ballot(written))) => ballot = Some(written),
+                Some((_, Written::Entries(written))) => tip = Some(written),
+                Some((_, Written::Other)) | None => {}
+            }
+        }
+        if let Some(ballot) = ballot {
+            self.vote(now, election::Input::Persisted(ballot));
+        }
+        if let Some(tip) = tip {
+            self.replicate(now, replication::Input::Persisted { tip });
+        }
+    }
+
+    /// Turns one protocol's outputs into the other's inputs until both are quiet.
+    pub(super) fn settle(&mut self, now: Instant, out: &mut Outbox<Effect>) {
+        while !(self.election_out.is_empty() && self.log_out.is_empty()) {
+            let mut outputs = std::mem::take(&mut self.election_out);
+            for output in outputs.drain() {
+                self.election_output(now, output, out);
+            }
+            if self.election_out.is_empty() {
+                self.election_out = outputs;
+            }
+            let mut outputs = std::mem::take(&mut self.log_out);
+            for output in outputs.drain() {
+                self.log_output(now, output, out);
+            }
+            if self.log_out.is_empty() {
+                self.log_out = outputs;
+            }
+        }
+    }
+
+    fn election_output(
+        &mut self,
+        now: Instant,
+        output: election::Output,
+        out: &mut Outbox<Effect>,
+    ) {
+        match output {
+            election::Output::Persist(ballot) => {
+                let token =
+                    self.persist(Record::Ballot(ballot.clone()), Written::Ballot(ballot), out);
+                self.election_hold.rest_on(token);
+                // An acknowledgement of entries is also a promise to the term they came in.
+                self.log_hold.rest_on(token);
+            }
+            election::Output::Send { to, message, overtakes } => {
+                let lane = quorate_core::Lane::Urgent;
+                let send = Effect::Send { to, lane, message: PeerMessage::Election(message) };
+                pass(&mut self.election_hold, send, overtakes, out);
+            }
+            election::Output::Elected(mandate) => {
+                self.replicate(now, replication::Input::Lead(mandate));
+                self.expire_sessions_at = Some(now);
+                self.unpark(now, out);
+            }
+            election::Output::Event(event) => self.election_event(now, event, out),
+        }
+    }
+
+    fn election_event(&mut self, now: Instant, event: election::Event, out: &mut Outbox<Effect>) {
+        let event = match event {
+            election::Event::BecameLeader { term } => NodeEvent::BecameLeader { term },
+            election::Event::BecameFollower { leader, term } => {
+                if self.replicator.is_leading() {
+                    self.replicate(now, replication::Input::StepDown);
+                }
+                self.expire_sessions_at = None;
+                self.unpark(now, out);
+                NodeEvent::BecameFollower { term, leader }
+            }
+            election::Event::QuorumLost => NodeEvent::QuorumLost,
+            election::Event::QuorumRegained => NodeEvent::QuorumRegained,
+            election::Event::BecameCandidate { .. } => return,
+        };
+        out.push(Effect::Event(event));
+    }
+
+    fn log_output(&mut self, now: Instant, output: replication::Output, out: &mut Outbox<Effect>) {
+        use replication::Output;
+        match output {
+            Output::Persist(record) => {
+                let written = match &record {
+                    Record::Entries(entries) => {
+                        entries.last().map_or(Written::Other, |last| Written::Entries(last.id))
+                    }
+                    Record::Snapshot(snapshot) => Written::Entries(snapshot.last),
+                    _ => Written::Other,
+                };
+                let token = self.persist(record, written, out);
+                self.log_hold.rest_on(token);
+            }
+            Output::Send { to, lane, message, overtakes } => {
+                let send = Effect::Send { to, lane, message: PeerMessage::Replication(message) };
+                pass(&mut self.log_hold, send, overtakes, out);
+            }
+            Output::Proposed { id, at } => self.pending.placed(id.0, at),
+            Output::Refused { id, why } => self.refused(now, id.0, &why, out),
+            Output::ReadAt { id, index } => {
+                self.pending.readable(id.0, index);
+                self.serve_reads(out);
+            }
+            Output::ReadRefused { id } => self.read_refused(now, id.0, out),
+            Output::Committed(_) => self.apply(now, out),
+            Output::Install(snapshot) => {
+                match self.applier.install(&snapshot) {
+                    Ok(true) => {
+                        let last = snapshot.last;
+                        out.push(Effect::Event(NodeEvent::Installed { last }));
+                    }
+                    Ok(false) => {}
+                    // The leader's own bytes, whole by their checksums, are no state of this
+                    // version. Going on would apply later entries to an earlier state.
+                    Err(error) => self.failed = Some(error),
+                }
+                self.apply(now, out);
+            }
+            Output::LeaderHeard { leader, term } => {
+                self.vote(now, election::Input::LeaderHeard { leader, term });
+            }
+            Output::PeerHeard { peer } => self.vote(now, election::Input::PeerHeard { peer }),
+            Output::Deposed => self.deposed(out),
+            Output::SnapshotWanted => {
+                if let Some(snapshot) = self.applier.snapshot() {
+                    let index = snapshot.last.index;
+                    self.replicate(now, replication::Input::Snapshotted(snapshot));
+                    out.push(Effect::Event(NodeEvent::Compacted { index }));
+                }
+            }
+            Output::Distrusted { peer, why } => {
+                out.push(Effect::Event(NodeEvent::Distrusted { peer, why }));
+            }
+        }
+    }
+
+    fn persist(&mut self, record: Record, written: Written, out: &mut Outbox<Effect>) -> Token {
+        self.last_token = Token(self.last_token.0 + 1);
+        self.writing.push_back((self.last_token, written));
+        out.push(Effect::Persist { token: self.last_token, record });
+        self.last_token
+    }
+
+    /// Applies what is committed and not applied yet, and answers who waited for it.
+    fn apply(&mut self, now: Instant, out: &mut Outbox<Effect>) {
+        let commit = if mutant!("apply-uncommitted") {
+            self.replicator.log().tip().index
+        } else {
+            self.replicator.log().commit()
+        };
+        while !self.applier.reaches(commit) {
+            let next = self.applier.applied().index.next();
+            // An index below the log's first belongs to a snapshot that is being installed.
+            let Some(entry) = self.replicator.log().entry(next) else { break };
+            let entry: Entry = entry.clone();
+            let reply = self.applier.apply(&entry);
+            self.committed(now, entry.id, reply, out);
+        }
+        self.serve_reads(out);
+    }
+}
+
+/// Sends at once what may overtake, else behind what it rests on.
+fn pass(hold: &mut Hold<Effect>, effect: Effect, overtakes: bool, out: &mut Outbox<Effect>) {
+    if overtakes {
+        out.push(effect);
+    } else {
+        hold.push(effect, |effect| out.push(effect));
+    }
+}
+
+impl Machine for NodeMachine {
+    type Input = NodeInput;
+    type Output = Effect;
+
+    fn handle(&mut self, now: Instant, input: NodeInput, out: &mut Outbox<Effect>) {
+        match input {
+            NodeInput::Message { from, message } => self.receive(now, from, message, out),
+            NodeInput::PeerConnected(peer) => {
+                self.connected.insert(peer.clone());
+                self.replicate(now, replication::Input::PeerConnected(peer));
+                self.unpark(now, out);
+            }
+            NodeInput::PeerLost { peer, refused: _ } => {
+                self.connected.remove(&peer);
+                self.replicate(now, replication::Input::PeerLost(peer.clone()));
+                self.forwards_lost(now, &peer, out);
+            }
+            NodeInput::Persisted(token) => self.persisted(now, token, out),
+            NodeInput::Request { id, deadline, request } => {
+                self.requested(now, id, deadline, request, out);
+            }
+            NodeInput::Stop => self.stop(now, out),
+        }
+        self.settle(now, out);
+    }
+
+    fn wake(&mut self, now: Instant, out: &mut Outbox<Effect>) {
+        self.voter.wake(now, self.replicator.log(), &mut self.election_out);
+        self.settle(now, out);
+        self.expire(now, out);
+        self.expire_sessions(now);
+        self.replicator.wake(now, self.voter.gate(), &mut self.log_out);
+        self.settle(now, out);
+        // What settling woke in the log (a commit that followers should hear of) leaves in the
+        // same turn.
+        if self.replicator.deadline().is_some_and(|due| due <= now) {
+            self.replicator.wake(now, self.voter.gate(), &mut self.log_out);
+            self.settle(now, out);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        [
+            self.voter.deadline(),
+            self.replicator.deadline(),
+            self.pending.deadline(),
+            self.forwards.deadline(),
+            self.expire_sessions_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}

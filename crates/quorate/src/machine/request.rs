@@ -1,0 +1,159 @@
+//! What a client asks of a node, and what it is told: ok, failed, or unknown.
+
+use std::fmt;
+
+use bytes::Bytes;
+use quorate_core::{LogId, NodeId};
+use quorate_dist_state::{Command, Item, Rejection, Reply, Revision};
+use serde::{Deserialize, Serialize};
+
+/// Names a request between a driver and its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// What a client asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Change the shared state. Acknowledged when a majority holds it on disk.
+    Write(Command),
+    /// Read the shared state.
+    Read {
+        /// What to read.
+        query: Query,
+        /// How fresh.
+        level: ReadLevel,
+    },
+}
+
+impl Request {
+    /// Whether it can change the state, so that its outcome can be unknown.
+    #[must_use]
+    pub const fn mutates(&self) -> bool {
+        matches!(self, Self::Write(_))
+    }
+}
+
+/// What to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    /// One key.
+    Get {
+        /// The key.
+        key: Bytes,
+    },
+    /// Keys under a prefix, in order.
+    Range {
+        /// The prefix; empty for all.
+        prefix: Bytes,
+        /// Only keys behind this one.
+        after: Option<Bytes>,
+        /// At most so many.
+        limit: u32,
+    },
+}
+
+/// How fresh a read is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ReadLevel {
+    /// It sees every write acknowledged before it began. One round trip to a majority.
+    #[default]
+    Linearizable,
+    /// What the asked node has applied; may be old.
+    Local,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Committed and applied.
+    Written {
+        /// What the state machine answered.
+        reply: Reply,
+        /// The entry that holds the command.
+        at: LogId,
+        /// The nodes known to hold it on disk.
+        acked: Vec<NodeId>,
+    },
+    /// Read.
+    Found {
+        /// What was found.
+        found: Found,
+        /// The revision of the state it was found in.
+        revision: Revision,
+    },
+    /// Nothing happened, and nothing will.
+    Failed(Failure),
+    /// It may have happened, or may still.
+    Unknown(Doubt),
+}
+
+/// What a read found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Found {
+    /// One key, if it is there.
+    Item(Option<Item>),
+    /// Keys under a prefix.
+    Page {
+        /// The keys with their items, in order.
+        items: Vec<(Bytes, Item)>,
+        /// Whether more follow.
+        more: bool,
+    },
+}
+
+/// Why a request had and will have no effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// No leader was known until the deadline.
+    #[error("no leader is known: a majority of voters must reach one another")]
+    NoLeader,
+    /// The leader could not confirm its lead until the deadline; only reads fail so.
+    #[error("no majority answered in time")]
+    NoQuorum,
+    /// The asked node does not lead (any more); ask again.
+    #[error("this node does not lead")]
+    NotLeading,
+    /// Too much is under way.
+    #[error("overloaded: too much is waiting for the log; try again later")]
+    Overloaded,
+    /// Beyond a limit or against a rule of the state machine.
+    #[error("{0}")]
+    Rejected(Rejection),
+    /// The node is shutting down.
+    #[error("the node is stopping")]
+    Stopping,
+    /// The shared state is not enabled or the node belongs to no cluster yet.
+    #[error("this node is in no cluster yet")]
+    NotFormed,
+    /// A read was lost on its way; it may be asked again.
+    #[error("the connection to the leader was lost")]
+    ForwardLost,
+}
+
+/// Why the outcome of a write is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// The deadline passed after it was proposed.
+    #[error("the deadline passed while the write was under way")]
+    Deadline,
+    /// The leader lost its lead after proposing it.
+    #[error("the leader was deposed while the write was under way")]
+    Deposed,
+    /// The connection to the leader broke after it was sent.
+    #[error("the connection to the leader was lost while the write was under way")]
+    ForwardLost,
+    /// The node stopped after it was proposed.
+    #[error("the node stopped while the write was under way")]
+    Stopping,
+    /// The session that would tell whether it ran is gone.
+    #[error("the session that would tell is gone: {0}")]
+    Session(Rejection),
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "r{}", self.0)
+    }
+}

@@ -1,0 +1,283 @@
+//! From a configuration to a running node.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use quorate_core::{
+    BootEpoch, Clock as _, ClusterId, Configuration, Disk, Identity, Machine as _, NodeId, Outbox,
+    Record, Recovered, Rng,
+};
+use quorate_storage::{FileDisk, Journal, Options};
+use quorate_tokio::{
+    BootClock, DriveEnd, Perform as _, Pulse, StorageThread, Transport, TransportConfig,
+    TransportEvent, TransportLimits, drive,
+};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
+
+use super::node::{Inner, Node};
+use super::perform::{Performer, storage_failed};
+use super::{StartError, StopReason};
+use crate::{Config, Effect, NodeInput, NodeMachine, NodeSetup};
+
+/// How many inputs may wait for the loop before those who bring more must wait.
+const INPUTS_MAX: usize = 4_096;
+/// How many events a listener may lag behind.
+const EVENTS_MAX: usize = 1_024;
+
+/// Prepares a node.
+#[derive(Debug)]
+#[must_use]
+pub struct NodeBuilder {
+    config: Config,
+    disk: Option<DiskBox>,
+    founders: Option<Configuration>,
+}
+
+struct DiskBox(Box<dyn Disk>);
+
+impl std::fmt::Debug for DiskBox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Disk")
+    }
+}
+
+impl NodeBuilder {
+    pub(super) const fn new(config: Config) -> Self {
+        Self { config, disk: None, founders: None }
+    }
+
+    /// Keeps the journal on a disk of your own in place of `node.data_dir`.
+    pub fn disk(mut self, disk: Box<dyn Disk>) -> Self {
+        self.disk = Some(DiskBox(disk));
+        self
+    }
+
+    /// Names the first members instead of letting the nodes agree on them; the same on all of
+    /// them, and used only by a node whose disk knows no configuration yet.
+    pub fn founders(mut self, founders: Configuration) -> Self {
+        self.founders = Some(founders);
+        self
+    }
+
+    /// Opens the journal and the ports, and starts the node on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], whose text names the fix; nothing runs then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it is ready leaves nothing running.
+    pub async fn start(self) -> Result<Node, StartError> {
+        let Self { config, disk, founders } = self;
+        if !config.cluster_enabled() {
+            return Err(StartError::NothingEnabled);
+        }
+        let options = Options::default().segment_bytes(config.storage.segment_bytes);
+        let (mut journal, mut recovered) = match disk {
+            Some(DiskBox(disk)) => Journal::open(disk, options)?,
+            None => open_folder(&config, options)?,
+        };
+        let identity = identify(&config, &recovered)?;
+        journal.write(&Record::Identity(identity.clone()))?;
+        journal.sync()?;
+        recovered.identity = Some(identity.clone());
+
+        let (transport, events) = Transport::bind(TransportConfig {
+            bind: config.cluster_bind(),
+            advertise: config.cluster.advertise.clone().unwrap_or_default(),
+            me: identity.node.clone(),
+            boot: identity.boot,
+            cluster_name: config.cluster.name.clone(),
+            cluster: identity.cluster,
+            limits: TransportLimits::default(),
+            seed: entropy(),
+        })
+        .await?;
+        let advertised =
+            config.cluster.advertise.clone().unwrap_or_else(|| transport.local_addr().to_string());
+        let clock = BootClock::new();
+        let setup = NodeSetup {
+            me: identity.node.clone(),
+            election: config.election_config(),
+            replication: config.replication_config(),
+            limits: quorate_dist_state::Limits::default(),
+            founders: founders
+                .or_else(|| config.founders())
+                .or_else(|| alone(&config, &identity.node, &advertised)),
+        };
+        let mut out = Outbox::new();
+        let now = clock.now();
+        let seed = entropy();
+        let machine = NodeMachine::new(setup, &recovered, seed, now, &mut out)?;
+        let first: Vec<Effect> = out.drain().collect();
+
+        let (inputs, received) = mpsc::channel(INPUTS_MAX);
+        let (failed, failure) = mpsc::channel(1);
+        let persisted = inputs.clone();
+        let storage = StorageThread::start(journal, move |done| match done {
+            // Called on the storage thread, which may wait for the loop: the loop never waits
+            // for it.
+            Ok(token) => drop(persisted.blocking_send(NodeInput::Persisted(token))),
+            Err(error) => drop(failed.try_send(storage_failed(&error))),
+        })
+        .map_err(StartError::Thread)?;
+        let (events_out, _) = broadcast::channel(EVENTS_MAX);
+        let inner = Arc::new(Inner {
+            me: identity.node,
+            boot: identity.boot.0,
+            config,
+            inputs: inputs.clone(),
+            replies: Mutex::default(),
+            next: AtomicU64::new(1),
+            undecodable: AtomicU64::new(0),
+            stop: Notify::new(),
+            status: RwLock::new(Arc::new(machine.status())),
+            events: events_out,
+            stopped: watch::Sender::new(None),
+            transport,
+            clock,
+            pulse: Pulse::new(),
+        });
+        tokio::spawn(listen(events, inputs, inner.clone()));
+        let performer =
+            Performer { inner: inner.clone(), storage, known: Configuration::default() };
+        tokio::spawn(run(machine, performer, first, received, failure));
+        Ok(Node { inner })
+    }
+}
+
+fn open_folder(config: &Config, options: Options) -> Result<(Journal, Recovered), StartError> {
+    let folder = config.node.data_dir.as_ref().ok_or(StartError::NoDataDir)?;
+    Ok(Journal::open(Box::new(FileDisk::open(folder)?), options)?)
+}
+
+/// Who this node is: as configured, as its folder says, or new.
+fn identify(config: &Config, recovered: &Recovered) -> Result<Identity, StartError> {
+    let known = recovered.identity.clone();
+    let node = match (&config.node.id, &known) {
+        (Some(id), _) => id.clone(),
+        (None, Some(known)) => known.node.clone(),
+        (None, None) => made_up()?,
+    };
+    if let Some(known) = &known
+        && known.node != node
+    {
+        let theirs = known.node.clone();
+        return Err(crate::NodeError::OtherNode { ours: node, theirs }.into());
+    }
+    let (cluster, boot) = known.map_or((ClusterId::NONE, BootEpoch::ZERO), |k| (k.cluster, k.boot));
+    Ok(Identity { node, cluster, boot: boot.next() })
+}
+
+/// `host-xxxxxx`, made once and kept in the data folder.
+fn made_up() -> Result<NodeId, StartError> {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "node".to_owned());
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let host: String = host.chars().filter(|c| allowed(*c)).take(48).collect();
+    let host = if host.is_empty() { "node" } else { &host };
+    Ok(NodeId::new(&format!("{host}-{:06x}", entropy() & 0x00ff_ffff))?)
+}
+
+/// A node without seeds that may found a cluster by itself does so at once.
+fn alone(config: &Config, me: &NodeId, advertised: &str) -> Option<Configuration> {
+    if !config.cluster.seeds.is_empty() || config.min_nodes() != 1 {
+        return None;
+    }
+    let mut configuration = Configuration::of_voters([me.clone()]);
+    if let Some(member) = configuration.members.get_mut(me) {
+        member.priority = config.election.priority;
+        member.address = advertised.to_owned();
+    }
+    Some(configuration)
+}
+
+/// A seed from the operating system.
+fn entropy() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // The standard library seeds its hash maps from the system's randomness; that is all the
+    // randomness timers and names need.
+    let drawn = std::hash::RandomState::new().build_hasher().finish();
+    Rng::seeded(drawn).next_u64()
+}
+
+/// Turns what the sockets say into inputs of the node.
+async fn listen(
+    mut events: mpsc::Receiver<TransportEvent>,
+    inputs: mpsc::Sender<NodeInput>,
+    inner: Arc<Inner>,
+) {
+    while let Some(event) = events.recv().await {
+        let input = match event {
+            TransportEvent::Message { from, bytes, room: _room } => {
+                match quorate_wire::decode(&bytes) {
+                    Ok(message) => NodeInput::Message { from, message },
+                    Err(error) => {
+                        inner.undecodable.fetch_add(1, Ordering::Relaxed);
+                        tracing::debug!(%error, %from, "a message could not be decoded");
+                        continue;
+                    }
+                }
+            }
+            TransportEvent::Connected { peer, .. } => NodeInput::PeerConnected(peer),
+            TransportEvent::Lost { peer, refused } => NodeInput::PeerLost { peer, refused },
+            TransportEvent::Refused { peer, refusal, .. } => {
+                tracing::warn!(%peer, %refusal, "a peer refused this node");
+                continue;
+            }
+            _ => continue,
+        };
+        if inputs.send(input).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Runs the node until it is asked to stop or its disk fails.
+async fn run(
+    mut machine: NodeMachine,
+    mut performer: Performer,
+    first: Vec<Effect>,
+    mut inputs: mpsc::Receiver<NodeInput>,
+    mut failure: mpsc::Receiver<StopReason>,
+) {
+    let inner = performer.inner.clone();
+    let clock = inner.clock;
+    let mut reason = None;
+    for effect in first {
+        if let Err(stop) = performer.perform(clock.now(), effect) {
+            reason = Some(stop);
+        }
+    }
+    if reason.is_none() {
+        let mut failed = None;
+        let signal = async {
+            tokio::select! {
+                () = inner.stop.notified() => {}
+                why = failure.recv() => failed = why,
+            }
+        };
+        let ended =
+            drive(&mut machine, &clock, &mut inputs, &mut performer, &inner.pulse, signal).await;
+        reason = match ended {
+            Err(stop) => Some(stop),
+            Ok(DriveEnd::Shutdown | DriveEnd::InputsClosed) => failed,
+        };
+    }
+    // Give up the lead and answer what is open; after a failed write nothing more is promised,
+    // so only the answers matter.
+    let mut out = Outbox::new();
+    machine.handle(clock.now(), NodeInput::Stop, &mut out);
+    for effect in out.drain() {
+        if reason.is_none() || matches!(effect, Effect::Reply { .. }) {
+            let _ = performer.perform(clock.now(), effect);
+        }
+    }
+    let reason = reason.unwrap_or(StopReason::Asked);
+    let storage = performer.storage;
+    // Joining waits for the disk, which may take long: not on the runtime's threads.
+    let _ = tokio::task::spawn_blocking(move || storage.stop()).await;
+    inner.replies.lock().clear();
+    let _ = inner.stopped.send_replace(Some(reason));
+}
