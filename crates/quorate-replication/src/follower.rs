@@ -103,7 +103,7 @@ impl Replicator {
     pub(crate) fn receive_chunk(
         &mut self,
         from: &NodeId,
-        term: Term,
+        (term, attempt): (Term, u64),
         head: SnapshotHead,
         offset: u64,
         data: &Bytes,
@@ -125,7 +125,7 @@ impl Replicator {
         }
         if last.index <= self.log.commit() {
             self.incoming = None;
-            self.acknowledge(from, (term, 0), last.index, out);
+            self.acknowledge(from, (term, attempt), last.index, out);
             return;
         }
         let total = head.state_bytes;
@@ -140,10 +140,10 @@ impl Replicator {
         }
         let received = incoming.state.len() as u64;
         if received < total {
-            self.answer(from, Message::SnapshotReply { term, last, received }, out);
+            self.answer(from, Message::SnapshotReply { term, attempt, last, received }, out);
         } else if let Some(incoming) = self.incoming.take() {
             self.install(incoming, out);
-            self.acknowledge(from, (term, 0), last.index, out);
+            self.acknowledge(from, (term, attempt), last.index, out);
         }
     }
 

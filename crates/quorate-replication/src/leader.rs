@@ -54,7 +54,8 @@ impl Replicator {
             return;
         }
         let others = self.log.configuration().ids().filter(|id| **id != self.me);
-        let peers = others.map(|id| Peer::new(id.clone(), tip.index)).collect();
+        let patience = self.config.resend_after;
+        let peers = others.map(|id| Peer::new(id.clone(), tip.index, patience)).collect();
         let uncommitted = self.log.entries(self.log.commit().next()..=tip.index);
         self.leading = Some(Leading {
             mandate,
@@ -153,8 +154,8 @@ impl Replicator {
             Message::Diverged { attempt, prev, table, .. } => {
                 peer.diverged(sending, attempt, prev, &table);
             }
-            Message::SnapshotReply { last, received, .. } => {
-                peer.chunk_acked(sending, last, received);
+            Message::SnapshotReply { attempt, last, received, .. } => {
+                peer.chunk_acked(sending, attempt, last, received);
             }
             Message::ProbeReply { seq, .. } => peer.probed = peer.probed.max(seq),
             Message::Append { .. }

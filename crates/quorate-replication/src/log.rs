@@ -303,6 +303,7 @@ impl Log {
         self.fresh_bytes = 0;
         if mutant!("snapshot-keeps-conflicting-tail") {
             self.ends.extend(conflicting.back().map(|entry| entry.id));
+            self.bytes = conflicting.iter().map(Entry::size_bytes).sum();
             self.entries = conflicting;
         }
     }

@@ -25,7 +25,7 @@ pub enum Message {
     Appended {
         /// The follower's term.
         term: Term,
-        /// The attempt of the append answered; zero after a snapshot.
+        /// The attempt of the append, or of the piece of a snapshot, answered.
         attempt: u64,
         /// The last index that is known to be equal, and on the follower's disk.
         matched: LogIndex,
@@ -61,6 +61,8 @@ pub enum Message {
     SnapshotChunk {
         /// The leader's term.
         term: Term,
+        /// Which attempt to send it this belongs to.
+        attempt: u64,
         /// Which snapshot.
         head: SnapshotHead,
         /// Where in the encoded state this piece belongs, in bytes.
@@ -72,6 +74,8 @@ pub enum Message {
     SnapshotReply {
         /// The follower's term.
         term: Term,
+        /// The attempt of the piece answered.
+        attempt: u64,
         /// Which snapshot.
         last: LogId,
         /// Bytes that arrived without a gap.

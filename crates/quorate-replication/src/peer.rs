@@ -1,6 +1,7 @@
 //! What a leader knows of one peer, and what it sends it.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use quorate_core::{
     Entry, Instant, Lane, LogId, LogIndex, LogView, NodeId, Outbox, Snapshot, Term,
@@ -66,6 +67,12 @@ pub(crate) struct Peer {
     lane: Lane,
     /// When the peer is asked (again) what it has; `None` when nothing is unanswered.
     ask_at: Option<Instant>,
+    /// Since when an answer is awaited.
+    awaited_since: Instant,
+    /// How long an answer may take: [`Config::resend_after`] or more, as the peer's pace and its
+    /// silence teach. Without it a link slower than the setting would be asked for ever and never
+    /// served.
+    patience: Duration,
     last_heard: Option<Instant>,
     /// The last round of reads it confirmed.
     pub(crate) probed: u64,
@@ -87,6 +94,8 @@ struct Transfer {
     next: Option<usize>,
     /// Bytes that arrived without a gap.
     received: usize,
+    /// Whether the peer has answered in this attempt.
+    answered: bool,
 }
 
 /// What a leader's peers have in common.
@@ -104,7 +113,7 @@ pub(crate) struct Sending<'a> {
 
 impl Peer {
     /// A peer that is taken to have everything up to `tip`; the first append shows.
-    pub(crate) const fn new(id: NodeId, tip: LogIndex) -> Self {
+    pub(crate) const fn new(id: NodeId, tip: LogIndex, patience: Duration) -> Self {
         Self {
             id,
             mode: Mode::Streaming,
@@ -117,6 +126,8 @@ impl Peer {
             inflight_bytes: 0,
             lane: Lane::Live,
             ask_at: None,
+            awaited_since: Instant::ZERO,
+            patience,
             last_heard: None,
             probed: 0,
             transfer: None,
@@ -174,6 +185,9 @@ impl Peer {
         self.commit_known = self.commit_known.max(commit);
         self.commit_sent = self.commit_sent.max(commit);
         let progress = matched > self.matched;
+        if progress {
+            self.learn_pace(sending);
+        }
         self.matched = self.matched.max(matched);
         self.next = self.next.max(self.matched.next());
         while let Some((_, size)) = self.inflight.front().filter(|(last, _)| *last <= self.matched)
@@ -193,8 +207,22 @@ impl Peer {
         if self.is_answered() {
             self.ask_at = None;
         } else if progress {
-            self.ask_at = Some(sending.now + sending.config.resend_after);
+            self.await_answer(sending);
         }
+    }
+
+    /// An answer that is news came: twice its time is a fair patience from now on.
+    fn learn_pace(&mut self, sending: Sending<'_>) {
+        if self.ask_at.is_some() {
+            let taken = sending.now.since(self.awaited_since);
+            let faded = self.patience - self.patience / 8;
+            self.patience = faded.max(taken * 2).max(sending.config.resend_after);
+        }
+    }
+
+    fn await_answer(&mut self, sending: Sending<'_>) {
+        self.awaited_since = sending.now;
+        self.ask_at = Some(sending.now + self.patience);
     }
 
     /// The peer refused an append and told the shape of its log.
@@ -213,26 +241,42 @@ impl Peer {
             // It refuses what it says it has. Asking again at once could go on for ever.
             return;
         }
-        self.commit_known = self.commit_known.max(table.commit);
+        self.learn_pace(sending);
+        self.commit_known = self.commit_known.max(table.commit.min(sending.log.tip().index));
         self.stream_from(agreed.next());
     }
 
     /// Pieces of the snapshot arrived up to `received`.
-    pub(crate) fn chunk_acked(&mut self, sending: Sending<'_>, last: LogId, received: u64) {
-        let Some(transfer) = self.transfer.as_mut().filter(|it| it.snapshot.last == last) else {
+    ///
+    /// Answers may come out of order, so within an attempt only higher ones are news. The first
+    /// one is taken as it is: the peer may have lost what it had.
+    pub(crate) fn chunk_acked(
+        &mut self,
+        sending: Sending<'_>,
+        attempt: u64,
+        last: LogId,
+        received: u64,
+    ) {
+        let current = attempt == self.attempt && self.mode == Mode::Snapshot;
+        let Some(transfer) =
+            self.transfer.as_mut().filter(|it| current && it.snapshot.last == last)
+        else {
             return;
         };
-        let received = usize::try_from(received).unwrap_or(usize::MAX);
-        if received > transfer.snapshot.state.len() || received == transfer.received {
+        let total = transfer.snapshot.state.len();
+        let received = usize::try_from(received).unwrap_or(usize::MAX).min(total);
+        if transfer.answered && received <= transfer.received {
             return;
         }
-        if received < transfer.received {
-            // It lost what it had: a restart.
-            transfer.next = Some(received);
-        }
+        let lost = received < transfer.received;
+        transfer.next = match transfer.next {
+            _ if lost => Some(received),
+            next => next.map(|next| next.max(received)),
+        };
+        transfer.answered = true;
         transfer.received = received;
-        transfer.next = transfer.next.map(|next| next.max(received));
-        self.ask_at = Some(sending.now + sending.config.resend_after);
+        self.learn_pace(sending);
+        self.await_answer(sending);
     }
 
     /// What was under way is lost, or may be: the peer is asked at the next flush.
@@ -244,7 +288,7 @@ impl Peer {
     /// What was under way is lost, and asking at once is in vain.
     pub(crate) fn ask_later(&mut self, sending: Sending<'_>) {
         self.start_over(Mode::Probing);
-        self.ask_at = Some(sending.now + sending.config.resend_after);
+        self.await_answer(sending);
     }
 
     fn stream_from(&mut self, next: LogIndex) {
@@ -270,8 +314,12 @@ impl Peer {
 
     /// Sends whatever may be sent now.
     pub(crate) fn send(&mut self, sending: Sending<'_>, out: &mut Outbox<Output>) {
-        if self.mode != Mode::Probing && self.ask_at.is_some_and(|due| due <= sending.now) {
-            self.ask_now();
+        if self.ask_at.is_some_and(|due| due <= sending.now) {
+            let longest = sending.config.resend_after * PATIENCE_FACTOR_MAX;
+            self.patience = (self.patience * 2).min(longest.max(self.patience));
+            if self.mode != Mode::Probing {
+                self.ask_now();
+            }
         }
         if self.mode == Mode::Probing {
             self.ask(sending, out);
@@ -286,7 +334,7 @@ impl Peer {
             }
         }
         if !self.is_answered() && self.ask_at.is_none() {
-            self.ask_at = Some(sending.now + sending.config.resend_after);
+            self.await_answer(sending);
         }
     }
 
@@ -296,7 +344,7 @@ impl Peer {
             return;
         }
         self.append(sending, Lane::Live, sending.log.tip(), Vec::new(), out);
-        self.ask_at = Some(sending.now + sending.config.resend_after);
+        self.await_answer(sending);
     }
 
     fn send_entries(&mut self, sending: Sending<'_>, out: &mut Outbox<Output>) {
@@ -354,11 +402,13 @@ impl Peer {
             snapshot: newest.clone(),
             next: Some(0),
             received: 0,
+            answered: false,
         });
         if self.mode != Mode::Snapshot {
             // A transfer that was interrupted goes on where the answers ended.
-            self.mode = Mode::Snapshot;
+            self.start_over(Mode::Snapshot);
             transfer.next = Some(transfer.received);
+            transfer.answered = false;
             self.ask_at = None;
         }
         let window = sending.config.snapshot_chunk_bytes * sending.config.snapshot_chunks;
@@ -368,6 +418,7 @@ impl Peer {
             let end = state.len().min(offset + sending.config.snapshot_chunk_bytes);
             let message = Message::SnapshotChunk {
                 term: sending.term,
+                attempt: self.attempt,
                 head: SnapshotHead {
                     last: transfer.snapshot.last,
                     time: transfer.snapshot.time,
@@ -397,3 +448,7 @@ fn batch(log: &Log, from: LogIndex, batch_bytes: usize) -> (Vec<Entry>, usize) {
     let entries: Vec<Entry> = entries.cloned().collect();
     (entries, size)
 }
+
+/// Silence stretches the patience up to this many times [`Config::resend_after`]: a dead peer costs
+/// little, and one that comes back without a new connection is found soon enough.
+const PATIENCE_FACTOR_MAX: u32 = 8;

@@ -195,8 +195,8 @@ impl Replicator {
                 let (to, lane) = (from.clone(), Lane::Urgent);
                 out.push(Output::Send { to, lane, message, overtakes: true });
             }
-            Message::SnapshotChunk { term, head, offset, data } => {
-                self.receive_chunk(from, term, head, offset, &data, out);
+            Message::SnapshotChunk { term, attempt, head, offset, data } => {
+                self.receive_chunk(from, (term, attempt), head, offset, &data, out);
             }
             Message::Appended { .. }
             | Message::Diverged { .. }

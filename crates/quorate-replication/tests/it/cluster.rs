@@ -39,6 +39,15 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Any of the worlds below.
+    pub(crate) fn mixed(seed: u64) -> Self {
+        match seed % 4 {
+            0 => Self::restless(seed),
+            1 => Self::parted(seed),
+            _ => Self::drawn(seed),
+        }
+    }
+
     /// A world drawn from `seed`: each fault is off in half of the seeds.
     pub(crate) fn drawn(seed: u64) -> Self {
         let mut rng = Rng::stream(seed, "world");
@@ -46,7 +55,8 @@ impl World {
         let (loss, copies) = (rate(150_000), rate(150_000));
         let (crash, partition) = (rate(150_000), rate(300_000));
         let election = 50_000 + rate(400_000);
-        let millis = |rng: &mut Rng, most: u64| Duration::from_micros(rng.between(100, most * 1_000));
+        let millis =
+            |rng: &mut Rng, most: u64| Duration::from_micros(rng.between(100, most * 1_000));
         Self {
             voters: rng.pick(&[1, 2, 3, 3, 3, 5]).copied().unwrap(),
             learners: rng.index(2),
@@ -60,6 +70,44 @@ impl World {
             pause_max_micros: rng.between(1_000, 30_000),
             config: small_config(&mut rng),
         }
+    }
+}
+
+impl World {
+    /// A world of leaders that fall as soon as they rise, so that entries of older terms spread
+    /// slowly under newer ones.
+    pub(crate) fn restless(seed: u64) -> Self {
+        let mut world = Self::drawn(seed);
+        world.voters = if seed.is_multiple_of(2) { 3 } else { 5 };
+        (world.election, world.loss, world.crash) = (800_000, 250_000, 50_000);
+        (world.config.batch_bytes, world.config.inflight_messages) = (1, 1);
+        world.config.resend_after = Duration::from_millis(5);
+        (world.delay_max, world.fsync_max) = (Duration::from_millis(4), Duration::from_millis(2));
+        world
+    }
+}
+
+impl World {
+    /// A world without faults, with the limits that ship.
+    pub(crate) fn calm(seed: u64) -> Self {
+        let mut world = Self { config: Config::default(), ..Self::drawn(seed) };
+        (world.loss, world.copies, world.crash, world.partition) = (0, 0, 0, 0);
+        (world.election, world.pause_max_micros) = (10_000, 5_000);
+        (world.delay_max, world.fsync_max) = (Duration::from_micros(300), Duration::from_millis(1));
+        world
+    }
+
+    /// A world of long partitions and early snapshots, so that a leader that was cut off comes
+    /// back with a longer log than the snapshot it is sent.
+    pub(crate) fn parted(seed: u64) -> Self {
+        let mut world = Self::drawn(seed);
+        world.voters = 3;
+        (world.election, world.partition, world.loss) = (400_000, 700_000, 0);
+        world.config.compact_log_entries = 5;
+        (world.config.keep_log_bytes, world.config.uncommitted_entries) = (0, 60);
+        (world.config.batch_bytes, world.config.inflight_bytes) = (400, 4_000);
+        (world.delay_max, world.fsync_max) = (Duration::from_millis(2), Duration::from_millis(1));
+        world
     }
 }
 
@@ -93,6 +141,26 @@ pub(crate) struct Marks {
     pub(crate) compactions: u64,
     pub(crate) truncations: u64,
     pub(crate) refusals: u64,
+    pub(crate) asked: u64,
+    pub(crate) messages: u64,
+}
+
+impl Marks {
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            leaders: self.leaders + other.leaders,
+            crashes: self.crashes + other.crashes,
+            acked: self.acked + other.acked,
+            reads: self.reads + other.reads,
+            installs: self.installs + other.installs,
+            compactions: self.compactions + other.compactions,
+            truncations: self.truncations + other.truncations,
+            refusals: self.refusals + other.refusals,
+            asked: self.asked + other.asked,
+            messages: self.messages + other.messages,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -211,8 +279,10 @@ impl Cluster {
                 self.written(node, token);
             }
             Event::Wake { node, boot } if self.lives(node, boot) => {
-                self.nodes[node].wake_at = None;
-                self.wake(node);
+                if self.nodes[node].wake_at.is_some_and(|(at, _)| at == now) {
+                    self.nodes[node].wake_at = None;
+                    self.wake(node);
+                }
             }
             Event::Snapshot { node, boot } if self.lives(node, boot) => {
                 let it = &self.nodes[node];
@@ -260,6 +330,14 @@ impl Cluster {
         assert!(log.tip().index >= log.commit(), "R5: {} truncated below its commit", node.id);
         self.marks.truncations += u64::from(!log.holds(before.1));
         self.check_log(at);
+        let early = out.len();
+        let deadline = self.nodes[at].replicator.deadline();
+        if deadline.is_none_or(|due| due > self.now) {
+            let node = &mut self.nodes[at];
+            node.replicator.wake(self.now, &node.gate, &mut out);
+            assert_eq!(out.len(), early, "law 3: patience");
+            assert_eq!(node.replicator.deadline(), deadline, "law 3: patience");
+        }
         self.perform(at, &mut out);
         self.arm(at);
     }
@@ -275,13 +353,13 @@ impl Cluster {
 
     fn arm(&mut self, at: usize) {
         let Some(due) = self.nodes[at].replicator.deadline() else { return };
-        if self.nodes[at].wake_at.is_some_and(|armed| armed <= due) {
+        if self.nodes[at].wake_at.is_some_and(|(_, armed)| armed <= due) {
             return;
         }
         // Sometimes more inputs come first: they share the flush.
         let patience = Duration::from_micros(self.rng.below(300));
-        self.nodes[at].wake_at = Some(due);
         let after = due.since(self.now) + patience;
+        self.nodes[at].wake_at = Some((self.now + after, due));
         self.at(after, Event::Wake { node: at, boot: self.nodes[at].boot });
     }
 
@@ -306,7 +384,10 @@ impl Cluster {
             Output::Refused { .. } => self.marks.refusals += 1,
             Output::ReadAt { id, index } => {
                 let least = self.nodes[at].open.reads.remove(&id).unwrap();
-                assert!(index >= least, "a read at {index} misses the write acknowledged at {least}");
+                assert!(
+                    index >= least,
+                    "a read at {index} misses the write acknowledged at {least}"
+                );
                 self.marks.reads += 1;
             }
             Output::ReadRefused { id } => {
@@ -353,6 +434,7 @@ impl Cluster {
     fn send(&mut self, from: usize, to: &NodeId, message: Message) {
         let (world, calm) = (&self.world, self.calm);
         let Some(to) = self.nodes.iter().position(|node| node.id == *to) else { return };
+        self.marks.messages += 1;
         if !calm && self.rng.chance(world.loss) {
             return;
         }
@@ -360,7 +442,8 @@ impl Cluster {
         for copy in 0..copies {
             // A copy may be very late.
             let most = self.world.delay_max * if copy == 0 { 1 } else { 20 };
-            let delay = self.rng.duration(Duration::from_micros(50), most);
+            let least = if calm { most } else { Duration::from_micros(50) };
+            let delay = self.rng.duration(least, most);
             let from = self.nodes[from].id.clone();
             self.at(delay, Event::Deliver { from, to, message: message.clone() });
         }
@@ -397,6 +480,8 @@ impl Cluster {
         assert_eq!(chosen, Some(snapshot.last), "R3: a snapshot of an uncommitted entry");
         node.applied = snapshot.last.index;
         node.commands = decode(&snapshot.state);
+        node.checked = LogId::ZERO;
+        self.check_log(at);
     }
 
     fn client(&mut self) {
@@ -408,6 +493,7 @@ impl Cluster {
         let Some(at) = self.rng.pick(&leaders).copied() else { return };
         for _ in 0..self.rng.between(1, 4) {
             self.next_id += 1;
+            self.marks.asked += 1;
             if self.rng.chance(200_000) {
                 let id = ReadId(self.next_id);
                 self.nodes[at].open.reads.insert(id, self.acked_to);
@@ -426,7 +512,8 @@ impl Cluster {
         if self.calm {
             let leads = |node: &Node| node.replicator.is_leading();
             let newest = self.nodes.iter().map(|node| node.gate.current()).max();
-            let led = self.nodes.iter().any(|node| leads(node) && Some(node.gate.current()) == newest);
+            let led =
+                self.nodes.iter().any(|node| leads(node) && Some(node.gate.current()) == newest);
             if !led {
                 self.elect(at, true);
             }

@@ -1,10 +1,13 @@
 //! Tests of the replicated log.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod cluster;
+mod desk;
 mod invariants;
 mod limits;
+#[cfg(mutants)]
+mod mutants;
 mod node;
 mod paper;
 mod scenarios;
-#[cfg(mutants)]
-mod mutants;

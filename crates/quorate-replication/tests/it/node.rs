@@ -34,7 +34,8 @@ pub(crate) struct Node {
     pub(crate) applied: LogIndex,
     pub(crate) commands: Vec<u64>,
     pub(crate) open: Open,
-    pub(crate) wake_at: Option<Instant>,
+    /// When the next wake comes, and the deadline it is for.
+    pub(crate) wake_at: Option<(Instant, Instant)>,
     /// The log was checked up to here.
     pub(crate) checked: LogId,
 }
