@@ -36,6 +36,8 @@ pub(super) struct Clients {
     /// Where acknowledged writes stand, to be checked by the world.
     pub(super) acknowledged: Vec<LogId>,
     is_draining: bool,
+    /// The highest revision that any node has applied: what is read from now on is not older.
+    pub(super) revision: u64,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,8 @@ struct Current {
 struct Try {
     client: u8,
     tag: Option<Tag>,
+    /// The highest revision applied anywhere when it was asked.
+    revision: u64,
 }
 
 /// What became of a try.
@@ -98,7 +102,7 @@ const OPEN_TRIES_MAX: u32 = 5;
 const OPEN_KIND: usize = super::operation::KINDS.len();
 
 impl Clients {
-    pub(super) fn new(settings: Rc<Settings>) -> Self {
+    pub(super) const fn new(settings: Rc<Settings>) -> Self {
         Self {
             settings,
             history: History::new(),
@@ -109,6 +113,7 @@ impl Clients {
             answers: BTreeMap::new(),
             acknowledged: Vec::new(),
             is_draining: false,
+            revision: 0,
         }
     }
 
@@ -238,7 +243,8 @@ impl Clients {
         self.next_id += 1;
         let wait = Duration::from_millis(current.op.wait_ms.into());
         let request = KvRequest { request: current.request.clone(), wait };
-        self.tries.insert(current.id, Try { client: number, tag: current.tag });
+        self.tries
+            .insert(current.id, Try { client: number, tag: current.tag, revision: self.revision });
         cx.ask(client.favourite, current.id, request);
         // A little longer than the node: its word is worth more than silence.
         cx.after((u64::from(current.op.wait_ms) + 5) * MILLISECOND, current.id);
@@ -331,6 +337,15 @@ impl Clients {
         if let Answer::Written { reply, at, .. } = &answer {
             self.acknowledged.push(*at);
             self.compare(tried.tag, reply)?;
+        }
+        if let Answer::Found { revision, .. } = &answer
+            && revision.0 < tried.revision
+        {
+            let message = format!(
+                "a read at {revision:?} began when {} was applied somewhere",
+                tried.revision
+            );
+            return Err(Violation::new("K1", message));
         }
         let outcome = outcome(answer, cx);
         self.judge(tried, id, outcome, cx);

@@ -6,13 +6,17 @@
 mod checks;
 mod clients;
 mod finale;
+mod mutants;
 mod operation;
 mod profile;
 mod program;
 mod runner;
 mod settings;
+mod summary;
 mod world;
 
+pub use mutants::{MUTANTS, Mutant};
 pub use operation::{Act, KvOperation};
 pub use profile::Profile;
-pub use runner::{Failure, Outcome, Summary, run_plan, run_seed, run_seeds, trace_plan};
+pub use runner::{Failure, Outcome, run_plan, run_seed, trace_plan};
+pub use summary::{Summary, run_parallel, run_seeds};

@@ -1,13 +1,11 @@
-//! Runs seeds, and adds up what they showed.
+//! Runs a seed or a plan, and tells what it showed.
 
-use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 
 use super::Profile;
-use super::checks::CHECKED;
-use super::operation::{KINDS, KvOperation};
+use super::operation::KvOperation;
 use super::world::Cluster;
-use crate::{FaultKind, Plan, Report, Sim, Tally, Violation};
+use crate::{Plan, Report, Sim, Tally, Violation};
 
 /// What the run of one plan showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,86 +124,4 @@ fn panicked(plan: &Plan<KvOperation>, payload: &(dyn std::any::Any + Send)) -> O
         is_undecided: false,
         failure: Some(failure),
     }
-}
-
-/// The sum of many outcomes.
-#[derive(Debug, Clone, Default)]
-pub struct Summary {
-    /// How many runs.
-    pub seeds: u64,
-    /// How many events.
-    pub events: u64,
-    /// How long they were together, in nanoseconds of the runs.
-    pub nanos: u128,
-    /// Faults, pairs, marks.
-    pub tally: Tally,
-    /// How often each invariant was checked.
-    pub checked: BTreeMap<&'static str, u64>,
-    /// Histories that were too hard to decide.
-    pub undecided: u64,
-}
-
-impl Summary {
-    /// Adds an outcome.
-    pub fn add(&mut self, outcome: &Outcome) {
-        self.seeds += 1;
-        self.events += outcome.events;
-        self.nanos += u128::from(outcome.nanos);
-        self.tally.add(&outcome.tally);
-        for (invariant, count) in &outcome.checked {
-            *self.checked.entry(invariant).or_default() += count;
-        }
-        self.undecided += u64::from(outcome.is_undecided);
-    }
-
-    /// Adds another sum.
-    pub fn merge(&mut self, other: &Self) {
-        self.seeds += other.seeds;
-        self.events += other.events;
-        self.nanos += other.nanos;
-        self.tally.add(&other.tally);
-        for (invariant, count) in &other.checked {
-            *self.checked.entry(invariant).or_default() += count;
-        }
-        self.undecided += other.undecided;
-    }
-
-    /// Simulated hours.
-    #[must_use]
-    pub fn hours(&self) -> f64 {
-        self.nanos as f64 / 3.6e12
-    }
-
-    /// How many of the pairs of a fault and an operation met, and of how many.
-    #[must_use]
-    pub fn pairs(&self) -> (usize, usize) {
-        let met = self.tally.pairs.values().map(|bits| bits.count_ones() as usize).sum();
-        (met, FaultKind::ALL.len() * (KINDS.len() + 1))
-    }
-
-    /// The invariants that are checked, in the order of reports.
-    #[must_use]
-    pub const fn invariants() -> &'static [&'static str] {
-        &CHECKED
-    }
-}
-
-/// Runs seeds one after the other until `next` gives none, and tells `done` of each. Stops at the
-/// first failure if `done` says so, by `false`.
-///
-/// One call takes one thread: give each of several threads a `next` that takes from one counter.
-pub fn run_seeds(
-    profile: &Profile,
-    mut next: impl FnMut() -> Option<u64>,
-    mut done: impl FnMut(&Outcome) -> bool,
-) -> Summary {
-    let mut summary = Summary::default();
-    while let Some(seed) = next() {
-        let outcome = run_seed(seed, profile);
-        summary.add(&outcome);
-        if !done(&outcome) {
-            break;
-        }
-    }
-    summary
 }

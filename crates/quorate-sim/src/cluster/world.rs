@@ -108,6 +108,7 @@ impl World for Cluster {
             return Err(violation);
         }
         self.acknowledged()?;
+        self.clients.revision = self.checks.revision();
         if let Some(written) = self.finale.as_ref().and_then(|finale| finale.written)
             && program.machine.log().commit() >= written.index
         {
@@ -117,6 +118,7 @@ impl World for Cluster {
     }
 
     fn calm(&mut self, core: SeatSet, cx: &mut Context<KvRequest>) {
+        self.checks.count("E8");
         self.clients.drain();
         let mut finale = Finale::new(Rc::clone(&self.settings), core, self.keys.iter().copied());
         finale.go_on(&mut self.clients.history, cx);

@@ -51,18 +51,15 @@ impl ElectionCheck {
         let node = &mut self.nodes[seat.index()];
         node.current = term;
         if term < node.spoken {
-            let message = format!("{seat} was bound to {:?} and came back in {term:?}", node.spoken);
+            let message =
+                format!("{seat} was bound to {:?} and came back in {term:?}", node.spoken);
             return Err(Violation::new("E5", message));
         }
         Ok(())
     }
 
     /// Whether it leads.
-    pub(super) fn stepped(
-        &mut self,
-        seat: Seat,
-        program: &NodeProgram,
-    ) -> Result<bool, Violation> {
+    pub(super) fn stepped(&mut self, seat: Seat, program: &NodeProgram) -> Result<bool, Violation> {
         let node = &mut self.nodes[seat.index()];
         let voter = program.machine.voter();
         node.spoken = node.spoken.max(program.spoken);

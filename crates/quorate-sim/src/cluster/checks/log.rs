@@ -17,6 +17,8 @@ pub(super) struct LogCheck {
     nodes: Vec<Known>,
     /// The digest of the state at each index at which some node rested.
     states: BTreeMap<LogIndex, (u64, Seat)>,
+    /// The highest revision that any node has applied.
+    revision: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +46,7 @@ impl LogCheck {
             committed: Vec::new(),
             nodes: vec![Known::default(); nodes],
             states: BTreeMap::new(),
+            revision: 0,
         }
     }
 
@@ -61,8 +64,7 @@ impl LogCheck {
         let log = program.machine.log();
         let known = &mut self.nodes[seat.index()];
         let (first, tip) = (log.first_index().0, log.tip());
-        if let (Some(before), Some(base)) =
-            (first.checked_sub(2), log.term_at(LogIndex(first - 1)))
+        if let (Some(before), Some(base)) = (first.checked_sub(2), log.term_at(LogIndex(first - 1)))
             && known.terms.get(before as usize) != Some(&base)
         {
             // A snapshot took the place of all that was here.
@@ -130,10 +132,8 @@ impl LogCheck {
             let committed = Committed { id, digest: says, by };
             match &mut self.committed[place] {
                 Some(other) if (other.id, other.digest) != (committed.id, committed.digest) => {
-                    let message = format!(
-                        "at {index} {seat} committed {id}, others committed {}",
-                        other.id
-                    );
+                    let message =
+                        format!("at {index} {seat} committed {id}, others committed {}", other.id);
                     return Err(Violation::new("R3", message));
                 }
                 Some(other) => other.by = other.by.min(by),
@@ -159,6 +159,7 @@ impl LogCheck {
             return Err(Violation::new("R6", message));
         }
         known.applied = applied;
+        self.revision = self.revision.max(status.revision.0);
         let (digest, other) = *self.states.entry(applied).or_insert((status.digest, seat));
         if digest != status.digest {
             let message = format!("at {applied} the states of {seat} and {other} differ");
@@ -167,7 +168,24 @@ impl LogCheck {
         Ok(())
     }
 
-    /// E4, R2: a leader holds all that was committed in earlier terms.
+    /// R2: a leader counts only entries of its own term (Ongaro and Ousterhout 2014, figure 8):
+    /// earlier ones can still be replaced when they are on a majority.
+    pub(super) fn counted(&self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
+        let machine = &program.machine;
+        let (log, term) = (machine.log(), machine.voter().term());
+        let newest = log.term_at(log.commit());
+        if !machine.replicator().is_leading() || newest.is_none_or(|newest| newest == term) {
+            return Ok(());
+        }
+        let message = format!("{seat} leads {term:?} and committed up to an entry of {newest:?}");
+        Err(Violation::new("R2", message))
+    }
+
+    pub(super) const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// E4: a leader holds all that was committed in earlier terms.
     pub(super) fn led(
         &self,
         seat: Seat,

@@ -27,8 +27,8 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 13] =
-    ["E1", "E3", "E4", "E5", "E6", "E11", "R1", "R3", "R4", "R5", "R6", "K1", "K5"];
+pub(super) const CHECKED: [&str; 15] =
+    ["E1", "E3", "E4", "E5", "E6", "E8", "E11", "R1", "R2", "R3", "R4", "R5", "R6", "K1", "K5"];
 
 /// Rare situations that a step can show.
 pub(super) type Mark = &'static str;
@@ -96,10 +96,14 @@ impl Checks {
             self.log.entries(seat, program)?;
             self.count("R5");
             let committed = self.log.commits(seat, program)?;
-            for id in committed {
+            for id in committed.iter().copied() {
                 self.count("R3");
                 self.count("R4");
                 self.held_by_a_quorum(seat, id)?;
+            }
+            if !committed.is_empty() {
+                self.count("R2");
+                self.log.counted(seat, program)?;
             }
             self.count("R6");
             self.count("K5");
@@ -165,6 +169,11 @@ impl Checks {
         }
         let message = format!("{seat} calls {id} committed, but {holders} disks hold it");
         Err(Violation::new("R4", message))
+    }
+
+    /// The highest revision that any node has applied: no later read may be older.
+    pub(super) const fn revision(&self) -> u64 {
+        self.log.revision()
     }
 
     /// A client was told that the entry `at` holds its write.

@@ -1,0 +1,59 @@
+//! The seeded bugs: wrong lines all over the tree that the simulator must find.
+//!
+//! They are compiled with `--cfg mutants` only, and chosen by name at run time.
+
+/// A seeded bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mutant {
+    /// Its name in the code, as `vote-twice`.
+    pub name: &'static str,
+    /// What is wrong then.
+    pub what: &'static str,
+    /// The invariant it breaks; the one that notices first may be another.
+    pub breaks: &'static str,
+}
+
+macro_rules! mutants {
+    ($($name:literal $breaks:literal $what:literal,)*) => {
+        /// All seeded bugs, in the order of their names.
+        pub const MUTANTS: &[Mutant] =
+            &[$(Mutant { name: $name, what: $what, breaks: $breaks }),*];
+    };
+}
+
+mutants! {
+    "ack-before-fsync" "R5" "the journal reports a sync that it did not do",
+    "append-ignores-prev" "R1" "a follower appends without holding the entry before",
+    "apply-uncommitted" "R4" "entries are applied and acknowledged before they are committed",
+    "ballot-lost-on-segment-switch" "E5" "a new segment of the journal begins without the ballot",
+    "cas-always-swaps" "K1" "a compare-and-swap does not compare",
+    "commit-at-minority" "R4" "one copy less than a majority counts as committed",
+    "commit-older-term-by-counting" "R2" "a leader commits entries of earlier terms by counting",
+    "crc-ignored" "R5" "the journal believes frames whose checksum is wrong",
+    "dedup-ignored" "X1" "a retried command acts again",
+    "dedup-not-in-image" "K5" "a snapshot forgets the answers to commands",
+    "follower-acks-before-persist" "R4" "a follower acknowledges entries before they are durable",
+    "forward-numbers-restart" "K1" "a restarted node takes an old answer for a new one",
+    "forward-retried-blindly" "K1" "a write is passed on again after its outcome became unknown",
+    "journal-recycles-too-early" "R5" "the journal recycles segments that are still needed",
+    "leader-counts-undurable-self" "R4" "a leader counts its own copy before it is durable",
+    "no-check-quorum" "E11" "a leader that hears nobody leads on",
+    "no-truncate-on-conflict" "E8" "a follower keeps entries that the leader does not have",
+    "quorum-off-by-one" "E6" "one vote less than a majority elects",
+    "read-before-own-commit" "K1" "a new leader reads before it knows what is committed",
+    "read-without-probe" "K1" "a leader reads without asking whether it still leads",
+    "revision-not-restored" "K5" "a snapshot forgets the revision",
+    "seen-counted-as-granted" "E6" "a refused vote counts as granted",
+    "send-before-durable" "R4" "what rests on a record leaves before the record is durable",
+    "session-expired-runs-again" "X1" "a command of an expired session acts",
+    "snapshot-goes-back" "R6" "an old snapshot replaces a newer state",
+    "snapshot-keeps-conflicting-tail" "R1" "entries behind a snapshot stay, whatever they follow",
+    "snapshot-mark-before-file" "R5" "the journal relies on a snapshot whose file is not durable",
+    "stale-leader-append-accepted" "R1" "a follower takes entries from a leader of an old term",
+    "stale-term-accepted" "E6" "a voter counts answers of an old term",
+    "term-not-persisted" "E5" "a term that was seen is not written down",
+    "truncate-below-commit" "R5" "a follower drops committed entries",
+    "vote-not-durable" "E3" "a vote leaves before it is durable",
+    "vote-twice" "E3" "a voter votes for two candidates of one term",
+    "vote-without-freshness" "E4" "a voter votes for a candidate whose log is behind",
+}
