@@ -105,13 +105,13 @@ impl Demo {
             name: "demo".into(),
             ..Default::default()
         };
-        stage.doing("three processes look for one another through their seeds");
+        stage.doing("three processes form a cluster");
         let begun = now();
         let mut cluster = Cluster::start(options).map_err(|error| error.to_string())?;
         let Some(mut leader) = cluster.wait_ready(PATIENCE) else {
             return Err(format!("no cluster formed\n{}", cluster.logs()));
         };
-        stage.found("formation through seeds", ms(now() - begun), true);
+        stage.found("formation of three founders", ms(now() - begun), true);
         stage.found("one leader, known to all", cluster.id(leader).to_owned(), true);
 
         let clients: Vec<Client> = (0..cluster.len())
@@ -126,8 +126,8 @@ impl Demo {
         let mut gaps = Vec::new();
         for _ in 0..self.kills {
             stage.doing("SIGKILL to the leader");
-            let killed = now();
             cluster.kill(leader);
+            let killed = now();
             let dead = cluster.id(leader).to_owned();
             let gap = wait_until(PATIENCE, || load.written_since(killed))
                 .ok_or_else(|| format!("no write after the kill\n{}", cluster.logs()))?;

@@ -12,9 +12,9 @@ pub struct Budget<'a> {
 }
 
 impl Default for Budget<'_> {
-    /// Twenty million steps: one to three seconds, and some hundred megabytes at worst.
+    /// Five million steps: one to three seconds and some hundred megabytes at worst.
     fn default() -> Self {
-        Self::steps(20_000_000)
+        Self::steps(5_000_000)
     }
 }
 

@@ -27,17 +27,17 @@ pub fn check<K: Clone + Ord + Debug, M: Model>(
         let (outcome, steps) = search.run(model, left.min(SLICE));
         budget.spend(steps);
         let origins = |path: &[u32]| -> Vec<usize> {
-            path.iter().map(|&number| search.moves.partition.origin(number)).collect()
+            path.iter().map(|&number| search.partition.origin(number)).collect()
         };
         match outcome {
             Some(Outcome::Legal(path)) => orders.push(origins(&path)),
-            Some(Outcome::Illegal { order, blocked }) => {
-                let illegal = search.moves.partition.origin(blocked);
+            Some(Outcome::Illegal(longest)) => {
+                let illegal = search.partition.origin(longest.blocked);
                 return Verdict::NotLinearizable(Box::new(CounterExample::new(
                     model,
                     history.operations(),
                     key.clone(),
-                    origins(&order),
+                    origins(&longest.path),
                     illegal,
                 )));
             }
@@ -77,10 +77,7 @@ fn undecided<K: Clone, M: Model>(
 ) -> Undecided<K> {
     let progress = waiting
         .iter()
-        .map(|(key, search)| {
-            let (done, all) = search.progress();
-            ((*key).clone(), done, all)
-        })
+        .map(|(key, search)| ((*key).clone(), search.progress(), search.partition.known()))
         .collect();
     Undecided::new(progress, steps, stopped)
 }

@@ -51,7 +51,6 @@ mod check;
 mod history;
 mod model;
 mod models;
-mod moves;
 mod ndjson;
 mod partition;
 mod search;
@@ -60,7 +59,7 @@ mod verdict;
 pub use budget::Budget;
 pub use check::check;
 pub use history::{History, Operation, OperationError, Pending};
-pub use model::{Model, Sight};
+pub use model::Model;
 pub use models::{
     Access, Answer, Grants, Mutex, MutexCall, Register, TokenAnswer, TokenCall, TokenLock,
 };

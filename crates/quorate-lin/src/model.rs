@@ -1,16 +1,5 @@
 use std::fmt::Debug;
 
-/// The opaque states that an operation tells from others; see [`Model::sees`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight<S> {
-    /// None: to it, all opaque states are one.
-    Blind,
-    /// This one.
-    One(S),
-    /// It may tell any two apart.
-    Every,
-}
-
 /// What one object does when it is called by one client at a time.
 ///
 /// Only [`initial`](Self::initial) and [`step`](Self::step) are needed. The others make the search
@@ -59,28 +48,8 @@ pub trait Model {
         true
     }
 
-    /// Whether `state` is one of many that only operations which [`sees`](Self::sees) names can
-    /// tell apart, like the values of a register. Once no operation to come sees two such states,
-    /// the search takes them for one.
-    fn is_opaque(&self, _state: &Self::State) -> bool {
-        false
-    }
-
-    /// Which opaque states `input`, answered like this, tells from others.
-    ///
-    /// In two opaque states that it does not see, it is legal in both or in none, and it leaves
-    /// both as they are or leads both to one state.
-    fn sees(&self, _input: &Self::Input, _output: Option<&Self::Output>) -> Sight<Self::State> {
-        Sight::Every
-    }
-
-    /// The state that `input` leads to from every state in which it is legal, if that is one.
-    fn leaves(&self, _input: &Self::Input) -> Option<Self::State> {
-        None
-    }
-
     /// Rewrites the calls of one key into others that allow the same orders and are easier to
-    /// search, for instance by giving equal names to values that no call tells apart.
+    /// search, for instance by giving equal names to values that nobody tells apart.
     fn simplify(&self, _calls: &mut [(Self::Input, Option<Self::Output>)]) {}
 
     /// One operation in a line of text, without who and when.

@@ -1,5 +1,4 @@
-use crate::bits::Bits;
-use crate::{Model, Operation, Sight};
+use crate::{Model, Operation};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The operations of one key, laid out for the search.
@@ -20,7 +19,6 @@ pub(crate) struct Partition<M: Model> {
     open_rows: Vec<u32>,
     open_ends: Vec<usize>,
     completed: Vec<u64>,
-    sights: Sights<M::State>,
     /// Where each operation is in the history: completed ones, then members of the classes.
     origins: Vec<usize>,
 }
@@ -32,14 +30,6 @@ pub(crate) struct Class<I> {
     pub(crate) first: u32,
     /// When each member was invoked, ascending.
     pub(crate) invoked: Vec<u64>,
-    /// From this operation on, it only leaves a state that nothing sees any more.
-    pub(crate) fades: u32,
-}
-
-/// Until which operation opaque states can be told apart: its number, plus one.
-struct Sights<S> {
-    one: BTreeMap<S, u32>,
-    every: u32,
 }
 
 impl<M: Model> Partition<M> {
@@ -73,14 +63,7 @@ impl<M: Model> Partition<M> {
         let unknown = calls.split_off(completed.len());
         let mut origins = members;
         let unknown_origins = origins.split_off(completed.len());
-        let sights = Sights::collect(model, &calls, &unknown);
-        let mut classes = classify(unknown, unknown_origins, operations, &mut origins);
-        for class in &mut classes {
-            class.fades = model
-                .leaves(&class.input)
-                .filter(|state| model.is_opaque(state))
-                .map_or(u32::MAX, |state| sights.until(&state));
-        }
+        let classes = classify(unknown, unknown_origins, operations, &mut origins);
 
         let invoked: Vec<u64> =
             origins[..completed.len()].iter().map(|&index| operations[index].invoked).collect();
@@ -90,7 +73,7 @@ impl<M: Model> Partition<M> {
         let (open_rows, open_ends) = open_sets(&by_invocation, &invoked, &completed);
         let reads =
             calls.iter().map(|(input, output)| model.only_reads(input, output.as_ref())).collect();
-        Self { calls, reads, slots, classes, open_rows, open_ends, completed, sights, origins }
+        Self { calls, reads, slots, classes, open_rows, open_ends, completed, origins }
     }
 
     /// How many operations completed, and so must be linearized.
@@ -110,47 +93,9 @@ impl<M: Model> Partition<M> {
         self.completed[op as usize]
     }
 
-    /// Whether nothing that is left when `next` is the first tells `state` from other such states.
-    pub(crate) fn is_faded(&self, model: &M, state: &M::State, next: u32) -> bool {
-        model.is_opaque(state) && self.sights.until(state) <= next
-    }
-
-    /// The unknown operations that all do the same from `next` on: leave a faded state. As bits.
-    pub(crate) fn faded(&self, next: u32) -> Bits {
-        let mut bits = Bits::default();
-        for class in self.classes.iter().filter(|class| class.fades <= next) {
-            let first = class.first - self.known();
-            (first..).take(class.invoked.len()).for_each(|bit| bits.set(bit));
-        }
-        bits
-    }
-
     /// The position in the history of an operation, by the number the search uses for it.
     pub(crate) fn origin(&self, number: u32) -> usize {
         self.origins[number as usize]
-    }
-}
-
-impl<S: Ord> Sights<S> {
-    fn collect<M: Model<State = S>>(
-        model: &M,
-        calls: &[(M::Input, Option<M::Output>)],
-        unknown: &[(M::Input, Option<M::Output>)],
-    ) -> Self {
-        let mut sights = Self { one: BTreeMap::new(), every: 0 };
-        let numbered = (1..).zip(calls).chain(unknown.iter().map(|call| (u32::MAX, call)));
-        for (until, (input, output)) in numbered {
-            match model.sees(input, output.as_ref()) {
-                Sight::Blind => {}
-                Sight::One(state) => drop(sights.one.insert(state, until)),
-                Sight::Every => sights.every = until,
-            }
-        }
-        sights
-    }
-
-    fn until(&self, state: &S) -> u32 {
-        self.one.get(state).copied().unwrap_or(0).max(self.every)
     }
 }
 
@@ -176,8 +121,7 @@ fn classify<K, I: Ord + Clone, O>(
         .map(|(input, members)| {
             let first = u32::try_from(origins.len()).expect("fewer than 2^32 operations");
             origins.extend(members.iter().map(|(_, origin)| origin));
-            let invoked = members.iter().map(|(invoked, _)| *invoked).collect();
-            Class { input, first, invoked, fades: u32::MAX }
+            Class { input, first, invoked: members.iter().map(|(invoked, _)| *invoked).collect() }
         })
         .collect()
 }

@@ -1,331 +1,376 @@
 use crate::Model;
 use crate::bits::Bits;
-use crate::moves::{Config, Frame, Moves, Place, Step};
-use crate::partition::Partition;
-use std::collections::BTreeMap;
-use std::rc::Rc;
+use crate::partition::{Class, Partition};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The search for one key, resumable after any number of steps.
+/// The search for one key: depth first over configurations, resumable after any number of steps.
 ///
-/// A configuration is the first completed operation that is not linearized, the window of those
-/// linearized ahead of it, the state, and the set of unknown operations that took effect. The
-/// window has one bit for each operation in flight and not for each of the history. Five arguments
-/// keep the number of configurations small:
+/// A configuration is (`next`, `window`, `state`, `used`): the first completed operation that is
+/// not linearized, the operations linearized ahead of it, the state, and the unknown operations
+/// that took effect. Everything before `next` is linearized, so the window has one bit for each
+/// operation in flight and not for each of the history. Four arguments keep the search small:
 ///
 /// 1. An operation that only reads is linearized as soon as it is legal. Any order in which it
 ///    comes later stays legal when it is moved here.
 /// 2. An unknown operation takes effect only directly before an operation to which it makes a
 ///    difference. Otherwise it can be moved behind that operation, or left out.
-/// 3. A configuration that fails makes those fail that differ by *more* used unknown operations:
-///    what they can still do, it could do too. So used sets are compared by inclusion.
-/// 4. States that no operation to come tells apart are one (`Model::sees`), and so are the unknown
-///    operations that lead to them: of those, only the number used counts. A value that was read
-///    for the last time thereby stops to matter.
-/// 5. Equal unknown operations are used in the order of their invocation (see `partition.rs`).
+/// 3. A configuration that failed makes those fail that differ by *more* used unknown operations:
+///    what they can still do, it could do too. So `used` is compared by inclusion.
+/// 4. Equal unknown operations are used in the order of their invocation (see `partition.rs`).
 ///
 /// For 2, take the legal order with the fewest unknown operations, and of those one in which the
 /// number of completed operations behind each unknown one, added up, is smallest: in it no unknown
-/// operation can be moved or left out. The other arguments never turn it into a worse one.
-///
-/// There are two hunts for an order. One goes into depth, which finds one fast if there are many.
-/// The other goes into breadth: all configurations of equal length, then the next longer ones. It
-/// compares each with all its rivals before it is followed, while in depth the worse ones are
-/// followed too if they are met first; so it is far better at showing that there is no order. It
-/// begins when the first has taken long; from then on they take turns, and either may decide.
+/// operation can be moved or left out. Arguments 1 and 3 never turn it into a worse one.
 pub(crate) struct Search<M: Model> {
-    pub(crate) moves: Moves<M>,
-    depth: Hunt<M::State>,
-    breadth: Hunt<M::State>,
-    /// Steps after which the hunt in breadth joins in.
-    patience: u64,
-    /// Whether it is the turn of the hunt in breadth.
-    is_broad: bool,
-}
-
-/// One way to search, with what it has found.
-struct Hunt<S> {
-    /// Configurations being followed; in breadth it is one.
-    stack: Vec<Frame<S>>,
-    rivals: Rivals<S>,
-    /// Operations as numbered by the partition, each with the place of its predecessor.
-    trail: Vec<(u32, u32)>,
+    pub(crate) partition: Partition<M>,
+    stack: Vec<Frame<M::State>>,
+    /// Operations in the order linearized, as the partition numbers them.
+    path: Vec<u32>,
+    /// By `next`: configurations seen, with the smallest sets of used unknown operations.
+    seen: Vec<Seen<M::State>>,
+    /// Sets of used unknown operations, by the number `Reach::used` and `seen` call them.
+    used: Vec<Bits>,
+    /// By operation, completed ones first, then classes: the classes that may matter to it.
+    enablers: Vec<Option<Box<[u32]>>>,
     longest: Longest,
-    /// Where the trail of a legal order ends.
-    legal: Option<u32>,
+    /// Whether `path` holds every completed operation.
+    complete: bool,
+    steps: u64,
 }
 
-/// Configurations that later ones are compared with.
-enum Rivals<S> {
-    /// All met so far, by their used sets, of which none is better than another.
-    Depth(BTreeMap<Place<S>, Vec<Rc<Bits>>>),
-    /// Those still to be followed, by their length.
-    Breadth { waves: BTreeMap<u32, Wave<S>>, ready: Vec<Config<S>> },
-}
-
-type Wave<S> = BTreeMap<Place<S>, Vec<Config<S>>>;
+/// By window and state: antichains of used sets, by their numbers.
+type Seen<S> = BTreeMap<(Bits, S), Vec<u32>>;
 
 /// What a search came to.
 pub(crate) enum Outcome {
     /// Legal in this order.
     Legal(Vec<u32>),
-    /// The longest order, and the completed operation it cannot include, although it does
-    /// include everything that completed before.
-    Illegal { order: Vec<u32>, blocked: u32 },
+    /// Illegal: nothing gets past the completion of an operation.
+    Illegal(Longest),
 }
 
-/// The order that came farthest.
-#[derive(Clone, Copy, Default)]
-struct Longest {
+/// The linearization that came farthest.
+#[derive(Clone, Default)]
+pub(crate) struct Longest {
+    /// The completed operation it could not include, although everything completed before it is.
+    pub(crate) blocked: u32,
+    linearized: u32,
+    pub(crate) path: Vec<u32>,
+}
+
+/// A configuration whose successors are being tried.
+struct Frame<S> {
     next: u32,
-    length: u32,
-    trail: u32,
+    window: Bits,
+    /// The state, and behind it those that unknown operations lead to from here.
+    reach: Vec<Reach<S>>,
+    /// Which of `reach` is being tried, and with which of the open operations.
+    reach_at: usize,
+    open_at: usize,
+    /// States of `reach`, once there are several.
+    reached: BTreeMap<S, Vec<u32>>,
+    /// Classes that may matter here, once they are asked for.
+    relevant: Option<Box<[u32]>>,
+    path_len: usize,
+}
+
+/// A state that unknown operations lead to.
+struct Reach<S> {
+    state: S,
+    used: u32,
+    /// The unknown operation that led here (its class and number) and where from.
+    via: Option<Via>,
+}
+
+#[derive(Clone, Copy)]
+struct Via {
+    from: usize,
+    class: u32,
+    number: u32,
 }
 
 impl<M: Model> Search<M> {
     pub(crate) fn new(model: &M, partition: Partition<M>) -> Self {
-        let patience = PATIENCE * (u64::from(partition.known()) + PATIENCE);
-        let mut moves = Moves::new(partition);
-        let depth = Hunt::new(model, &mut moves, Rivals::Depth(BTreeMap::new()));
-        let breadth = Rivals::Breadth { waves: BTreeMap::new(), ready: Vec::new() };
-        let breadth = Hunt::new(model, &mut moves, breadth);
-        Self { moves, depth, breadth, patience, is_broad: false }
+        let known = partition.known();
+        let mut search = Self {
+            stack: Vec::new(),
+            path: Vec::new(),
+            seen: (0..known).map(|_| BTreeMap::new()).collect(),
+            used: vec![Bits::default()],
+            enablers: vec![None; known as usize + partition.classes.len()],
+            longest: Longest::default(),
+            complete: false,
+            steps: 0,
+            partition,
+        };
+        search.enter(model, 0, Bits::default(), model.initial(), 0);
+        search
     }
 
-    /// How many completed operations the longest order so far has, and how many there are.
-    pub(crate) fn progress(&self) -> (u32, u32) {
-        let length = self.depth.longest.length.max(self.breadth.longest.length);
-        (length, self.moves.partition.known())
+    /// How many completed operations the deepest configuration so far has linearized.
+    pub(crate) fn progress(&self) -> u32 {
+        let deepest = self.stack.last().map_or(0, |frame| frame.next + frame.window.count());
+        deepest.max(self.longest.linearized)
     }
 
     /// Searches for about `limit` steps. Returns what it came to, if it did, and the steps taken.
     pub(crate) fn run(&mut self, model: &M, limit: u64) -> (Option<Outcome>, u64) {
-        let begun = self.moves.steps;
-        self.is_broad = !self.is_broad && begun >= self.patience;
-        let hunt = if self.is_broad { &mut self.breadth } else { &mut self.depth };
-        let outcome = hunt.run(model, &mut self.moves, limit);
-        (outcome, self.moves.steps - begun)
-    }
-}
-
-impl<S: Clone + Ord> Hunt<S> {
-    fn new<M: Model<State = S>>(model: &M, moves: &mut Moves<M>, rivals: Rivals<S>) -> Self {
-        let mut hunt = Self {
-            stack: Vec::new(),
-            rivals,
-            trail: vec![(0, 0)],
-            longest: Longest::default(),
-            legal: None,
-        };
-        let (state, used) = (model.initial(), Rc::default());
-        let config = Config { next: 0, window: Bits::default(), state, used, trail: 0 };
-        hunt.enter(model, moves, config);
-        hunt
-    }
-
-    fn run<M>(&mut self, model: &M, moves: &mut Moves<M>, limit: u64) -> Option<Outcome>
-    where
-        M: Model<State = S>,
-    {
-        let begun = moves.steps;
-        loop {
-            if let Some(trail) = self.legal {
-                return Some(Outcome::Legal(self.order(trail)));
+        let begun = self.steps;
+        let outcome = loop {
+            if self.complete {
+                break Some(Outcome::Legal(std::mem::take(&mut self.path)));
             }
-            if moves.steps - begun >= limit {
+            let Some(mut frame) = self.stack.pop() else {
+                break Some(Outcome::Illegal(std::mem::take(&mut self.longest)));
+            };
+            if self.steps - begun >= limit {
+                self.stack.push(frame);
+                break None;
+            }
+            match self.successor(model, &mut frame) {
+                Some((op, state)) => {
+                    let used = frame.reach[frame.reach_at].used;
+                    let (next, window) = (frame.next, frame.window.clone());
+                    self.walk(&frame);
+                    self.stack.push(frame);
+                    let (next, window) = self.linearize(op, next, window);
+                    self.enter(model, next, window, state, used);
+                }
+                None => self.abandon(&frame),
+            }
+        };
+        (outcome, self.steps - begun)
+    }
+
+    /// The next way on from `frame`: an operation and the state it leads to, from the `Reach` that
+    /// `frame` is at.
+    fn successor(&mut self, model: &M, frame: &mut Frame<M::State>) -> Option<(u32, M::State)> {
+        while frame.reach_at < frame.reach.len() {
+            while let Some(&op) = self.partition.open(frame.next).get(frame.open_at) {
+                frame.open_at += 1;
+                if !frame.window.has(self.partition.slots[op as usize])
+                    && let Some(state) = self.attempt(model, frame, op)
+                {
+                    return Some((op, state));
+                }
+            }
+            self.extend_reach(model, frame);
+            frame.reach_at += 1;
+            frame.open_at = 0;
+        }
+        None
+    }
+
+    /// The state after `op`, unless it is illegal or the unknown operation before it pointless.
+    fn attempt(&mut self, model: &M, frame: &Frame<M::State>, op: u32) -> Option<M::State> {
+        let here = &frame.reach[frame.reach_at];
+        let (input, output) = &self.partition.calls[op as usize];
+        let output = output.as_ref();
+        let Some(via) = here.via else {
+            if self.partition.reads[op as usize] {
+                return None; // were it legal, `enter` had linearized it
+            }
+            self.steps += 1;
+            return model.step(&here.state, input, output);
+        };
+        let unknown = &self.partition.classes[via.class as usize].input;
+        if !model.may_matter(unknown, input, output) {
+            return None;
+        }
+        self.steps += 2;
+        let after = model.step(&here.state, input, output)?;
+        if let Some(without) = model.step(&frame.reach[via.from].state, input, output) {
+            self.steps += 1;
+            if without == after || model.step(&without, unknown, None).as_ref() == Some(&after) {
                 return None;
             }
-            let Some(mut frame) = self.stack.pop().or_else(|| self.rivals.shortest()) else {
-                let Longest { next, trail, .. } = self.longest;
-                return Some(Outcome::Illegal { order: self.order(trail), blocked: next });
+        }
+        Some(after)
+    }
+
+    /// Appends to `frame.reach` what one more unknown operation leads to from where it is.
+    fn extend_reach(&mut self, model: &M, frame: &mut Frame<M::State>) {
+        if self.partition.classes.is_empty() {
+            return;
+        }
+        let relevant = match frame.relevant.take() {
+            Some(relevant) => relevant,
+            None => self.relevant_classes(model, frame),
+        };
+        let now = self.partition.completed(frame.next);
+        for &class in &relevant {
+            let here = &frame.reach[frame.reach_at];
+            let Class { input, first, invoked } = &self.partition.classes[class as usize];
+            let used = &self.used[here.used as usize];
+            let known = self.partition.known();
+            let spare = (0_u32..).zip(invoked).find(|(at, _)| !used.has(first - known + at));
+            let Some((at, _)) = spare.filter(|(_, invoked)| **invoked <= now) else { continue };
+            if here.via.is_some_and(|via| {
+                let before = &self.partition.classes[via.class as usize].input;
+                !model.may_matter(before, input, None)
+            }) {
+                continue;
+            }
+            self.steps += 1;
+            let Some(state) = model.step(&here.state, input, None) else { continue };
+            if state == here.state {
+                continue;
+            }
+            let mut used = used.clone();
+            used.set(first - known + at);
+            let via = Some(Via { from: frame.reach_at, class, number: first + at });
+            self.reach(frame, state, used, via);
+        }
+        frame.relevant = Some(relevant);
+    }
+
+    /// Adds a state to `frame.reach` unless it was reached with no more unknown operations.
+    fn reach(
+        &mut self,
+        frame: &mut Frame<M::State>,
+        state: M::State,
+        used: Bits,
+        via: Option<Via>,
+    ) {
+        if frame.reached.is_empty() {
+            frame.reached.insert(frame.reach[0].state.clone(), vec![frame.reach[0].used]);
+        }
+        let before = frame.reached.entry(state.clone()).or_default();
+        self.steps += before.len() as u64;
+        if before.iter().any(|&id| self.used[id as usize].is_within(&used)) {
+            return;
+        }
+        let id = u32::try_from(self.used.len()).expect("memory ends before 2^32 sets");
+        self.used.push(used);
+        before.push(id);
+        frame.reach.push(Reach { state, used: id, via });
+    }
+
+    /// Classes of unknown operations that may matter to what is open, directly or through others.
+    fn relevant_classes(&mut self, model: &M, frame: &Frame<M::State>) -> Box<[u32]> {
+        let known = self.partition.known();
+        let open: Vec<u32> = self.partition.open(frame.next).to_vec();
+        let mut found = BTreeSet::new();
+        let mut ahead: Vec<u32> = open
+            .into_iter()
+            .filter(|&op| !frame.window.has(self.partition.slots[op as usize]))
+            .collect();
+        while let Some(op) = ahead.pop() {
+            let enablers = self.enablers(model, op);
+            let new: Vec<u32> =
+                enablers.iter().copied().filter(|class| found.insert(*class)).collect();
+            ahead.extend(new.iter().map(|class| known + class));
+        }
+        found.into_iter().collect()
+    }
+
+    /// Classes that may matter to `op`: a completed operation or, counted on from them, a class.
+    fn enablers(&mut self, model: &M, op: u32) -> &[u32] {
+        let Self { partition, enablers, steps, .. } = self;
+        *steps += 1;
+        enablers[op as usize].get_or_insert_with(|| {
+            let (input, output) = match partition.calls.get(op as usize) {
+                Some((input, output)) => (input, output.as_ref()),
+                None => (&partition.classes[op as usize - partition.calls.len()].input, None),
             };
-            if let Some(step) = moves.next(model, &mut frame) {
-                let from = frame.config.clone();
-                self.stack.push(frame);
-                self.follow(model, moves, from, step);
-            }
-        }
+            *steps += partition.classes.len() as u64 / 8;
+            (0..)
+                .zip(&partition.classes)
+                .filter(|(_, class)| model.may_matter(&class.input, input, output))
+                .map(|(class, _)| class)
+                .collect()
+        })
     }
 
-    fn follow<M>(&mut self, model: &M, moves: &mut Moves<M>, mut config: Config<S>, step: Step<S>)
-    where
-        M: Model<State = S>,
-    {
-        let mark = self.trail.len();
-        for number in step.unknown {
-            self.append(&mut config, number);
+    /// Records the unknown operations that lead to where `frame` is.
+    fn walk(&mut self, frame: &Frame<M::State>) {
+        let begin = self.path.len();
+        let mut via = frame.reach[frame.reach_at].via;
+        while let Some(Via { from, number, .. }) = via {
+            self.path.push(number);
+            via = frame.reach[from].via;
         }
-        config.state = step.state;
-        config.used = step.used;
-        self.linearize(moves, &mut config, step.op);
-        if !self.enter(model, moves, config) {
-            self.trail.truncate(mark);
-        }
-    }
-
-    /// Goes to a configuration: linearizes what only reads, and keeps it to be followed, unless an
-    /// equal or better one is known.
-    fn enter<M>(&mut self, model: &M, moves: &mut Moves<M>, mut config: Config<S>) -> bool
-    where
-        M: Model<State = S>,
-    {
-        let known = moves.partition.known();
-        while config.next < known {
-            let Some(read) = moves.legal_read(model, &config) else { break };
-            self.linearize(moves, &mut config, read);
-        }
-        if config.next == known {
-            self.legal = Some(config.trail);
-            return true;
-        }
-        let Config { next, trail, .. } = config;
-        let length = next + config.window.count();
-        if !self.keep(model, moves, config, length) {
-            return false;
-        }
-        if (next, length) > (self.longest.next, self.longest.length) {
-            self.longest = Longest { next, length, trail };
-        }
-        true
-    }
-
-    /// Keeps a configuration unless it is no better than one that is known.
-    fn keep<M>(&mut self, model: &M, moves: &mut Moves<M>, config: Config<S>, length: u32) -> bool
-    where
-        M: Model<State = S>,
-    {
-        let Self { rivals, stack, .. } = self;
-        let place = moves.place(model, &config);
-        let next = config.next;
-        match rivals {
-            Rivals::Depth(met) => {
-                let met = met.entry(place).or_default();
-                if met.iter().any(|used| moves.is_no_more(used, &config.used, next)) {
-                    return false;
-                }
-                met.retain(|used| !moves.is_no_more(&config.used, used, next));
-                met.push(config.used.clone());
-                stack.push(Frame::new(config));
-            }
-            Rivals::Breadth { waves, .. } => {
-                let met = waves.entry(length).or_default().entry(place).or_default();
-                if met.iter().any(|rival| moves.is_no_more(&rival.used, &config.used, next)) {
-                    return false;
-                }
-                met.retain(|rival| !moves.is_no_more(&config.used, &rival.used, next));
-                met.push(config);
-            }
-        }
-        true
+        self.path[begin..].reverse();
     }
 
     /// Records `op` as linearized, and moves past everything that now is.
-    fn linearize<M>(&mut self, moves: &Moves<M>, config: &mut Config<S>, op: u32)
-    where
-        M: Model<State = S>,
-    {
-        self.append(config, op);
-        let Partition { slots, .. } = &moves.partition;
-        config.window.set(slots[op as usize]);
-        while let Some(&slot) = slots.get(config.next as usize)
-            && config.window.has(slot)
-        {
-            config.window.clear(slot);
-            config.next += 1;
+    fn linearize(&mut self, op: u32, mut next: u32, mut window: Bits) -> (u32, Bits) {
+        self.path.push(op);
+        window.set(self.partition.slots[op as usize]);
+        while next < self.partition.known() {
+            let slot = self.partition.slots[next as usize];
+            if !window.has(slot) {
+                break;
+            }
+            window.clear(slot);
+            next += 1;
         }
+        (next, window)
     }
 
-    fn append(&mut self, config: &mut Config<S>, number: u32) {
-        let place = u32::try_from(self.trail.len()).expect("memory ends before 2^32 places");
-        self.trail.push((number, config.trail));
-        config.trail = place;
-    }
-
-    /// The order whose last operation is at `trail`.
-    fn order(&self, mut trail: u32) -> Vec<u32> {
-        let mut order = Vec::new();
-        while trail != 0 {
-            let (number, before) = self.trail[trail as usize];
-            order.push(number);
-            trail = before;
-        }
-        order.reverse();
-        order
-    }
-}
-
-impl<S: Clone + Ord> Rivals<S> {
-    /// In breadth, the next configuration to follow.
-    fn shortest(&mut self) -> Option<Frame<S>> {
-        let Self::Breadth { waves, ready } = self else { return None };
-        if ready.is_empty() {
-            let (_, wave) = waves.pop_first()?;
-            ready.extend(wave.into_values().flatten());
-        }
-        ready.pop().map(Frame::new)
-    }
-}
-
-/// Steps for each operation, and operations besides those there are, that the hunt in depth has for
-/// itself. Most legal histories need fewer.
-const PATIENCE: u64 = 32;
-
-#[cfg(test)]
-mod tests {
-    use super::{Hunt, Outcome, Rivals};
-    use crate::moves::Moves;
-    use crate::partition::Partition;
-    use crate::{Access, Answer, Operation, Register};
-    use std::collections::BTreeMap;
-
-    /// Calls at random times with random answers, of which about half have a legal order.
-    fn random(seed: u64) -> Vec<Operation<(), Access<u64>, Answer<u64>>> {
-        let mut bits = seed;
-        let mut below = |end: u64| {
-            bits = bits
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (bits >> 33) % end
-        };
-        (0..8)
-            .map(|process| {
-                let invoked = below(12);
-                let completed = (below(3) > 0).then(|| invoked + below(8));
-                let optional = |n: u64| n.checked_sub(1);
-                let (input, output) = match below(5) {
-                    0 | 1 => (Access::Read, Answer::Value(optional(below(3)))),
-                    2 => (Access::Write(below(2)), Answer::Done),
-                    3 => (Access::Delete, Answer::Deleted(below(2) == 0)),
-                    _ => (
-                        Access::Cas { expected: optional(below(3)), new: optional(below(3)) },
-                        Answer::Swapped(below(2) == 0),
-                    ),
-                };
-                Operation { process, key: (), invoked, completed, input, output: Some(output) }
-            })
-            .collect()
-    }
-
-    #[test]
-    fn both_hunts_come_to_the_same_end() {
-        let model = Register::new();
-        let mut legal = 0;
-        for seed in 0..20_000 {
-            let operations = random(seed);
-            let members: Vec<usize> = (0..operations.len()).collect();
-            let depth = Rivals::Depth(BTreeMap::new());
-            let breadth = Rivals::Breadth { waves: BTreeMap::new(), ready: Vec::new() };
-            let [deep, broad] = [depth, breadth].map(|rivals| {
-                let mut moves = Moves::new(Partition::new(&model, &operations, &members));
-                let mut hunt = Hunt::new(&model, &mut moves, rivals);
-                match hunt.run(&model, &mut moves, u64::MAX).expect("no limit") {
-                    Outcome::Legal(_) => None,
-                    Outcome::Illegal { order, blocked } => Some((order.len(), blocked)),
+    /// Goes to a configuration: linearizes what only reads, and pushes what is left unless an
+    /// equal or better one was seen.
+    fn enter(&mut self, model: &M, mut next: u32, mut window: Bits, state: M::State, used: u32) {
+        let known = self.partition.known();
+        let mut at = 0;
+        while next < known {
+            let Some(&op) = self.partition.open(next).get(at) else { break };
+            at += 1;
+            if !self.partition.reads[op as usize] || window.has(self.partition.slots[op as usize]) {
+                continue;
+            }
+            self.steps += 1;
+            let (input, output) = &self.partition.calls[op as usize];
+            if model.step(&state, input, output.as_ref()).is_some() {
+                let before = next;
+                (next, window) = self.linearize(op, next, window);
+                if next != before {
+                    at = 0;
                 }
-            });
-            let alike = deep.map(|(_, blocked)| blocked) == broad.map(|(_, blocked)| blocked);
-            assert!(alike, "seed {seed}: {deep:?} in depth, {broad:?} in breadth\n{operations:#?}");
-            legal += u32::from(deep.is_none());
+            }
         }
-        assert!((2_000..18_000).contains(&legal), "{legal}");
+        if next == known {
+            self.complete = true;
+            return;
+        }
+        if self.is_new(next, &window, &state, used) {
+            self.stack.push(Frame {
+                next,
+                window,
+                reach: vec![Reach { state, used, via: None }],
+                reach_at: 0,
+                open_at: 0,
+                reached: BTreeMap::new(),
+                relevant: None,
+                path_len: self.path.len(),
+            });
+        } else {
+            self.path.truncate(self.stack.last().map_or(0, |frame| frame.path_len));
+        }
+    }
+
+    /// Remembers a configuration; false if one that can do as much was seen before.
+    fn is_new(&mut self, next: u32, window: &Bits, state: &M::State, used: u32) -> bool {
+        let Self { seen, used: sets, steps, .. } = self;
+        let before = seen[next as usize].entry((window.clone(), state.clone())).or_default();
+        *steps += before.len() as u64;
+        let set = &sets[used as usize];
+        if before.iter().any(|&id| sets[id as usize].is_within(set)) {
+            return false;
+        }
+        before.retain(|&id| !set.is_within(&sets[id as usize]));
+        before.push(used);
+        true
+    }
+
+    /// Gives `frame` up, which is off the stack, and keeps its path if it is the longest.
+    fn abandon(&mut self, frame: &Frame<M::State>) {
+        let linearized = frame.next + frame.window.count();
+        if self.longest.path.is_empty()
+            || (frame.next, linearized) > (self.longest.blocked, self.longest.linearized)
+        {
+            self.longest = Longest { blocked: frame.next, linearized, path: self.path.clone() };
+        }
+        self.path.truncate(self.stack.last().map_or(0, |frame| frame.path_len));
     }
 }

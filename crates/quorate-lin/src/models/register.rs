@@ -1,4 +1,4 @@
-use crate::{Model, Sight};
+use crate::Model;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
@@ -150,27 +150,6 @@ impl<V: Clone + Ord + Debug> Model for Register<V> {
                 may_give(earlier, |v| v == expected.as_ref())
             }
             _ => true,
-        }
-    }
-
-    fn is_opaque(&self, state: &Option<V>) -> bool {
-        state.is_some()
-    }
-
-    fn sees(&self, input: &Access<V>, output: Option<&Answer<V>>) -> Sight<Option<V>> {
-        match (input, output) {
-            (Access::Read, Some(Answer::Value(value))) => Sight::One(value.clone()),
-            (Access::Cas { expected, .. }, _) => Sight::One(expected.clone()),
-            (Access::Append(_), _) => Sight::Every,
-            (Access::Read | Access::Write(_) | Access::Delete, _) => Sight::Blind,
-        }
-    }
-
-    fn leaves(&self, input: &Access<V>) -> Option<Option<V>> {
-        match input {
-            Access::Write(value) => Some(Some(value.clone())),
-            Access::Delete => Some(None),
-            Access::Read | Access::Cas { .. } | Access::Append(_) => None,
         }
     }
 

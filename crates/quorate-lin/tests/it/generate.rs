@@ -32,8 +32,6 @@ pub(crate) struct Shape {
     pub(crate) operations: u64,
     pub(crate) clients: u64,
     pub(crate) unknown_percent: u64,
-    /// Turns in which a client without a call rests.
-    pub(crate) idle_percent: u64,
     /// Answers that are drawn again at random, which mostly makes them wrong.
     pub(crate) wrong_percent: u64,
 }
@@ -80,7 +78,7 @@ pub(crate) fn history<O: Object>(object: &mut O, shape: Shape, random: &mut Rand
         let client = random.below(shape.clients);
         let slot = &mut calls[client as usize];
         match slot.take() {
-            None if begun < shape.operations && !random.percent(shape.idle_percent) => {
+            None if begun < shape.operations => {
                 begun += 1;
                 let input = object.draw(client, random);
                 let pending = history.invoke(client, 0, input.clone());
@@ -118,13 +116,11 @@ pub(crate) struct Store {
     /// How many different values there are; 0 for never the same one twice.
     pub(crate) values: u64,
     pub(crate) written: u64,
-    /// Mostly reads and writes, and comparisons with what was there, as applications do it.
-    pub(crate) tame: bool,
 }
 
 impl Store {
     pub(crate) const fn of(values: u64) -> Self {
-        Self { value: None, values, written: 0, tame: false }
+        Self { value: None, values, written: 0 }
     }
 
     const fn fresh(&mut self, random: &mut Random) -> u64 {
@@ -155,14 +151,6 @@ impl Object for Store {
     type Model = quorate_lin::Register<u64>;
 
     fn draw(&mut self, _client: u64, random: &mut Random) -> Access<u64> {
-        if self.tame {
-            return match random.below(20) {
-                0..10 => Access::Read,
-                10..17 => Access::Write(self.fresh(random)),
-                17 | 18 => Access::Cas { expected: self.value, new: Some(self.fresh(random)) },
-                _ => Access::Delete,
-            };
-        }
         match random.below(11) {
             0..4 => Access::Read,
             4..7 => Access::Write(self.fresh(random)),
