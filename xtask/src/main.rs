@@ -3,6 +3,7 @@
 mod demo;
 mod lin;
 mod sh;
+mod sim;
 mod test;
 mod tidy;
 
@@ -25,6 +26,8 @@ enum Task {
     Demo(demo::Demo),
     /// Everything a change must pass: form, lints, rules, tests, simulation, real processes.
     Test(test::Test),
+    /// Runs the shipped node through simulated faults, seed after seed.
+    Sim(sim::Sim),
     /// Decides whether a recorded history (NDJSON) is linearizable.
     Lin(lin::Lin),
     /// Checks the rules of the architecture against the code.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     match Cli::parse().task {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
+        Task::Sim(sim) => sim.run(),
         Task::Lin(lin) => lin.run(),
         Task::Tidy => tidy::run(),
         Task::Bench { arguments } => bench(&arguments),

@@ -25,6 +25,8 @@ const STEPS: &[Step] = &[
     ("lints", &[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]]),
     ("build", &[&["build", "--workspace"]]),
     ("tests", &[&["test", "--workspace"]]),
+    ("simulation", &[&["xtask", "sim", "--budget", "45s"]]),
+    ("seeded bugs", &[&["xtask", "sim", "--mutants", "--budget", "60s"]]),
     ("demo", &[&["xtask", "demo", "--quiet"]]),
 ];
 
