@@ -1,0 +1,93 @@
+//! A node on a desk: time and disk move when the test says so.
+
+use bytes::Bytes;
+use quorate::{Answer, Command, Effect, NodeInput, NodeMachine, NodeSetup, Op, Request, RequestId};
+use quorate_core::{Configuration, Instant, Machine as _, NodeId, Outbox, Recovered, Token};
+
+/// A node, its clock, and what it has wanted done so far.
+pub(crate) struct Desk {
+    pub(crate) node: NodeMachine,
+    pub(crate) now: Instant,
+    /// The last record handed over, durable or not.
+    pub(crate) written: Token,
+    pub(crate) effects: Vec<Effect>,
+    out: Outbox<Effect>,
+}
+
+pub(crate) fn id(name: &str) -> NodeId {
+    NodeId::new(name).expect("a letter is an id")
+}
+
+pub(crate) fn set(key: &'static str, value: &'static str) -> Request {
+    let (key, value) = (Bytes::from(key), Bytes::from(value));
+    Request::Write(Command { tag: None, op: Op::Set { key, value } })
+}
+
+impl Desk {
+    /// The node `a` of a new cluster of `members`.
+    pub(crate) fn new(members: &[&str]) -> Self {
+        let setup = NodeSetup {
+            me: id("a"),
+            election: quorate_election::Config::lan(),
+            replication: quorate_replication::Config::default(),
+            limits: quorate_dist_state::Limits::default(),
+            founders: Some(Configuration::of_voters(members.iter().map(|name| id(name)))),
+        };
+        let now = Instant::from_millis(1);
+        let mut out = Outbox::new();
+        let node = NodeMachine::new(setup, &Recovered::default(), 1, now, &mut out)
+            .expect("a new node starts");
+        let mut desk = Self { node, now, written: Token(0), effects: Vec::new(), out };
+        desk.collect();
+        desk
+    }
+
+    pub(crate) fn collect(&mut self) {
+        for effect in self.out.drain() {
+            if let Effect::Persist { token, .. } = &effect {
+                self.written = *token;
+            }
+            self.effects.push(effect);
+        }
+    }
+
+    pub(crate) fn handle(&mut self, input: NodeInput) {
+        self.node.handle(self.now, input, &mut self.out);
+        self.collect();
+    }
+
+    /// Everything handed over so far is durable.
+    pub(crate) fn sync(&mut self) {
+        self.handle(NodeInput::Persisted(self.written));
+    }
+
+    /// Lets time pass to `end`; with `disk`, every record is durable at once.
+    pub(crate) fn pass(&mut self, end: Instant, disk: bool) {
+        while let Some(due) = self.node.deadline().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.node.wake(self.now, &mut self.out);
+            self.collect();
+            if disk {
+                self.sync();
+            }
+        }
+        self.now = end;
+    }
+
+    pub(crate) fn ask(&mut self, number: u64, deadline: Instant, request: Request) {
+        self.handle(NodeInput::Request { id: RequestId(number), deadline, request });
+    }
+
+    /// What was answered to request `number`.
+    pub(crate) fn answers(&self, number: u64) -> Vec<&Answer> {
+        let answer = |effect| match effect {
+            &Effect::Reply { id: RequestId(id), ref answer } if id == number => Some(answer),
+            _ => None,
+        };
+        self.effects.iter().filter_map(answer).collect()
+    }
+
+    pub(crate) fn sends(&self) -> usize {
+        self.effects.iter().filter(|effect| matches!(effect, Effect::Send { .. })).count()
+    }
+}

@@ -1,0 +1,3 @@
+//! The tests of the facade: the composed machine, driven by hand.
+mod desk;
+mod invariants;
