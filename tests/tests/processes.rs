@@ -1,0 +1,178 @@
+//! Real processes: what a user's first day and worst day look like.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use quorate_tests::{
+    Client, Cluster, ClusterOptions, Load, free_port, now, run_to_end, wait_until,
+};
+
+/// Only a broken promise reaches it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn three() -> (Cluster, usize) {
+    let cluster = Cluster::start(ClusterOptions::default()).expect("processes start");
+    let leader = cluster.wait_ready(PATIENCE).unwrap_or_else(|| panic!("{}", cluster.logs()));
+    (cluster, leader)
+}
+
+/// Runs a node with these flags until it gives up; its exit code and what it said.
+fn refused(flags: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let output = run_to_end(flags, environment).expect("quorated gives up by itself");
+    let code = output.status.code().expect("it was not killed");
+    (code, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_leaders_death_loses_nothing_and_the_dead_come_back() {
+    let (mut cluster, leader) = three();
+    let clients: Vec<Client> =
+        (0..3).map(|node| cluster.client(node).within(Duration::from_secs(2))).collect();
+    let load = Load::start(&clients, 4, 7);
+    wait_until(PATIENCE, || (load.ok() > 100).then_some(())).expect("the load gets going");
+    cluster.kill(leader);
+    let killed = now();
+    wait_until(PATIENCE, || load.written_since(killed))
+        .unwrap_or_else(|| panic!("no write after the kill\n{}", cluster.logs()));
+    cluster.start_node(leader).expect("it starts again");
+    let next = cluster.wait_ready(PATIENCE).unwrap_or_else(|| panic!("{}", cluster.logs()));
+    let report = load.finish(&cluster.client(next));
+    assert!(report.verdict.is_linearizable(), "{}", report.verdict);
+}
+
+#[test]
+fn what_was_acknowledged_survives_the_death_of_all() {
+    let (mut cluster, leader) = three();
+    cluster.client(leader).put("k", "kept").ok().expect("a leader takes a write");
+    for node in 0..3 {
+        cluster.kill(node);
+    }
+    for node in 0..3 {
+        cluster.start_node(node).expect("it starts again");
+    }
+    let leader = cluster.wait_ready(PATIENCE).unwrap_or_else(|| panic!("{}", cluster.logs()));
+    let item = cluster.client(leader).get("k").ok().flatten().expect("it is there");
+    assert_eq!(item.value, "kept");
+}
+
+#[test]
+fn a_minority_takes_no_write_and_says_that_nothing_happened() {
+    let (mut cluster, leader) = three();
+    let rest = (leader + 1) % 3;
+    cluster.kill(leader);
+    cluster.kill((leader + 2) % 3);
+    let client = cluster.client(rest).within(Duration::from_secs(1));
+    // While the survivor still takes the dead leader for alive, the outcome may be unknown.
+    let failed = wait_until(PATIENCE, || {
+        client.put("k", "v").code().filter(|code| *code == "no_leader").map(str::to_owned)
+    });
+    assert_eq!(failed.as_deref(), Some("no_leader"));
+    assert!(!client.probe("/readyz"));
+    assert!(client.probe("/livez"));
+}
+
+#[test]
+fn garbage_on_both_ports_costs_a_counter() {
+    let (cluster, leader) = three();
+    let address = cluster.cluster_address(leader);
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    for length in [0, 1, 23, 24, 25, 1_000] {
+        let noise = vec![0xA5_u8; length];
+        udp.send_to(&noise, address).expect("loopback takes it");
+        for port in [address, cluster.api_address(leader)] {
+            let mut stream = TcpStream::connect(port).expect("it listens");
+            // It may hang up first.
+            let _ = stream.write_all(&noise);
+        }
+    }
+    let client = cluster.client(leader);
+    assert!(client.put("k", "v").ok().is_some(), "it serves on");
+    let counted = wait_until(PATIENCE, || {
+        let (_, status) = client.call("GET", "/v1/status", None)?;
+        let rejected = status["rejected_frames"].as_object()?;
+        rejected.values().any(|count| count.as_u64() > Some(0)).then_some(())
+    });
+    assert!(counted.is_some(), "the garbage was counted");
+}
+
+#[test]
+fn an_oversized_value_and_a_misspelt_field_are_refused_by_name() {
+    let (cluster, leader) = three();
+    let client = cluster.client(leader);
+    let large = "x".repeat((1 << 20) + 1);
+    assert_eq!(client.put("k", &large).code(), Some("too_large"));
+    let body = serde_json::json!({ "valeu": "v" });
+    let (status, problem) = client.call("PUT", "/v1/kv/k", Some(&body)).expect("an answer");
+    assert_eq!((status, problem["code"].as_str()), (400, Some("unknown_field")));
+    assert_eq!(problem["hint"], "did you mean `value`?");
+    assert_eq!(client.get("k").ok(), Some(None), "nothing was written");
+}
+
+#[test]
+fn a_retry_in_a_session_acts_once() {
+    let (cluster, leader) = three();
+    let client = cluster.client(leader);
+    let body = serde_json::json!({ "ttl_ms": 60_000 });
+    let (_, opened) = client.call("POST", "/v1/sessions", Some(&body)).expect("an answer");
+    let session = opened["session"].as_u64().expect("a session");
+    let client = client.with_header("quorate-session", session).with_header("quorate-seq", 1);
+    let first = client.put("k", "v").ok().expect("the first try runs");
+    let again = client.put("k", "v").ok().expect("the retry is answered");
+    assert_eq!(first, again);
+    assert_eq!(client.put("k", "w").code(), Some("seq_reused"));
+}
+
+#[test]
+fn wrong_configuration_is_refused_with_the_fix() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("q.toml");
+    fs::write(&file, "[cluster]\nseed = []\n").expect("a file");
+    let (code, said) = refused(&["--config", &file.display().to_string()], &[]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("did you mean `cluster.seeds`?"), "{said}");
+
+    let (code, said) = refused(&[], &[("CLUSTER_PORT", "many")]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("a whole number"), "{said}");
+
+    let (code, said) = refused(&["--bind", "0.0.0.0:7946"], &[]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("--insecure-cluster"), "{said}");
+}
+
+#[test]
+fn a_port_in_use_a_locked_folder_and_another_nodes_folder_are_refused() {
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let taken = holder.local_addr().expect("it is bound").to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data").display().to_string();
+    let (api, bind) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let (code, said) = refused(&["--data-dir", &data, "--bind", &taken, "--api-bind", &api], &[]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("in use"), "{said}");
+
+    let mut cluster =
+        Cluster::prepare(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).expect("places");
+    cluster.start_node(0).expect("it starts");
+    cluster.wait_ready(PATIENCE).unwrap_or_else(|| panic!("{}", cluster.logs()));
+    let held = cluster.data_folder(0).display().to_string();
+    let flags = ["--node-id", "n1", "--data-dir", &held, "--bind", &bind, "--api-bind", &api];
+    let (code, said) = refused(&flags, &[]);
+    assert_eq!(code, 66, "{said}");
+    cluster.kill(0);
+    let flags = ["--node-id", "other", "--data-dir", &held, "--bind", &bind, "--api-bind", &api];
+    let (code, said) = refused(&flags, &[]);
+    assert_eq!(code, 68, "{said}");
+    assert!(said.contains("belongs to node"), "{said}");
+}
+
+#[test]
+fn a_terminated_node_drains_and_exits_with_zero() {
+    let (mut cluster, leader) = three();
+    let daemon = cluster.daemon(leader).expect("it runs");
+    daemon.signal("TERM").expect("it hears");
+    let status = daemon.ended(PATIENCE).expect("it ends");
+    assert_eq!(status.code(), Some(0), "{}", cluster.logs());
+}
