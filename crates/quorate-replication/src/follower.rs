@@ -123,7 +123,7 @@ impl Replicator {
             // All of it is here; what the leader compacted is committed.
             self.raise_commit(last.index, out);
         }
-        if last.index <= self.log.commit() {
+        if last.index <= self.log.commit() && !mutant!("snapshot-goes-back") {
             self.incoming = None;
             self.acknowledge(from, (term, attempt), last.index, out);
             return;

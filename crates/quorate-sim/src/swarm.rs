@@ -66,6 +66,7 @@ impl Swarm {
                 let at = draw.rng.below(calm_at);
                 if let Some(fault) = draw.fault(kind) {
                     let at = if kind == FaultKind::Skew { 0 } else { at };
+                    draw.again(at, &fault, &mut faults);
                     faults.push(PlannedFault { at, fault });
                 }
             }
@@ -160,12 +161,23 @@ impl Draw {
         })
     }
 
+    /// A process that crashed may crash again soon after its start, with what its former life left
+    /// at others still under way.
+    fn again(&mut self, at: u64, fault: &Fault, faults: &mut Vec<PlannedFault>) {
+        if let Fault::Crash { target: Target::Seat(_), down, .. } = fault
+            && self.rng.chance(500_000)
+        {
+            let at = at + down + self.rng.below(2 * SECOND);
+            faults.push(PlannedFault { at, fault: fault.clone() });
+        }
+    }
+
     fn seat(&mut self) -> Seat {
         Seat(self.rng.below(self.nodes.into()) as u8)
     }
 
     fn target(&mut self) -> Target {
-        match self.rng.below(4) {
+        match self.rng.below(5) {
             0 | 1 => Target::Leader,
             2 => Target::Follower,
             _ => Target::Seat(self.seat()),
@@ -231,12 +243,12 @@ impl Draw {
     }
 
     fn partition(&mut self) -> Fault {
-        let shape = match self.rng.below(6) {
+        let shape = match self.rng.below(8) {
             0 => Shape::Halves { left: self.subset() },
             1 => Shape::One { target: Target::Seat(self.seat()) },
-            2 => Shape::One { target: Target::Leader },
-            3 => Shape::Bridge { target: self.target(), left: self.subset() },
-            4 => Shape::Ring,
+            2..5 => Shape::One { target: Target::Leader },
+            5 => Shape::Bridge { target: self.target(), left: self.subset() },
+            6 => Shape::Ring,
             _ => Shape::Clients { cut: self.subset() },
         };
         let way = [Way::Both, Way::Both, Way::In, Way::Out][self.rng.index(4)];

@@ -15,6 +15,7 @@ use quorate_lin::{Access, Answer as LinAnswer, History, Pending};
 use super::operation::{Act, KvOperation};
 use super::program::KvRequest;
 use super::settings::Settings;
+use crate::trace::digest;
 use crate::{Context, FaultKind, Seat, SeatSet, Violation};
 
 /// The history that the linearizability checker gets.
@@ -33,8 +34,8 @@ pub(super) struct Clients {
     processes: u64,
     /// The first answer to each tagged write: later ones must equal it.
     answers: BTreeMap<(SessionId, u64), Reply>,
-    /// Where acknowledged writes stand, to be checked by the world.
-    pub(super) acknowledged: Vec<LogId>,
+    /// Where acknowledged writes stand, and a digest of each, to be checked by the world.
+    pub(super) acknowledged: Vec<(LogId, u64)>,
     is_draining: bool,
     /// The highest revision that any node has applied: what is read from now on is not older.
     pub(super) revision: u64,
@@ -82,6 +83,8 @@ struct Try {
     tag: Option<Tag>,
     /// The highest revision applied anywhere when it was asked.
     revision: u64,
+    /// A digest of the command; zero for a read.
+    command: u64,
 }
 
 /// What became of a try.
@@ -235,7 +238,10 @@ impl Clients {
         let client = &mut self.clients[usize::from(number)];
         let Some(current) = &mut client.now else { return };
         if current.tries > 0 {
-            client.favourite = seat;
+            // Half of the clients wait for their node to come back.
+            if cx.rng().chance(500_000) {
+                client.favourite = seat;
+            }
             cx.mark("a client tried again");
         }
         current.tries += 1;
@@ -243,8 +249,9 @@ impl Clients {
         self.next_id += 1;
         let wait = Duration::from_millis(current.op.wait_ms.into());
         let request = KvRequest { request: current.request.clone(), wait };
-        self.tries
-            .insert(current.id, Try { client: number, tag: current.tag, revision: self.revision });
+        let command = command_digest(&current.request);
+        let tried = Try { client: number, tag: current.tag, revision: self.revision, command };
+        self.tries.insert(current.id, tried);
         cx.ask(client.favourite, current.id, request);
         // A little longer than the node: its word is worth more than silence.
         cx.after((u64::from(current.op.wait_ms) + 5) * MILLISECOND, current.id);
@@ -335,7 +342,7 @@ impl Clients {
     ) -> Result<(), Violation> {
         let Some(tried) = self.tries.remove(&id) else { return Ok(()) };
         if let Answer::Written { reply, at, .. } = &answer {
-            self.acknowledged.push(*at);
+            self.acknowledged.push((*at, tried.command));
             self.compare(tried.tag, reply)?;
         }
         if let Answer::Found { revision, .. } = &answer
@@ -421,6 +428,14 @@ impl Clients {
         let token = PAUSE | current.id << 8 | u64::from(number);
         client.pause = token;
         cx.after(wait, token);
+    }
+}
+
+/// The digest of the command in a request, as the log holds it; zero for a read.
+pub(super) fn command_digest(request: &Request) -> u64 {
+    match request {
+        Request::Write(command) => digest(&quorate_wire::encode(command).unwrap_or_default()),
+        Request::Read { .. } => 0,
     }
 }
 

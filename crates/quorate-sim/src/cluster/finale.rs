@@ -8,7 +8,7 @@ use quorate::{Answer, Command, Found, Op, Query, ReadLevel, Request};
 use quorate_core::LogId;
 use quorate_lin::{Access, Answer as LinAnswer, Pending};
 
-use super::clients::KvHistory;
+use super::clients::{KvHistory, command_digest};
 use super::program::KvRequest;
 use super::settings::Settings;
 use crate::{Context, Seat, SeatSet};
@@ -31,6 +31,10 @@ pub(super) struct Finale {
     id: u64,
     /// The entry of the final write: the core must get there.
     pub(super) written: Option<LogId>,
+    /// That entry and a digest of the write, to be checked by the world.
+    pub(super) acknowledged: Option<(LogId, u64)>,
+    /// The digest of the write that was asked for last.
+    command: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +59,8 @@ impl Finale {
             pending: None,
             id: FIRST_ID,
             written: None,
+            acknowledged: None,
+            command: 0,
         }
     }
 
@@ -85,6 +91,7 @@ impl Finale {
                 (key, Access::Read, Request::Read { query, level })
             }
         };
+        self.command = command_digest(&request);
         self.pending = Some(history.invoke(0, key, access));
         let seat = cx.rng().pick(&self.core).copied().unwrap_or(Seat(0));
         cx.ask(seat, self.id, KvRequest { request, wait: Duration::from_millis(WAIT_MS) });
@@ -107,6 +114,7 @@ impl Finale {
             Some(Answer::Written { at, .. }) => {
                 history.ok(pending, LinAnswer::Done);
                 self.written = Some(at);
+                self.acknowledged = Some((at, self.command));
                 self.tasks.pop_front();
             }
             Some(Answer::Found { found: Found::Item(item), .. }) => {

@@ -4,7 +4,7 @@ use quorate_core::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::Profile;
-use crate::{FaultKind, FaultSet, PlannedOperation};
+use crate::{FaultKind, FaultSet, Plan, PlannedOperation};
 
 /// One operation of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,45 +69,86 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 const MILLISECOND: u64 = 1_000_000;
 
-/// Draws the operations of `seed` until `end`.
+/// Draws the operations of a run: some at any time, and some around each of its faults, where
+/// promises are broken if they are.
 pub(super) fn draw(
-    seed: u64,
     profile: &Profile,
     kinds: FaultSet,
-    end: u64,
+    plan: &Plan<KvOperation>,
 ) -> Vec<PlannedOperation<KvOperation>> {
-    let mut rng = Rng::stream(seed, "operations");
-    let clients = rng.between(2, profile.clients_max.into()) as u8;
-    let keys = rng.between(1, 4) as u8;
-    let gap = rng.between(profile.operation_gap.0, profile.operation_gap.1);
-    let retries_max = [0, 2, 5][rng.index(3)];
-    let unruly = kinds.contains(FaultKind::Clients);
-    let bursts = kinds.contains(FaultKind::Burst);
-    // Half of the clients of a run at most have sessions: plain clients find other bugs.
-    let sessions = rng.below(u64::from(clients) + 1) as u8;
+    let mut draw = Draw::new(profile, kinds, plan.seed);
     let mut operations = Vec::new();
     let mut at = 300 * MILLISECOND;
-    while at < end && operations.len() < profile.operations_max {
-        let burst = bursts && rng.chance(20_000);
-        let count = if burst { 5 + rng.below(20) } else { 1 };
-        for _ in 0..count {
-            let client = rng.below(clients.into()) as u8;
-            let operation = KvOperation {
-                client,
-                act: draw_act(&mut rng),
-                key: if burst { 0 } else { rng.below(keys.into()) as u8 },
-                wait_ms: [50, 300, 1_000, 3_000][rng.index(4)],
-                retries: rng.below(retries_max + 1) as u8,
-                stall_ms: if unruly && rng.chance(100_000) { rng.below(4_000) as u32 } else { 0 },
-                tagged: client < sessions,
-                dies: unruly && rng.chance(30_000),
-                burst,
-            };
-            operations.push(PlannedOperation { at, operation });
-        }
-        at += 1 + rng.below(2 * gap);
+    let gap = draw.rng.between(profile.operation_gap.0, profile.operation_gap.1);
+    while at < plan.calm_at && operations.len() < profile.operations_max {
+        draw.some(at, &mut operations);
+        at += 1 + draw.rng.below(2 * gap);
     }
+    let strikes = plan.faults.iter().map(|fault| fault.at).filter(|at| *at > 300 * MILLISECOND);
+    for strike in strikes {
+        let spread = [50 * MILLISECOND, 400 * MILLISECOND, 1_500 * MILLISECOND][draw.rng.index(3)];
+        for _ in 0..draw.rng.below(profile.operations_per_fault) {
+            // Some a little before: they are under way when it strikes.
+            let at = strike.saturating_sub(20 * MILLISECOND) + draw.rng.below(spread);
+            operations.push(PlannedOperation { at, operation: draw.one(false) });
+        }
+    }
+    operations.sort_by_key(|planned| planned.at);
     operations
+}
+
+/// The habits of the clients of a run.
+struct Draw {
+    rng: Rng,
+    clients: u8,
+    keys: u8,
+    retries_max: u64,
+    /// Clients below this number have sessions: half of a run's clients or so.
+    sessions: u8,
+    is_unruly: bool,
+    has_bursts: bool,
+}
+
+impl Draw {
+    fn new(profile: &Profile, kinds: FaultSet, seed: u64) -> Self {
+        let mut rng = Rng::stream(seed, "operations");
+        let clients = rng.between(2, profile.clients_max.into()) as u8;
+        Self {
+            clients,
+            keys: rng.between(1, 4) as u8,
+            retries_max: [0, 2, 5][rng.index(3)],
+            sessions: rng.below(u64::from(clients) + 1) as u8,
+            is_unruly: kinds.contains(FaultKind::Clients),
+            has_bursts: kinds.contains(FaultKind::Burst),
+            rng,
+        }
+    }
+
+    /// One operation, or a burst of them.
+    fn some(&mut self, at: u64, operations: &mut Vec<PlannedOperation<KvOperation>>) {
+        let burst = self.has_bursts && self.rng.chance(20_000);
+        let count = if burst { 5 + self.rng.below(20) } else { 1 };
+        for _ in 0..count {
+            operations.push(PlannedOperation { at, operation: self.one(burst) });
+        }
+    }
+
+    const fn one(&mut self, burst: bool) -> KvOperation {
+        let rng = &mut self.rng;
+        let client = rng.below(self.clients as u64) as u8;
+        let unruly = self.is_unruly;
+        KvOperation {
+            client,
+            act: draw_act(rng),
+            key: if burst { 0 } else { rng.below(self.keys as u64) as u8 },
+            wait_ms: [50, 300, 1_000, 3_000][rng.index(4)],
+            retries: rng.below(self.retries_max + 1) as u8,
+            stall_ms: if unruly && rng.chance(100_000) { rng.below(4_000) as u32 } else { 0 },
+            tagged: client < self.sessions,
+            dies: unruly && rng.chance(30_000),
+            burst,
+        }
+    }
 }
 
 const fn draw_act(rng: &mut Rng) -> Act {

@@ -12,8 +12,10 @@ pub struct Profile {
     pub clients_max: u8,
     /// The shortest mean time between two operations and the longest, in nanoseconds.
     pub operation_gap: (u64, u64),
-    /// The most operations.
+    /// The most operations, apart from those around faults.
     pub operations_max: usize,
+    /// One more than the most operations around each fault, at least 1.
+    pub operations_per_fault: u64,
     /// The most events: a run ends there whatever happens.
     pub events_max: u64,
 }
@@ -34,6 +36,7 @@ impl Profile {
             clients_max: 5,
             operation_gap: (10 * MILLISECOND, 100 * MILLISECOND),
             operations_max: 300,
+            operations_per_fault: 12,
             events_max: 2_000_000,
         }
     }
@@ -50,6 +53,7 @@ impl Profile {
             clients_max: 8,
             operation_gap: (200 * MILLISECOND, 2 * SECOND),
             operations_max: 1_000,
+            operations_per_fault: 20,
             events_max: 20_000_000,
         }
     }
@@ -67,7 +71,7 @@ impl Profile {
     pub fn plan(&self, seed: u64) -> Plan<KvOperation> {
         let mut plan: Plan<KvOperation> = self.swarm.plan(seed);
         let kinds = self.swarm.draw_kinds(seed);
-        plan.operations = operation::draw(seed, self, kinds, plan.calm_at);
+        plan.operations = operation::draw(self, kinds, &plan);
         plan
     }
 }

@@ -95,10 +95,10 @@ fn draw_replication(rng: &mut Rng) -> quorate_replication::Config {
         config.batch_bytes = [1, 100, 5_000][rng.index(3)];
         config.inflight_messages = [1, 2, 8][rng.index(3)];
     }
-    // Compaction in every second run, and early: after a few dozen entries.
-    if rng.chance(500_000) {
-        config.compact_log_entries = [8, 32, 128][rng.index(3)];
-        config.keep_log_bytes = [0, 500, 4_000][rng.index(3)];
+    // Compaction in most runs, and early: after a few entries.
+    if rng.chance(700_000) {
+        config.compact_log_entries = [4, 12, 50, 150][rng.index(4)];
+        config.keep_log_bytes = [0, 0, 4_000][rng.index(3)];
         config.snapshot_chunk_bytes = [64, 1_000, 1 << 20][rng.index(3)];
         config.snapshot_chunks = [1, 4][rng.index(2)];
     }

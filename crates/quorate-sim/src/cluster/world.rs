@@ -49,8 +49,8 @@ impl Cluster {
 
     /// Checks what clients were told meanwhile.
     fn acknowledged(&mut self) -> Result<(), Violation> {
-        for at in self.clients.acknowledged.drain(..) {
-            self.checks.acknowledged(at)?;
+        for (at, command) in self.clients.acknowledged.drain(..) {
+            self.checks.acknowledged(at, command)?;
         }
         Ok(())
     }
@@ -108,6 +108,11 @@ impl World for Cluster {
             return Err(violation);
         }
         self.acknowledged()?;
+        if let Some(finale) = &mut self.finale
+            && let Some((at, command)) = finale.acknowledged.take()
+        {
+            self.checks.acknowledged(at, command)?;
+        }
         self.clients.revision = self.checks.revision();
         if let Some(written) = self.finale.as_ref().and_then(|finale| finale.written)
             && program.machine.log().commit() >= written.index

@@ -25,7 +25,7 @@ fn y1_the_hash_of_a_seed_is_the_same_in_every_build_and_process() {
     assert_eq!(
         hashes,
         [
-            "50b6112227c8bf3ec3b2f14c40c4bc71",
+            "4b3890fd7354505edd7389ef31796731",
             "c8838803396e70fb865dd14c54f641cb",
             "244167a1eb1758b21fb8df37e0b0e11e",
         ]

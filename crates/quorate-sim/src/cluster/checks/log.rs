@@ -11,7 +11,7 @@ use crate::{Seat, Violation};
 #[derive(Debug)]
 pub(super) struct LogCheck {
     /// Every entry ever seen in a log: what it says, and the term of the one before it.
-    entries: BTreeMap<LogId, (u64, Option<Term>)>,
+    entries: BTreeMap<LogId, (Content, Option<Term>)>,
     /// What is committed, from index 1; `None` where it was seen only as part of a snapshot.
     committed: Vec<Option<Committed>>,
     nodes: Vec<Known>,
@@ -24,9 +24,17 @@ pub(super) struct LogCheck {
 #[derive(Debug, Clone, Copy)]
 struct Committed {
     id: LogId,
-    digest: u64,
+    content: Content,
     /// The term in which it was first called committed.
     by: Term,
+}
+
+/// What an entry says, in two numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Content {
+    /// The digest of its command.
+    says: u64,
+    time: u64,
 }
 
 /// A node's log as it was at its last step.
@@ -129,9 +137,9 @@ impl LogCheck {
                 self.committed.resize(place + 1, None);
             }
             let by = program.machine.voter().term();
-            let committed = Committed { id, digest: says, by };
+            let committed = Committed { id, content: says, by };
             match &mut self.committed[place] {
-                Some(other) if (other.id, other.digest) != (committed.id, committed.digest) => {
+                Some(other) if (other.id, other.content) != (committed.id, committed.content) => {
                     let message =
                         format!("at {index} {seat} committed {id}, others committed {}", other.id);
                     return Err(Violation::new("R3", message));
@@ -210,11 +218,17 @@ impl LogCheck {
         Err(Violation::new("E4", message))
     }
 
-    /// R4: what is acknowledged is committed.
-    pub(super) fn acknowledged(&self, at: LogId) -> Result<(), Violation> {
+    /// R4: what is acknowledged is committed where the answer says.
+    pub(super) fn acknowledged(&self, at: LogId, command: u64) -> Result<(), Violation> {
         let committed = self.committed.get(at.index.0 as usize - 1).copied().flatten();
-        if committed.is_some_and(|committed| committed.id == at) {
-            return Ok(());
+        if let Some(committed) = committed
+            && committed.id == at
+        {
+            if committed.content.says == command {
+                return Ok(());
+            }
+            let message = format!("a write was acknowledged at {at}, where another one stands");
+            return Err(Violation::new("R4", message));
         }
         let there = committed.map(|committed| committed.id);
         let message = format!("a write at {at} was acknowledged; committed there is {there:?}");
@@ -222,8 +236,7 @@ impl LogCheck {
     }
 }
 
-/// What an entry says, in a number.
-fn content(entry: &Entry) -> u64 {
+fn content(entry: &Entry) -> Content {
     let says = match &entry.payload {
         Payload::Noop => 1,
         Payload::Command(bytes) => digest(bytes),
@@ -231,5 +244,5 @@ fn content(entry: &Entry) -> u64 {
             digest(&quorate_wire::encode(configuration).unwrap_or_default())
         }
     };
-    says ^ entry.time.0.rotate_left(32)
+    Content { says, time: entry.time.0 }
 }

@@ -177,8 +177,8 @@ impl Checks {
     }
 
     /// A client was told that the entry `at` holds its write.
-    pub(super) fn acknowledged(&mut self, at: LogId) -> Result<(), Violation> {
+    pub(super) fn acknowledged(&mut self, at: LogId, command: u64) -> Result<(), Violation> {
         self.count("R4");
-        self.log.acknowledged(at)
+        self.log.acknowledged(at, command)
     }
 }
