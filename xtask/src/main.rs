@@ -32,12 +32,6 @@ enum Task {
     Lin(lin::Lin),
     /// Checks the rules of the architecture against the code.
     Tidy,
-    /// Measures beside real peers; see docs/MEASUREMENTS.md.
-    Bench {
-        /// What follows goes to the bench, for example `state --seconds 5`.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
 }
 
 fn main() -> ExitCode {
@@ -47,16 +41,5 @@ fn main() -> ExitCode {
         Task::Sim(sim) => sim.run(),
         Task::Lin(lin) => lin.run(),
         Task::Tidy => tidy::run(),
-        Task::Bench { arguments } => bench(&arguments),
     }
-}
-
-fn bench(arguments: &[String]) -> ExitCode {
-    let built = sh::cargo(&["build", "--release", "-p", "quorate-node", "-p", "quorate-bench"]);
-    if !built {
-        return ExitCode::FAILURE;
-    }
-    let mut words = vec!["run", "--release", "--quiet", "-p", "quorate-bench", "--"];
-    words.extend(arguments.iter().map(String::as_str));
-    if sh::cargo(&words) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

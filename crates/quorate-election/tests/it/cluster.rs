@@ -30,7 +30,7 @@ impl Weather {
     pub(crate) const CALM: Self =
         Self { loss: 0, repeats: 0, delay_millis: 5, disk_millis: 5, fault_millis: 0 };
 
-    pub(crate) fn drawn(rng: &mut Rng) -> Self {
+    pub(crate) const fn drawn(rng: &mut Rng) -> Self {
         Self {
             loss: [0, 20_000, 200_000][rng.index(3)],
             repeats: [0, 100_000][rng.index(2)],

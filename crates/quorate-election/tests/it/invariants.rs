@@ -76,7 +76,7 @@ fn e11_a_leader_that_hears_no_quorum_steps_down_within_an_election_timeout() {
 fn the_runs_reach_what_they_are_about() {
     let mut sum = Marks::default();
     for seed in 0..20 {
-        let marks = stormy(seed).unwrap();
+        let marks = stormy(seed).expect("the test made it so");
         sum.elections += marks.elections;
         sum.crashes_before_durable += marks.crashes_before_durable;
         sum.commits += marks.commits;
@@ -99,17 +99,17 @@ fn e10_a_returning_node_disturbs_nobody() {
             })
             .collect();
         let mut cluster = Cluster::new(seed, Weather::CALM, members, None);
-        cluster.run(1_500).unwrap();
+        cluster.run(1_500).expect("the test made it so");
         let before = cluster.leader().expect("a calm cluster has a leader");
         let followers: Vec<_> = cluster.ids().into_iter().filter(|id| *id != before.0).collect();
         for round in 0..3 {
             // Deaf, mute, or both: a deaf one keeps asking for votes.
             let (hears, speaks) = [(false, false), (false, true), (true, false)][round];
             cluster.isolate(&followers[rng.index(followers.len())], hears, speaks);
-            cluster.run(2_000).unwrap();
+            cluster.run(2_000).expect("the test made it so");
             assert_eq!(cluster.leader().as_ref(), Some(&before), "seed {seed}, cut off");
             cluster.mend();
-            cluster.run(500).unwrap();
+            cluster.run(500).expect("the test made it so");
             assert_eq!(cluster.leader().as_ref(), Some(&before), "seed {seed}, back");
         }
         assert!(cluster.now >= Instant::from_millis(9_000));

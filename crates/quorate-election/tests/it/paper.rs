@@ -77,7 +77,8 @@ fn thesis_9_6_answering_a_pre_vote_binds_nobody() {
 #[test]
 fn thesis_4_2_2_voters_judge_the_request_and_not_their_own_configuration() {
     let mut script = Script::three(4);
-    script.log.configuration.members.get_mut(&id("a")).unwrap().kind = Kind::Learner;
+    script.log.configuration.members.get_mut(&id("a")).expect("the test made it so").kind =
+        Kind::Learner;
     script.receive("stranger", Message::Vote { term: Term(5), tip: LogId::ZERO });
     assert_eq!(*script.voter.ballot(), ballot(5, Some("stranger")));
 }

@@ -8,7 +8,7 @@ use quorate_core::{
 use quorate_election::{Config, Event, Input, Message, Output, Voter};
 
 pub(crate) fn id(name: &str) -> NodeId {
-    NodeId::new(name).unwrap()
+    NodeId::new(name).expect("the test made it so")
 }
 
 pub(crate) fn ballot(term: u64, vote: Option<&str>) -> Ballot {
@@ -58,7 +58,8 @@ impl Script {
     }
 
     pub(crate) fn input(&mut self, input: Input) -> &mut Self {
-        writeln!(self.text, "{}ms {}", millis(self.now), render_input(&input)).unwrap();
+        writeln!(self.text, "{}ms {}", millis(self.now), render_input(&input))
+            .expect("text takes any line");
         self.voter.step(self.now, input, &self.log, &mut self.out);
         self.render();
         self
@@ -95,7 +96,7 @@ impl Script {
             self.now = due.max(self.now);
             self.voter.wake(self.now, &self.log, &mut self.out);
             if !self.out.is_empty() {
-                writeln!(self.text, "{}ms wake", millis(self.now)).unwrap();
+                writeln!(self.text, "{}ms wake", millis(self.now)).expect("text takes any line");
             }
             self.render();
         }
@@ -119,12 +120,12 @@ impl Script {
                 Output::Elected(mandate) => format!("elected {:?}", mandate.term()),
                 Output::Event(event) => render_event(&event),
             };
-            writeln!(self.text, "  {line}").unwrap();
+            writeln!(self.text, "  {line}").expect("text takes any line");
         }
     }
 }
 
-fn millis(at: Instant) -> u64 {
+const fn millis(at: Instant) -> u64 {
     at.as_nanos() / 1_000_000
 }
 

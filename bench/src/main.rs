@@ -1,2 +1,0 @@
-//! Measurements beside real peers.
-fn main() {}
