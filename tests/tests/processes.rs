@@ -137,6 +137,11 @@ fn wrong_configuration_is_refused_with_the_fix() {
     assert_eq!(code, 64, "{said}");
     assert!(said.contains("a whole number"), "{said}");
 
+    // Rather than wait for ever for peers that this version cannot find.
+    let (code, said) = refused(&["--seeds", "127.0.0.1:7001"], &[]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("cluster.founders"), "{said}");
+
     let (code, said) = refused(&["--bind", "0.0.0.0:7946"], &[]);
     assert_eq!(code, 64, "{said}");
     assert!(said.contains("--insecure-cluster"), "{said}");

@@ -44,7 +44,7 @@ pub(crate) struct Cli {
     /// Where clients reach the API, if not where it is bound.
     #[arg(long, value_name = "HOST:PORT")]
     api_advertise: Option<String>,
-    /// Cluster ports through which to find the cluster, separated by commas; the same everywhere.
+    /// Not in this version: cluster ports through which to find the cluster; use --founders.
     #[arg(long, value_name = "LIST")]
     seeds: Option<String>,
     /// First members that are agreed in advance, `id@host:port`, separated by commas; the same list

@@ -1,4 +1,4 @@
-//! High availability from inside your own process: a cluster that forms by itself, one leader, and
+//! High availability from inside your own process: one leader, and
 //! shared state that survives the loss of any minority of its nodes.
 //!
 //! A [`Node`] composes quorate's protocols into one machine ([`NodeMachine`]) that the simulator
@@ -14,7 +14,8 @@
 //! let config = Config::builder()
 //!     .node_id("alpha")
 //!     .data_dir("/var/lib/alpha")
-//!     .seeds(["10.0.0.1:7946", "10.0.0.2:7946", "10.0.0.3:7946"])
+//!     .founders(["alpha@127.0.0.1:7001", "beta@127.0.0.1:7002", "gamma@127.0.0.1:7003"])
+//!     .bind("127.0.0.1:7001".parse()?)
 //!     .enable_state()
 //!     .build()?;
 //! let node = Node::builder(config).start().await?;

@@ -28,7 +28,10 @@ pub enum ConfigError {
     #[error("{0}")]
     Syntax(String),
     /// The part exists in the specification but not in this version.
-    #[error("`{key}` asks for {part}, which this version does not hold: unset it")]
+    #[error(
+        "`{key}` asks for {part}, which this version does not hold: unset it (a cluster's first \
+         members are named by `cluster.founders`)"
+    )]
     NotInThisVersion {
         /// The variable.
         key: String,

@@ -248,6 +248,11 @@ impl Config {
         for text in &self.cluster.founders {
             founder(text)?;
         }
+        if !self.cluster.seeds.is_empty() && self.cluster.founders.is_empty() {
+            let (key, part) =
+                ("cluster.seeds".to_owned(), "finding peers through seeds".to_owned());
+            return Err(ConfigError::NotInThisVersion { key, part });
+        }
         let min_nodes = self.min_nodes();
         if min_nodes > max_voters || min_nodes == 0 {
             return Err(ConfigError::MinNodes { min_nodes, max_voters });
