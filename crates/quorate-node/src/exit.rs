@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Locked = 66,
     /// Another node bears this id.
     DuplicateId = 67,
-    /// The peers, or the data folder, belong to another cluster or node.
+    /// The data folder belongs to another node.
     Foreign = 68,
     /// Anything else: the disk is full or failed, a bug.
     Internal = 70,
@@ -45,7 +45,6 @@ impl Exit {
     pub(crate) const fn of_stop(reason: &StopReason) -> Self {
         match reason {
             StopReason::DuplicateId(_) => Self::DuplicateId,
-            StopReason::ForeignCluster(_) => Self::Foreign,
             _ => Self::Internal,
         }
     }

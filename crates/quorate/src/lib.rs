@@ -41,14 +41,19 @@
 //! Ongaro 2014 for the composition of election and log; `docs/ARCHITECTURE.md` for how the parts
 //! fit.
 
+/// The README's example, compiled.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
+
 mod config;
 mod machine;
 #[cfg(feature = "tokio")]
 mod runtime;
 
 pub use config::{
-    ApiConfig, ClusterConfig, Config, ConfigBuilder, ConfigError, ElectionConfig, NodeConfig,
-    Origin, StateConfig, StorageConfig, Timing,
+    ApiConfig, ClusterConfig, Config, ConfigBuilder, ConfigError, ConfigOption, ElectionConfig,
+    NodeConfig, Origin, StateConfig, StorageConfig, Timing,
 };
 pub use machine::{
     Answer, Doubt, Effect, Failure, Found, NodeError, NodeEvent, NodeInput, NodeMachine, NodeSetup,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
+use quorate::ConfigOption;
 use serde::Serialize;
 
 use super::App;
@@ -188,6 +189,7 @@ struct ConfigBody {
 struct OptionBody {
     value: String,
     origin: String,
+    about: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -199,9 +201,9 @@ struct LimitsBody {
 
 /// `GET /v1/config`
 pub(super) async fn config(State(app): State<App>) -> Response {
-    let options = app.node.config().options().map(|(name, value, origin)| {
+    let options = app.node.config().options().map(|ConfigOption { name, about, value, origin }| {
         let origin = origin.map_or_else(|| "default".to_owned(), |origin| origin.to_string());
-        (name, OptionBody { value, origin })
+        (name, OptionBody { value, origin, about })
     });
     let limits = quorate_dist_state::Limits::default();
     let limits = LimitsBody {

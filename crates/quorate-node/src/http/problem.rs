@@ -112,7 +112,7 @@ impl Problem {
     pub(super) fn of_failure(app: &App, failure: &Failure) -> Self {
         let detail = failure.to_string();
         match failure {
-            Failure::NoLeader | Failure::NotLeading | Failure::NotFormed => {
+            Failure::NoLeader | Failure::NotLeading => {
                 Self::failed(app, (503, "no_leader", "no leader"), detail).retry_after(200)
             }
             Failure::NoQuorum => {

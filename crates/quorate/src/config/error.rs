@@ -1,7 +1,5 @@
 //! Why a configuration is refused. Nothing was started.
 
-use std::time::Duration;
-
 /// Why a configuration is refused; the text names the fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -38,29 +36,12 @@ pub enum ConfigError {
         /// The part.
         part: String,
     },
-    /// The leader would be heard too seldom.
-    #[error(
-        "election.heartbeat {heartbeat:?} x 2 must not exceed election.timeout_min \
-         {timeout_min:?}, so that one lost heartbeat is survived: lower the heartbeat or raise \
-         the timeout"
-    )]
-    HeartbeatTooSlow {
-        /// The heartbeat.
-        heartbeat: Duration,
-        /// The shortest election timeout.
-        timeout_min: Duration,
-    },
-    /// The range of election timeouts is empty or too narrow to break ties.
-    #[error(
-        "election.timeout_max {timeout_max:?} must be at least 1.5 x election.timeout_min \
-         {timeout_min:?}, so that candidates do not tie for ever: raise timeout_max"
-    )]
-    TimeoutsTooClose {
-        /// The shortest election timeout.
-        timeout_min: Duration,
-        /// The longest.
-        timeout_max: Duration,
-    },
+    /// The timings of `[election]` do not fit together.
+    #[error("[election] {0}")]
+    Election(#[from] quorate_election::ConfigError),
+    /// The limits of `[storage]` do not fit together.
+    #[error("[storage] {0}")]
+    Replication(#[from] quorate_replication::ConfigError),
     /// A wide open port without protection.
     #[error(
         "cluster.address {address} is reachable from outside and the cluster port is not \

@@ -10,6 +10,6 @@ pub use builder::ConfigBuilder;
 pub use error::ConfigError;
 pub use layers::Origin;
 pub use typed::{
-    ApiConfig, ClusterConfig, Config, ElectionConfig, NodeConfig, StateConfig, StorageConfig,
-    Timing,
+    ApiConfig, ClusterConfig, Config, ConfigOption, ElectionConfig, NodeConfig, StateConfig,
+    StorageConfig, Timing,
 };

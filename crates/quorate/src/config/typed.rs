@@ -197,6 +197,19 @@ impl Default for ApiConfig {
     }
 }
 
+/// One option as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigOption {
+    /// `section.name`, as in a file.
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// Its value, as a file would hold it.
+    pub value: String,
+    /// Where it was set; `None` for a default.
+    pub origin: Option<Origin>,
+}
+
 /// The sections as a file holds them.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -228,19 +241,8 @@ impl Config {
         if self.state.enabled && self.cluster.enabled == Some(false) {
             return Err(ConfigError::ClusterOff);
         }
-        let timing = self.election_config();
-        if timing.heartbeat * 2 > timing.election_min {
-            return Err(ConfigError::HeartbeatTooSlow {
-                heartbeat: timing.heartbeat,
-                timeout_min: timing.election_min,
-            });
-        }
-        if timing.election_min + timing.election_min / 2 > timing.election_max {
-            return Err(ConfigError::TimeoutsTooClose {
-                timeout_min: timing.election_min,
-                timeout_max: timing.election_max,
-            });
-        }
+        self.election_config().validate()?;
+        self.replication_config().validate()?;
         let max_voters = self.cluster.max_voters;
         if max_voters.is_multiple_of(2) || max_voters > 7 {
             return Err(ConfigError::MaxVoters(max_voters));
@@ -321,8 +323,8 @@ impl Config {
         quorate_replication::Config { compact_log_bytes, ..Default::default() }
     }
 
-    /// Every option with its value and where it was set; `None` for a default.
-    pub fn options(&self) -> impl Iterator<Item = (&'static str, String, Option<Origin>)> {
+    /// Every option.
+    pub fn options(&self) -> impl Iterator<Item = ConfigOption> {
         let sections = Sections {
             node: self.node.clone(),
             cluster: self.cluster.clone(),
@@ -338,13 +340,13 @@ impl Config {
                 .split_once('.')
                 .and_then(|(section, option)| table.get(section)?.get(option))
                 .map_or_else(|| "(unset)".to_owned(), ToString::to_string);
-            (key.name, value, self.layers.origin(key.name))
+            ConfigOption {
+                name: key.name,
+                about: key.about,
+                value,
+                origin: self.layers.origin(key.name),
+            }
         })
-    }
-
-    /// Every option with one line about it, for `--help`.
-    pub fn describe() -> impl Iterator<Item = (&'static str, &'static str)> {
-        KEYS.iter().map(|key| (key.name, key.about))
     }
 }
 

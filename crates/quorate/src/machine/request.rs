@@ -123,9 +123,6 @@ pub enum Failure {
     /// The node is shutting down.
     #[error("the node is stopping")]
     Stopping,
-    /// The shared state is not enabled or the node belongs to no cluster yet.
-    #[error("this node is in no cluster yet")]
-    NotFormed,
     /// A read was lost on its way; it may be asked again.
     #[error("the connection to the leader was lost")]
     ForwardLost,

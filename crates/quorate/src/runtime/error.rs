@@ -58,11 +58,8 @@ pub enum StopReason {
     #[error("the disk is full: free space and start again; nothing acknowledged is lost")]
     DiskFull,
     /// Another node of this name is in the cluster.
-    #[error("another node bears this node's id: {0}")]
+    #[error("{0}")]
     DuplicateId(String),
-    /// The peers belong to another cluster.
-    #[error("the peers belong to another cluster: {0}")]
-    ForeignCluster(String),
 }
 
 /// Why a write did not succeed, and what that says about the state.

@@ -13,6 +13,7 @@ use quorate_tokio::{
     BootClock, DriveEnd, Perform as _, Pulse, StorageThread, Transport, TransportConfig,
     TransportEvent, TransportLimits, drive,
 };
+use quorate_wire::Refusal;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use super::node::{Inner, Node};
@@ -115,6 +116,7 @@ impl NodeBuilder {
 
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (failed, failure) = mpsc::channel(1);
+        let refused = failed.clone();
         let persisted = inputs.clone();
         let storage = StorageThread::start(journal, move |done| match done {
             // Called on the storage thread, which may wait for the loop: the loop never waits
@@ -140,7 +142,7 @@ impl NodeBuilder {
             clock,
             pulse: Pulse::new(),
         });
-        tokio::spawn(listen(events, inputs, inner.clone()));
+        tokio::spawn(listen(events, inputs, inner.clone(), refused));
         let performer =
             Performer { inner: inner.clone(), storage, known: Configuration::default() };
         tokio::spawn(run(machine, performer, first, received, failure));
@@ -207,6 +209,7 @@ async fn listen(
     mut events: mpsc::Receiver<TransportEvent>,
     inputs: mpsc::Sender<NodeInput>,
     inner: Arc<Inner>,
+    failed: mpsc::Sender<StopReason>,
 ) {
     while let Some(event) = events.recv().await {
         let input = match event {
@@ -224,6 +227,10 @@ async fn listen(
             TransportEvent::Lost { peer, refused } => NodeInput::PeerLost { peer, refused },
             TransportEvent::Refused { peer, refusal, .. } => {
                 tracing::warn!(%peer, %refusal, "a peer refused this node");
+                if matches!(refusal, Refusal::DuplicateId { .. }) {
+                    // The other one was there first; an error means that we stop already.
+                    let _ = failed.try_send(StopReason::DuplicateId(refusal.to_string()));
+                }
                 continue;
             }
             _ => continue,
@@ -276,8 +283,11 @@ async fn run(
     }
     let reason = reason.unwrap_or(StopReason::Asked);
     let storage = performer.storage;
+    // First nobody can ask any more: a request that came in behind the last turn would wait for
+    // an answer for ever, and the storage thread for room to report in.
+    drop(inputs);
+    inner.replies.lock().clear();
     // Joining waits for the disk, which may take long: not on the runtime's threads.
     let _ = tokio::task::spawn_blocking(move || storage.stop()).await;
-    inner.replies.lock().clear();
     let _ = inner.stopped.send_replace(Some(reason));
 }

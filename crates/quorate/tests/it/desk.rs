@@ -63,7 +63,10 @@ impl Desk {
 
     /// Lets time pass to `end`; with `disk`, every record is durable at once.
     pub(crate) fn pass(&mut self, end: Instant, disk: bool) {
+        let mut wakes = 0;
         while let Some(due) = self.node.deadline().filter(|due| *due <= end) {
+            wakes += 1;
+            assert!(wakes < 10_000, "a node that always wants to be woken makes no progress");
             self.now = self.now.max(due);
             self.node.wake(self.now, &mut self.out);
             self.collect();

@@ -1,3 +1,5 @@
 //! The tests of the facade: the composed machine, driven by hand.
 mod desk;
 mod invariants;
+#[cfg(feature = "tokio")]
+mod running;

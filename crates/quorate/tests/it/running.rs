@@ -1,0 +1,48 @@
+//! A node with sockets, a disk and a clock around it.
+
+use std::time::Duration;
+
+use quorate::{Config, Node, StopReason, WriteError};
+
+/// Only a broken promise reaches it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_while_the_node_stops_is_answered_all_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for round in 0..20 {
+        let config = Config::builder()
+            .node_id("a")
+            .data_dir(folder.path())
+            .bind("127.0.0.1:0".parse().expect("an address"))
+            .enable_state()
+            .build()
+            .expect("a whole configuration");
+        let node = Node::builder(config).start().await.expect("it starts");
+        node.state().set("k", "v").await.expect("a cluster of one takes a write");
+        let asking: Vec<_> = (0..64)
+            .map(|_| {
+                let state = node.state();
+                tokio::spawn(async move {
+                    // On and on, into the stop and beyond it.
+                    loop {
+                        match state.set("k", "v").await {
+                            Ok(_) => tokio::task::yield_now().await,
+                            Err(error) => return error,
+                        }
+                    }
+                })
+            })
+            .collect();
+        node.stop();
+        for asked in asking {
+            let error = tokio::time::timeout(PATIENCE, asked)
+                .await
+                .unwrap_or_else(|_| panic!("round {round}: a request was never answered"))
+                .expect("no panic");
+            assert!(matches!(error, WriteError::Failed(_) | WriteError::Unknown(_)), "{error}");
+        }
+        let stopped = tokio::time::timeout(PATIENCE, node.stopped()).await;
+        assert_eq!(stopped.expect("it stops"), StopReason::Asked);
+    }
+}
