@@ -108,9 +108,24 @@ impl Cluster {
     ///
     /// Those of the operating system.
     pub fn start_node(&mut self, node: usize) -> io::Result<()> {
-        let flags = self.flags(node);
+        self.start_node_with(node, &[])
+    }
+
+    /// Starts a node with further flags, which replace those of the same name.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system.
+    pub fn start_node_with(&mut self, node: usize, flags: &[String]) -> io::Result<()> {
+        let mut all = self.flags(node);
+        for pair in flags.chunks(2) {
+            match all.iter().position(|flag| *flag == pair[0]) {
+                Some(at) => all[at + 1].clone_from(&pair[1]),
+                None => all.extend_from_slice(pair),
+            }
+        }
         let log = self.log_file(node);
-        self.places[node].daemon = Some(Daemon::start(&flags, &log)?);
+        self.places[node].daemon = Some(Daemon::start(&all, &log)?);
         Ok(())
     }
 

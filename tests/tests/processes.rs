@@ -174,6 +174,129 @@ fn a_port_in_use_a_locked_folder_and_another_nodes_folder_are_refused() {
 }
 
 #[test]
+fn a_node_of_another_cluster_is_refused_and_disturbs_nobody() {
+    let (cluster, leader) = three();
+    let stranger = ClusterOptions { name: "another".into(), ..ClusterOptions::default() };
+    let mut stranger = Cluster::prepare(stranger).expect("places");
+    // It believes that it belongs to the others.
+    let founders: Vec<String> = (0..2)
+        .map(|node| format!("{}@{}", cluster.id(node), cluster.cluster_address(node)))
+        .chain([format!("n3@{}", stranger.cluster_address(2))])
+        .collect();
+    stranger.start_node_with(2, &["--founders".into(), founders.join(",")]).expect("it starts");
+    let told = wait_until(PATIENCE, || stranger.log(2).contains("refused this node").then_some(()));
+    assert!(told.is_some(), "{}", stranger.log(2));
+    assert!(stranger.log(2).contains("another"), "it names the cluster: {}", stranger.log(2));
+    assert!(cluster.client(leader).put("k", "v").ok().is_some());
+    assert!(!stranger.client(2).probe("/readyz"));
+}
+
+#[test]
+fn a_second_process_with_a_live_nodes_name_stops() {
+    let (cluster, leader) = three();
+    let mut twin = Cluster::prepare(ClusterOptions::default()).expect("places");
+    let founders: Vec<String> = (0..3)
+        .map(|node| {
+            let from = if node == 0 { &twin } else { &cluster };
+            format!("{}@{}", cluster.id(node), from.cluster_address(node))
+        })
+        .collect();
+    twin.start_node_with(0, &["--founders".into(), founders.join(",")]).expect("it starts");
+    let status = twin.daemon(0).expect("it was started").ended(PATIENCE).expect("it stops");
+    assert_eq!(status.code(), Some(67), "{}", twin.log(0));
+    assert!(cluster.client(leader).put("k", "v").ok().is_some());
+}
+
+#[test]
+fn a_damaged_journal_is_refused_and_left_as_it_is() {
+    let one = ClusterOptions { nodes: 1, ..ClusterOptions::default() };
+    let mut cluster = Cluster::start(one).expect("it starts");
+    cluster.wait_ready(PATIENCE).unwrap_or_else(|| panic!("{}", cluster.logs()));
+    for n in 0..20 {
+        let key = format!("key {n}");
+        cluster.client(0).put(&key, "the value that is damaged").ok().expect("it is written");
+    }
+    cluster.kill(0);
+    let folder = cluster.data_folder(0).to_owned();
+    let mut damaged = Vec::new();
+    for entry in fs::read_dir(&folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let mut bytes = fs::read(&path).expect("a file");
+        let needle = b"key 7";
+        if let Some(at) = bytes.windows(needle.len()).position(|window| window == needle) {
+            bytes[at] ^= 0x20;
+            fs::write(&path, &bytes).expect("it is writable");
+            damaged.push((path, bytes));
+        }
+    }
+    assert_eq!(damaged.len(), 1, "the record stands in one segment");
+    cluster.start_node(0).expect("a process");
+    let status = cluster.daemon(0).expect("started").ended(PATIENCE).expect("it gives up");
+    assert_eq!(status.code(), Some(65), "{}", cluster.log(0));
+    let (path, bytes) = &damaged[0];
+    assert!(fs::read(path).expect("still there") == *bytes, "the evidence is as it was");
+}
+
+#[test]
+fn the_api_keeps_its_words() {
+    let (cluster, leader) = three();
+    let client = cluster.client(leader);
+    let get = |path: &str| client.call("GET", path, None).expect("an answer");
+    for n in 0..3 {
+        client.put(&format!("p/{n}"), "v").ok().expect("written");
+    }
+    // Pages go on behind the last key.
+    let (_, page) = get("/v1/kv?prefix=p/&limit=2");
+    assert_eq!((page["items"][1]["key"].as_str(), &page["more"]), (Some("p/1"), &true.into()));
+    let (_, page) = get("/v1/kv?prefix=p/&limit=2&after=p/1");
+    assert_eq!((page["items"][0]["key"].as_str(), &page["more"]), (Some("p/2"), &false.into()));
+    let (status, absent) = get("/v1/kv/none");
+    assert_eq!((status, absent["code"].as_str()), (404, Some("key_not_found")));
+    assert_eq!(absent["outcome"], "failed");
+    assert_eq!(absent["meta"]["leader"], cluster.id(leader));
+    // Binary values come as base64, and are taken so.
+    let body = serde_json::json!({ "value": "/w==", "encoding": "base64" });
+    let (_, written) = client.call("PUT", "/v1/kv/binary", Some(&body)).expect("an answer");
+    assert_eq!((&written["version"], written["reached"].as_str()), (&1.into(), Some("quorum")));
+    assert!(written["copies"].as_u64() >= Some(2), "{written}");
+    let (_, item) = get("/v1/kv/binary");
+    assert_eq!((item["value"].as_str(), item["encoding"].as_str()), (Some("/w=="), Some("base64")));
+    let bad = serde_json::json!({ "value": "?", "encoding": "base64" });
+    assert_eq!(client.call("PUT", "/v1/kv/binary", Some(&bad)).expect("an answer").0, 400);
+    // Absent on either side of a swap is null.
+    assert_eq!(client.compare_and_swap("once", None, Some("x")).ok(), Some(true));
+    assert_eq!(client.compare_and_swap("once", None, Some("y")).ok(), Some(false));
+    assert_eq!(client.compare_and_swap("once", Some("x"), None).ok(), Some(true));
+    assert_eq!(client.get("once").ok(), Some(None));
+    // Every node takes every request, unless it is told not to pass it on.
+    let other = cluster.client((leader + 1) % 3);
+    assert_eq!(other.get("p/0").ok().flatten().map(|item| item.value).as_deref(), Some("v"));
+    let strict = other.with_header("quorate-forward", "never");
+    assert_eq!(strict.put("p/0", "w").code(), Some("not_here"));
+    assert_eq!(client.get("p/0").ok().flatten().map(|item| item.version), Some(1));
+    // What operators and their tools read.
+    let (_, info) = get("/v1/cluster");
+    assert_eq!((&info["total_nodes"], &info["is_healthy"]), (&3.into(), &true.into()));
+    assert_eq!((&info["quorum"]["voters"], &info["quorum"]["needed"]), (&3.into(), &2.into()));
+    let (_, members) = get("/v1/members");
+    let states: Vec<&str> = members["members"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|m| m["state"].as_str())
+        .collect();
+    assert_eq!(states.iter().filter(|state| **state == "LEADER").count(), 1, "{members}");
+    assert_eq!(states.iter().filter(|state| **state == "ACTIVE").count(), 2, "{members}");
+    let (_, metrics) = get("/metrics");
+    let metrics = metrics.as_str().expect("text");
+    assert!(
+        metrics.contains("quorate_is_leader{node=\"") && metrics.contains("\"} 1\n"),
+        "{metrics}"
+    );
+    assert!(client.probe("/leader") && !cluster.client((leader + 1) % 3).probe("/leader"));
+}
+
+#[test]
 fn a_terminated_node_drains_and_exits_with_zero() {
     let (mut cluster, leader) = three();
     let daemon = cluster.daemon(leader).expect("it runs");
