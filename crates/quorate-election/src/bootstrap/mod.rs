@@ -1,0 +1,15 @@
+//! The birth of a cluster: its first members, decided once.
+//!
+//! A single decree of Paxos (Lamport 2001). Its acceptors are the nodes of the seed list, of which
+//! every quorum is more than half, so that two decrees share an acceptor; besides, every node that
+//! the decree names must accept it before it takes effect, so that no first member is surprised.
+
+mod message;
+mod pledging;
+mod proposing;
+mod sight;
+mod starter;
+
+pub use message::BootstrapMessage;
+pub use sight::{Candidate, Sight};
+pub use starter::{Bootstrap, BootstrapConfig, BootstrapInput, BootstrapOutput, BootstrapStatus};
