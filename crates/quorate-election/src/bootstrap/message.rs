@@ -37,7 +37,7 @@ pub enum BootstrapMessage {
         /// The round promised.
         promised: PledgeBallot,
     },
-    /// The decree is made: all it names and more than half of the seeds accepted it.
+    /// The decree is made: a quorum of those it names and more than half of the seeds accepted it.
     Chosen {
         /// The round it was made in.
         ballot: PledgeBallot,

@@ -80,7 +80,9 @@ impl Round {
             accepted.insert(from);
         }
         let has_accepted = |id: &NodeId| self.accepted.as_ref().is_some_and(|by| by.contains(id));
-        self.proposal.configuration.ids().all(has_accepted) && self.is_agreed(has_accepted)
+        // All it names were there when it was first proposed; that one of them is gone since must
+        // not keep the others from being born.
+        self.proposal.configuration.has_quorum(has_accepted) && self.is_agreed(has_accepted)
     }
 
     /// Whether more than half of the seeds agree. To *hear* them is not enough: two proposers that

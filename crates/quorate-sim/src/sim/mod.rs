@@ -74,8 +74,9 @@ const AT_ONCE_MAX: u64 = 100_000;
 struct Message {
     from: Seat,
     to: Seat,
-    /// The life of the target that the stream leads to; `None` for a copy that may reach any.
+    /// The life of the target that the stream leads to; `None` for what may reach any.
     life: Option<u32>,
+    is_datagram: bool,
     bytes: Vec<u8>,
 }
 
