@@ -1,0 +1,3 @@
+//! The tests of quorate-membership.
+mod invariants;
+mod net;
