@@ -24,7 +24,7 @@ impl Health {
         self.score + 1
     }
 
-    pub(crate) fn better(&mut self) {
+    pub(crate) const fn better(&mut self) {
         self.score = self.score.saturating_sub(1);
     }
 

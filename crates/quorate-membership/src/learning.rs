@@ -236,14 +236,10 @@ fn events(id: &NodeId, before: Option<&Before>, after: State, info: &Info) -> Ve
         State::Dead | State::Left => {}
         State::Alive | State::Suspect => {
             match was {
-                None => events.push(Event::Joined { id: id() }),
+                None | Some(State::Left) => events.push(Event::Joined { id: id() }),
                 Some(_) if restarted => events.push(Event::Restarted { id: id() }),
-                Some(State::Left) => events.push(Event::Joined { id: id() }),
-                Some(State::Dead) => events.push(Event::Reachable { id: id() }),
-                Some(State::Suspect) if after == State::Alive => {
-                    events.push(Event::Reachable { id: id() });
-                }
-                Some(State::Alive | State::Suspect) => {}
+                Some(was) if was > after => events.push(Event::Reachable { id: id() }),
+                Some(_) => {}
             }
             let changed = before.is_some_and(|before| {
                 (&before.info.tags, &before.info.address) != (&info.tags, &info.address)

@@ -174,9 +174,13 @@ impl Membership {
     }
 
     /// What this node says of itself.
+    ///
+    /// # Panics
+    ///
+    /// Never: a view holds its own node.
     #[must_use]
     pub fn own(&self) -> &Info {
-        &self.view.get(&self.me).expect("the view holds this node from its start").info
+        &self.view.get(&self.me).expect("put there by `new` and never forgotten").info
     }
 
     pub(crate) fn cluster(&self) -> ClusterId {

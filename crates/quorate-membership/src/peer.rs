@@ -62,7 +62,7 @@ impl Peer {
     }
 
     /// How it is, to this node.
-    pub(crate) fn shown(&self) -> State {
+    pub(crate) const fn shown(&self) -> State {
         match (self.state, self.failed_at) {
             (State::Alive, Some(_)) => State::Suspect,
             (state, _) => state,

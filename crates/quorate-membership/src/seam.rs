@@ -91,8 +91,8 @@ pub enum Event {
         /// Who.
         id: NodeId,
     },
-    /// A member lives its next life: all that its process had promised in memory is void. Its tags
-    /// and address may have changed too.
+    /// A member that had not left lives its next life: all that its process had in memory is gone.
+    /// Its tags and address may have changed too.
     Restarted {
         /// Who.
         id: NodeId,

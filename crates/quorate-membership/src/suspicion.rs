@@ -120,7 +120,7 @@ impl Membership {
     }
 
     /// Whether there is only one other member: then its silence and our deafness look the same.
-    fn is_pair(&self) -> bool {
+    const fn is_pair(&self) -> bool {
         self.view.live() <= 2
     }
 }

@@ -33,6 +33,7 @@ pub(crate) struct Node {
     pub(crate) machine: Option<Membership>,
     pub(crate) address: SocketAddr,
     config: Config,
+    pub(crate) tags: Tags,
     boot: u64,
     paused_until: Option<Instant>,
     inbox: Vec<Input>,
@@ -107,14 +108,15 @@ impl Net {
     pub(crate) fn add(&mut self, name: &str, address: SocketAddr, seeds: &[String]) {
         let config =
             Config { address: address.to_string(), seeds: seeds.to_vec(), ..self.template.clone() };
-        self.add_with(name, address, config);
+        self.add_with(name, address, config, Tags::default());
     }
 
-    pub(crate) fn add_with(&mut self, name: &str, address: SocketAddr, config: Config) {
+    pub(crate) fn add_with(&mut self, name: &str, address: SocketAddr, config: Config, tags: Tags) {
         let node = Node {
             machine: None,
             address,
             config,
+            tags,
             boot: 0,
             paused_until: None,
             inbox: Vec::new(),
@@ -131,9 +133,8 @@ impl Net {
         let instance = self.rng.next_u64();
         let node = self.nodes.get_mut(&id(name)).expect("the test made it so");
         node.boot += 1;
-        let (boot, config) = (BootEpoch(node.boot), node.config.clone());
-        node.machine =
-            Some(Membership::new(id(name), boot, instance, config, Tags::default(), rng, now));
+        let (boot, config, tags) = (BootEpoch(node.boot), node.config.clone(), node.tags.clone());
+        node.machine = Some(Membership::new(id(name), boot, instance, config, tags, rng, now));
         (node.seen, node.suspected) = (BTreeMap::new(), BTreeMap::new());
         node.inbox.clear();
         node.paused_until = None;
@@ -194,6 +195,21 @@ impl Net {
                 && alive.map(|(id, _)| id.clone()).collect::<BTreeSet<_>>() == running
                 && !machine.members().any(|(_, member)| member.state == State::Suspect)
         })
+    }
+
+    /// Who sees whom how, for messages of failed tests.
+    pub(crate) fn show(&self) -> String {
+        let nodes = self.nodes.iter().filter_map(|(id, node)| {
+            let members = node.machine.as_ref()?.members();
+            let members: Vec<_> = members
+                .map(|(id, member)| {
+                    let Incarnation { boot, counter } = member.info.incarnation;
+                    format!("{id} {:?} {boot}.{counter}", member.state)
+                })
+                .collect();
+            Some(format!("\n{id}: {}", members.join(", ")))
+        });
+        nodes.collect()
     }
 
     /// Runs until `done`, at most `millis`; how long it took.
@@ -302,6 +318,11 @@ impl Net {
                     && self.nodes.get(dead).is_some_and(|node| node.machine.is_some())
                 {
                     self.violation = Some(format!("M7: {id} takes {dead} for dead"));
+                }
+                if event == Event::LeaveSpread
+                    && let Some(node) = self.nodes.get_mut(id)
+                {
+                    node.machine = None;
                 }
                 self.events.push((self.now, id.clone(), event));
             }
