@@ -1,3 +1,5 @@
 //! The tests of quorate-membership.
+mod hostile;
 mod invariants;
+mod merge;
 mod net;
