@@ -20,10 +20,13 @@ impl Membership {
         &mut self,
         now: Instant,
         from: SocketAddr,
-        update: Update,
+        mut update: Update,
         page: bool,
         out: &mut Outbox<Output>,
     ) -> bool {
+        if update.state == State::Left && mutant!("leave-becomes-dead") {
+            update.state = State::Dead;
+        }
         if update.id == self.me {
             return self.hear_of_me(now, from, &update, out);
         }

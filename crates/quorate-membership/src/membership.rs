@@ -231,24 +231,11 @@ impl Membership {
         }
     }
 
-    /// This node itself stood still: what it did not hear meanwhile says nothing of others, and
-    /// what waits in its buffers was not read yet.
+    /// This node itself stood still.
     fn stalled(&mut self, now: Instant) {
         self.counters.stalls += 1;
         self.health.stalled();
-        for seq in std::mem::take(&mut self.probes).into_keys() {
-            self.agenda.cancel(&Timer::Step(seq));
-        }
-        let suspects: Vec<_> = (self.view.iter())
-            .filter(|(_, peer)| peer.state == State::Suspect)
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in suspects {
-            if let Some(peer) = self.view.get_mut(&id) {
-                (peer.suspected_at, peer.failed_at) = (now, None);
-            }
-            self.arm_suspicion(now, &id);
-        }
+        self.judge_anew(now);
     }
 
     fn fire(&mut self, now: Instant, timer: Timer, out: &mut Outbox<Output>) {

@@ -69,7 +69,7 @@ impl Peer {
         }
     }
 
-    pub(crate) fn view(&self) -> MemberView<'_> {
+    pub(crate) const fn view(&self) -> MemberView<'_> {
         MemberView {
             state: self.shown(),
             info: &self.info,

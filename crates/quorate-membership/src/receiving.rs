@@ -24,6 +24,9 @@ impl Membership {
             return;
         }
         let Packet { from: sender, incarnation, view, body, updates, .. } = packet;
+        if self.is_deaf(now) {
+            self.judge_anew(now);
+        }
         self.health.heard(now);
         // What a page says, others know already: to tell all of it again would flood the cluster
         // each time somebody joins.

@@ -35,7 +35,8 @@ impl Membership {
         let Some(peer) = self.view.get(&id) else { return };
         let same = peer.info.incarnation == update.info.incarnation;
         let held = now.since(peer.suspected_at);
-        if same && peer.state == State::Suspect && held >= self.config.suspicion {
+        let believed = same && peer.state == State::Suspect && held >= self.config.suspicion;
+        if believed || mutant!("death-believed-at-once") {
             self.adopt(now, update, true, out);
             return;
         }
@@ -114,9 +115,28 @@ impl Membership {
         }
     }
 
+    /// Drops all verdicts under way: this node stood still or was cut off. What it did not hear
+    /// meanwhile says nothing of others, and what waits in its buffers was not read yet. O(members),
+    /// but only after such a pause.
+    pub(crate) fn judge_anew(&mut self, now: Instant) {
+        for seq in std::mem::take(&mut self.probes).into_keys() {
+            self.agenda.cancel(&Timer::Step(seq));
+        }
+        let suspects: Vec<_> = (self.view.iter())
+            .filter(|(_, peer)| peer.state == State::Suspect)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in suspects {
+            if let Some(peer) = self.view.get_mut(&id) {
+                (peer.suspected_at, peer.failed_at) = (now, None);
+            }
+            self.arm_suspicion(now, &id);
+        }
+    }
+
     /// Whether nobody was heard for two periods.
     pub(crate) fn is_deaf(&self, now: Instant) -> bool {
-        self.health.is_deaf(now, self.config.probe_interval * 2)
+        self.health.is_deaf(now, self.config.probe_interval * 2) && !mutant!("deaf-node-accuses")
     }
 
     /// Whether there is only one other member: then its silence and our deafness look the same.

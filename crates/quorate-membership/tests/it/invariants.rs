@@ -110,26 +110,32 @@ fn m3_a_dead_incarnation_never_returns() {
     assert_never_broken("M3");
 }
 
+/// Two clusters of different names share a list of seeds.
+pub(crate) fn of_two_names(seed: u64) -> Result<(), String> {
+    let mut net = Net::new(seed, Weather::CALM, Config::lan());
+    let seeds = [address_of(0).to_string(), address_of(4).to_string()];
+    for index in 0..8 {
+        let config = Config {
+            cluster_name: ["shop", "bank"][index / 4].to_owned(),
+            address: address_of(index).to_string(),
+            seeds: seeds.to_vec(),
+            ..Config::lan()
+        };
+        net.add_with(&format!("n{index:02}"), address_of(index), config, Tags::default());
+    }
+    net.run(20_000)?;
+    apart(&net)?;
+    let warned = |(_, _, event): &&_| matches!(event, Event::ForeignName { .. });
+    let warnings = net.events.iter().filter(warned).count();
+    // Each of eight nodes hears of the four others at most once a minute.
+    assert!((1..=32).contains(&warnings), "seed {seed}: {warnings}");
+    Ok(())
+}
+
 #[test]
 fn m4_two_clusters_never_mix() {
     for seed in 0..20 {
-        let mut net = Net::new(seed, Weather::CALM, Config::lan());
-        let seeds = [address_of(0).to_string(), address_of(4).to_string()];
-        for index in 0..8 {
-            let config = Config {
-                cluster_name: ["shop", "bank"][index / 4].to_owned(),
-                address: address_of(index).to_string(),
-                seeds: seeds.to_vec(),
-                ..Config::lan()
-            };
-            net.add_with(&format!("n{index:02}"), address_of(index), config, Tags::default());
-        }
-        net.run(20_000).unwrap();
-        assert_apart(&net);
-        let warned = |(_, _, event): &&_| matches!(event, Event::ForeignName { .. });
-        let warnings = net.events.iter().filter(warned).count();
-        // Each of eight nodes hears of the four others at most once a minute.
-        assert!((1..=32).contains(&warnings), "seed {seed}: {warnings}");
+        of_two_names(seed).unwrap();
     }
 }
 
@@ -147,7 +153,7 @@ fn m4_two_clusters_of_one_name_never_mix() {
             net.add_with(&format!("n{index:02}"), address_of(index), config, tags);
         }
         net.run(20_000).unwrap();
-        assert_apart(&net);
+        apart(&net).unwrap();
         assert_eq!(net.node("n08").members().count(), 9, "seed {seed}");
         let cluster = ClusterId(1);
         net.input("n08", Input::SetTags(Tags { cluster, ..Tags::default() }));
@@ -165,18 +171,21 @@ fn m4_nodes_that_met_before_their_clusters_were_born_part() {
         net.input(&format!("n{index:02}"), Input::SetTags(Tags { cluster, ..Tags::default() }));
     }
     net.run(10_000).unwrap();
-    assert_apart(&net);
+    apart(&net).unwrap();
 }
 
-fn assert_apart(net: &Net) {
+/// Whether each of two times four nodes sees its own four, and none of the others.
+fn apart(net: &Net) -> Result<(), String> {
     for index in 0..8 {
         let members = net.node(&format!("n{index:02}")).members();
         let members = members.filter(|(_, member)| member.state.is_live());
-        let names: Vec<_> = members.map(|(id, _)| id.as_str()[1..].parse::<usize>()).collect();
+        let seen: Vec<_> = members.map(|(id, _)| id.as_str()[1..].parse::<usize>()).collect();
         let foreign = |other: &usize| *other < 8 && other / 4 != index / 4;
-        assert!(!names.iter().flatten().any(foreign), "{index} sees {names:?}");
-        assert!(names.len() >= 4);
+        if seen.iter().flatten().any(foreign) || seen.len() < 4 {
+            return Err(format!(" M4: {index} sees {seen:?}"));
+        }
     }
+    Ok(())
 }
 
 #[test]
@@ -245,6 +254,32 @@ fn m7_no_false_death_at_a_tenth_lost_and_short_pauses() {
     }
 }
 
+/// One node is cut off from all others, for a while.
+pub(crate) fn cut_off(seed: u64) -> Result<(), String> {
+    let count = 3 + seed as usize % 6;
+    let mut net = Net::warm(seed, Weather::CALM, Config::lan(), count);
+    net.split(|index| u32::from(index == 0));
+    net.run(60_000)?;
+    let gave_up =
+        |(_, by, event): &&(_, _, _)| *by == id("n00") && matches!(event, Event::Dead { .. });
+    if let Some(event) = net.events.iter().find(gave_up) {
+        return Err(format!("seed {seed}: M7: a deaf node judges: {event:?}"));
+    }
+    let others = (1..count).map(|index| net.state("n00", &format!("n{index:02}")));
+    assert!(others.flatten().all(|state| state == State::Suspect), "it sees that it is alone");
+    net.no_false_deaths = true;
+    net.heal();
+    let took = net.run_until(5_000, Net::is_converged)?;
+    took.map(|_| ()).ok_or_else(|| format!("seed {seed}: M8: {}", net.show()))
+}
+
+#[test]
+fn m7_a_node_that_hears_nobody_gives_up_nobody() {
+    for seed in 0..20 {
+        cut_off(seed).unwrap();
+    }
+}
+
 #[test]
 fn m8_views_converge_after_a_split() {
     assert_never_broken("M8");
@@ -284,26 +319,60 @@ fn m9_islands_with_a_common_seed_find_each_other() {
     }
 }
 
+/// Islands without any seed: only what the nodes remember.
+pub(crate) fn without_seeds(seed: u64) -> Result<(), String> {
+    let mut net = Net::warm(seed, Weather::CALM, Config::lan(), 6);
+    net.crash("n00");
+    net.crash("n01");
+    net.split(|index| u32::from(index < 4));
+    net.run(10 * 60_000)?;
+    net.heal();
+    let survivors = |net: &Net| {
+        let sees = |observer: &_| {
+            let members = net.node(&format!("{observer}")).members();
+            members.filter(|(_, member)| member.state == State::Alive).count() == 4
+        };
+        net.running().iter().all(sees)
+    };
+    let took = net.run_until(60_000, survivors)?;
+    took.map(|_| ()).ok_or_else(|| format!("seed {seed}: M9: {}", net.show()))
+}
+
 #[test]
 fn m9_islands_that_gave_each_other_up_find_each_other() {
     for seed in 0..6 {
-        // No seed is left: only what the nodes remember.
-        let mut net = Net::warm(seed, Weather::CALM, Config::lan(), 6);
-        net.crash("n00");
-        net.crash("n01");
-        net.split(|index| u32::from(index < 4));
-        net.run(10 * 60_000).unwrap();
-        net.heal();
-        let survivors = |net: &Net| {
-            let sees = |observer: &_| {
-                let members = net.node(&format!("{observer}")).members();
-                members.filter(|(_, member)| member.state == State::Alive).count() == 4
-            };
-            net.running().iter().all(sees)
-        };
-        let took = net.run_until(60_000, survivors).unwrap();
-        println!("{took:?}");
-        assert!(took.is_some(), "seed {seed}: {}", net.show());
+        without_seeds(seed).unwrap();
+    }
+}
+
+/// One member leaves while packets are lost.
+pub(crate) fn leaving(seed: u64) -> Result<(), String> {
+    let count = [2, 3, 8, 30][seed as usize % 4];
+    let mut net = Net::warm(seed, Weather::LOSSY, Config::lan(), count);
+    net.input("n01", Input::Leave);
+    let gone = |net: &Net| net.running().len() < count;
+    let took = net.run_until(4_000, gone)?;
+    assert!(took.is_some(), "it may end at last");
+    // At the moment its process ends.
+    for observer in net.running() {
+        let state = net.state(observer.as_str(), "n01");
+        if state != Some(State::Left) {
+            return Err(format!("seed {seed}: {observer} takes n01 for {state:?} when it is gone"));
+        }
+    }
+    net.run(10_000)?;
+    let dead = |(_, _, event): &&_| matches!(event, Event::Dead { .. });
+    assert!(!net.events.iter().any(|event| dead(&event)), "seed {seed}: it left");
+    // And it may come back at any time.
+    net.start("n01");
+    let took = net.run_until(5_000, Net::is_converged)?;
+    took.map(|_| ()).ok_or_else(|| format!("seed {seed}: {}", net.show()))
+}
+
+#[test]
+fn a_leave_is_known_to_all_before_the_process_ends() {
+    for seed in 0..20 {
+        leaving(seed).unwrap();
     }
 }
 

@@ -2,4 +2,6 @@
 mod hostile;
 mod invariants;
 mod merge;
+#[cfg(mutants)]
+mod mutants;
 mod net;
