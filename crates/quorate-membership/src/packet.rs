@@ -81,6 +81,11 @@ pub enum Body {
         /// One bit for each part.
         parts: u64,
     },
+    /// The answer to the announce of a node of another cluster name: its operator should know.
+    OtherName {
+        /// The name of the sender's cluster.
+        name: String,
+    },
     /// A page of my view.
     Page {
         /// The parts that were asked for and would have been too much at once: pull them next.
@@ -134,6 +139,7 @@ impl Body {
                 number(parts.len() as u64) + parts.iter().map(|part| number(*part)).sum::<usize>()
             }
             Self::Pull { parts } => number(*parts),
+            Self::OtherName { name } => text(name),
             Self::Page { left } => number(*left),
         }
     }

@@ -64,7 +64,8 @@ impl Membership {
                 self.send(now, from, Body::Ack { seq }, &first, out);
                 self.compare(now, from, view, stranger, out);
             }
-            Body::Ping { .. } => {}
+            // Another is meant; and only a node of another name, which is not admitted, says so.
+            Body::Ping { .. } | Body::OtherName { .. } => {}
             Body::Ack { seq } => {
                 self.acked(now, seq, &sender, out);
                 self.answer(now, from, &sender, contradict, &first, out);
@@ -100,7 +101,7 @@ impl Membership {
         if packet.name != self.name && !mutant!("foreign-name-accepted") {
             self.counters.foreign_name += 1;
             if self.warned_sources.allows(now, from) {
-                out.push(Output::Event(Event::ForeignName { from }));
+                self.meet_foreigner(now, from, &packet.body, out);
             }
             return false;
         }
@@ -121,6 +122,27 @@ impl Membership {
             return false;
         }
         true
+    }
+
+    /// A node of another cluster name speaks to us: an operator gave one of the two a wrong name or
+    /// a wrong seed, and may be reading the log of either.
+    fn meet_foreigner(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        body: &Body,
+        out: &mut Outbox<Output>,
+    ) {
+        let theirs = match body {
+            Body::Announce { .. } => {
+                let name = self.config.cluster_name.clone();
+                self.send(now, from, Body::OtherName { name }, &[], out);
+                None
+            }
+            Body::OtherName { name } => Some(name.chars().take(NAME_SHOWN).collect()),
+            _ => None,
+        };
+        out.push(Output::Event(Event::ForeignName { from, theirs }));
     }
 
     /// A packet under this node's own id: its own announce, or a twin.
@@ -233,3 +255,6 @@ impl Membership {
         }
     }
 }
+
+/// The longest foreign name that is repeated, in characters.
+const NAME_SHOWN: usize = 64;

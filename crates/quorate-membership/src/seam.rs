@@ -109,6 +109,8 @@ pub enum Event {
     ForeignName {
         /// From where.
         from: SocketAddr,
+        /// The other name, if it was told; shortened.
+        theirs: Option<String>,
     },
     /// A node of another cluster of the same name speaks to us; at most once a minute for each.
     ForeignCluster {

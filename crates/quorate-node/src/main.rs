@@ -62,6 +62,7 @@ async fn serve(config: quorate::Config, drain: Duration) -> Result<(), (Exit, St
     let bound = listener.local_addr().map_err(|error| (Exit::Internal, chain(&error)))?;
     let api = config.api.advertise.clone().unwrap_or_else(|| bound.to_string());
     let node = Node::builder(config)
+        .api_address(api.clone())
         .start()
         .await
         .map_err(|error| (Exit::of_start(&error), chain(&error)))?;

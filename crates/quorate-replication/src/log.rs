@@ -30,6 +30,8 @@ pub struct Log {
     /// Each configuration with the index from which it counts. Invariant: ascending, never empty;
     /// the first is the one in force at the base.
     configurations: Vec<(LogIndex, Configuration)>,
+    /// How often the configuration in force was replaced.
+    configuration_changes: u64,
     commit: LogIndex,
     /// Entries up to here are on the own disk.
     durable: LogIndex,
@@ -72,6 +74,7 @@ impl Log {
             entries: VecDeque::new(),
             ends: (base != LogId::ZERO).then_some(base).into_iter().collect(),
             configurations: vec![(base.index, configuration)],
+            configuration_changes: 0,
             commit: base.index,
             durable: base.index,
             snapshot,
@@ -150,6 +153,13 @@ impl Log {
         self.bytes
     }
 
+    /// How often the configuration in force was replaced since this node started: whoever keeps
+    /// something made from it need not compare it to know that it is old.
+    #[must_use]
+    pub const fn configuration_changes(&self) -> u64 {
+        self.configuration_changes
+    }
+
     /// The configuration in force at `index`; `None` below the base. `O(configurations)`.
     #[must_use]
     pub fn configuration_at(&self, index: LogIndex) -> Option<&Configuration> {
@@ -201,6 +211,7 @@ impl Log {
         }
         if let Payload::Configuration(configuration) = &entry.payload {
             self.configurations.push((entry.id.index, configuration.clone()));
+            self.configuration_changes += 1;
         }
         let size = entry.size_bytes();
         self.bytes += size;
@@ -234,6 +245,7 @@ impl Log {
             && self.configurations.last().is_some_and(|(index, _)| *index > last)
         {
             self.configurations.pop();
+            self.configuration_changes += 1;
         }
         self.durable = self.durable.min(last);
     }
@@ -295,6 +307,7 @@ impl Log {
         self.entries.clear();
         self.ends = [snapshot.last].into();
         self.configurations = vec![(snapshot.last.index, snapshot.configuration.clone())];
+        self.configuration_changes += 1;
         self.commit = snapshot.last.index;
         // Until the record of the snapshot is durable nothing of this log is.
         self.durable = LogIndex::ZERO;

@@ -8,8 +8,11 @@ use quorate::{
     Request, RequestId,
 };
 use quorate_core::{
-    Ballot, Instant, LogId, LogIndex, Machine as _, Outbox, Record, Recovered, Rng, Term, Token,
+    Ballot, BootEpoch, ClusterId, Instant, LogId, LogIndex, Machine as _, Outbox, Record,
+    Recovered, Rng, Term, Token,
 };
+use quorate_election::BootstrapConfig;
+use quorate_membership::Tags;
 use quorate_storage::{Journal, OpenError, WriteError};
 
 use super::settings::Settings;
@@ -41,6 +44,10 @@ pub(super) enum Seen {
     Entries(Vec<LogId>),
     Snapshot(LogId),
     Commit(LogIndex),
+    /// The node takes part in this birth, or was told of it.
+    Born(ClusterId),
+    /// Gossip said so.
+    Member(quorate_membership::Event),
     /// The state was replaced by a snapshot.
     Installed,
     /// Its own log was compacted.
@@ -57,6 +64,8 @@ pub(super) struct NodeProgram {
     journal: Journal,
     rng: Rng,
     outbox: Outbox<NodeEffect>,
+    /// Names whose addresses were asked for.
+    lookups: Vec<String>,
     queue: Vec<(Token, Record)>,
     /// What was handed to the file system and is not synced yet.
     written: Option<Token>,
@@ -97,7 +106,15 @@ impl NodeProgram {
             election: settings.election.clone(),
             replication: settings.replication.clone(),
             limits: settings.limits.clone(),
-            founders: Some(settings.founders.clone()),
+            membership: quorate_membership::Config {
+                address: Settings::address(boot.seat).to_string(),
+                ..settings.membership.clone()
+            },
+            tags: Tags::default(),
+            bootstrap: BootstrapConfig::new(settings.ids.len()),
+            boot: BootEpoch(u64::from(boot.life) + 1),
+            instance: boot.seed,
+            founders: settings.founders.clone(),
         };
         let mut outbox = Outbox::new();
         let machine = NodeMachine::new(setup, &recovered, boot.seed, boot.now, &mut outbox)
@@ -108,6 +125,7 @@ impl NodeProgram {
             journal,
             rng: Rng::stream(boot.seed, "storage thread"),
             outbox,
+            lookups: Vec::new(),
             queue: Vec::new(),
             written: None,
             unsynced: Vec::new(),
@@ -139,9 +157,26 @@ impl NodeProgram {
                         encoded.expect("a message of a simulated node is within the limit");
                     });
                 }
+                NodeEffect::Datagram { to, packet } => {
+                    let Some(to) = self.settings.seat_at(to) else { continue };
+                    out.datagram(to, |bytes| {
+                        let encoded = quorate_wire::encode_into(&packet, bytes);
+                        encoded.expect("a packet of a simulated node is within the limit");
+                    });
+                }
+                NodeEffect::Resolve { name } => self.lookups.push(name),
+                // The engine keeps streams between all nodes, and runs one cluster.
+                NodeEffect::Connect { .. }
+                | NodeEffect::Disconnect { .. }
+                | NodeEffect::Belong { .. } => {}
                 NodeEffect::Reply { id, answer } => out.reply(id.0, answer),
                 NodeEffect::Event(event) => match event {
                     NodeEvent::BecameLeader { term } => self.seen.push(Seen::Led { term }),
+                    NodeEvent::Founded { cluster }
+                    | NodeEvent::TwoClusters { theirs: cluster, .. } => {
+                        self.seen.push(Seen::Born(cluster));
+                    }
+                    NodeEvent::Member(event) => self.seen.push(Seen::Member(event)),
                     NodeEvent::Installed { .. } => self.seen.push(Seen::Installed),
                     NodeEvent::Compacted { .. } => self.seen.push(Seen::Compacted),
                     _ => {}
@@ -149,6 +184,17 @@ impl NodeProgram {
             }
         }
         self.outbox = outbox;
+    }
+
+    /// Answers what was asked of the name service, which fails now and then.
+    fn look_up(&mut self, now: Instant, out: &mut Effects<Answer>) {
+        while let Some(name) = self.lookups.pop() {
+            let fails = self.rng.chance(100_000);
+            let addresses = if fails { Vec::new() } else { self.settings.resolve(&name) };
+            let input = NodeInput::Resolved { name, addresses };
+            self.machine.handle(now, input, &mut self.outbox);
+            self.pass_on(out);
+        }
     }
 
     fn spoke(&mut self, to: Seat, message: &PeerMessage) {
@@ -194,6 +240,10 @@ impl Program for NodeProgram {
                 let Ok(message) = quorate_wire::decode(bytes) else { return };
                 NodeInput::Message { from, message }
             }
+            Input::Datagram { from, bytes } => {
+                let Ok(packet) = quorate_wire::decode(bytes) else { return };
+                NodeInput::Datagram { from: Settings::address(from), packet }
+            }
             Input::PeerConnected(peer) => {
                 NodeInput::PeerConnected(self.settings.ids[peer.index()].clone())
             }
@@ -210,12 +260,14 @@ impl Program for NodeProgram {
         };
         self.machine.handle(now, input, &mut self.outbox);
         self.pass_on(out);
+        self.look_up(now, out);
     }
 
     fn wake(&mut self, now: Instant, out: &mut Effects<Answer>) {
         self.now = now;
         self.machine.wake(now, &mut self.outbox);
         self.pass_on(out);
+        self.look_up(now, out);
     }
 
     fn deadline(&self) -> Option<Instant> {

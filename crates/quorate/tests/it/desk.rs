@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use quorate::{Answer, Command, Effect, NodeInput, NodeMachine, NodeSetup, Op, Request, RequestId};
-use quorate_core::{Configuration, Instant, Machine as _, NodeId, Outbox, Recovered, Token};
+use quorate_core::{
+    BootEpoch, ClusterId, Configuration, Instant, Machine as _, NodeId, Outbox, Proposal,
+    Recovered, Token,
+};
 
 /// A node, its clock, and what it has wanted done so far.
 pub(crate) struct Desk {
@@ -31,7 +34,19 @@ impl Desk {
             election: quorate_election::Config::lan(),
             replication: quorate_replication::Config::default(),
             limits: quorate_dist_state::Limits::default(),
-            founders: Some(Configuration::of_voters(members.iter().map(|name| id(name)))),
+            membership: quorate_membership::Config {
+                cluster_name: "desk".into(),
+                address: "10.0.0.1:7946".into(),
+                ..quorate_membership::Config::lan()
+            },
+            tags: quorate_membership::Tags::default(),
+            bootstrap: quorate_election::BootstrapConfig::new(members.len()),
+            boot: BootEpoch(1),
+            instance: 1,
+            founders: Some(Proposal {
+                cluster: ClusterId(7),
+                configuration: Configuration::of_voters(members.iter().map(|name| id(name))),
+            }),
         };
         let now = Instant::from_millis(1);
         let mut out = Outbox::new();

@@ -1,23 +1,29 @@
 //! What must hold after every event.
 
+mod birth;
 mod disks;
 mod election;
 mod log;
+mod members;
 
 use quorate_core::{LogId, LogView as _, Recovered, Term};
 
 use super::program::{NodeProgram, Seen};
 use super::settings::Settings;
 use crate::{Seat, Violation};
+use birth::BirthCheck;
 use disks::Disks;
 use election::ElectionCheck;
 use log::LogCheck;
+use members::MembersCheck;
 
 /// All checks over all nodes. Each looks only at what changed in a step.
 #[derive(Debug)]
 pub(super) struct Checks {
     election: ElectionCheck,
     log: LogCheck,
+    birth: BirthCheck,
+    members: MembersCheck,
     disks: Disks,
     /// Found where no violation can be returned.
     found: Option<Violation>,
@@ -27,8 +33,10 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 15] =
-    ["E1", "E3", "E4", "E5", "E6", "E8", "E11", "R1", "R2", "R3", "R4", "R5", "R6", "K1", "K5"];
+pub(super) const CHECKED: [&str; 18] = [
+    "E1", "E3", "E4", "E5", "E6", "E8", "E11", "E12", "R1", "R2", "R3", "R4", "R5", "R6", "K1",
+    "K5", "M1", "M3",
+];
 
 /// Rare situations that a step can show.
 pub(super) type Mark = &'static str;
@@ -39,6 +47,8 @@ impl Checks {
         Self {
             election: ElectionCheck::new(settings),
             log: LogCheck::new(nodes),
+            birth: BirthCheck::default(),
+            members: MembersCheck::new(nodes),
             disks: Disks::new(nodes),
             found: None,
             counts: [0; CHECKED.len()],
@@ -66,6 +76,7 @@ impl Checks {
             self.found.get_or_insert(violation);
         }
         self.log.booted(seat);
+        self.members.booted(seat);
         self.count("E5");
         self.count("R5");
     }
@@ -135,6 +146,15 @@ impl Checks {
                 self.election.led(seat, term)?;
                 self.log.led(seat, term, program)
             }
+            Seen::Born(cluster) => {
+                self.count("E12");
+                self.birth.born(seat, cluster)
+            }
+            Seen::Member(event) => {
+                self.count("M1");
+                self.count("M3");
+                self.members.changed(seat, program, &event)
+            }
             Seen::Entries(ids) => {
                 self.disks.entries(seat, &ids);
                 Ok(())
@@ -169,6 +189,11 @@ impl Checks {
         }
         let message = format!("{seat} calls {id} committed, but {holders} disks hold it");
         Err(Violation::new("R4", message))
+    }
+
+    /// Whether the disk on `seat` holds the first configuration: its node knows that it is born.
+    pub(super) fn is_born(&self, seat: Seat) -> bool {
+        self.disks.holds_any(seat)
     }
 
     /// The highest revision that any node has applied: no later read may be older.
