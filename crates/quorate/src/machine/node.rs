@@ -263,19 +263,19 @@ impl NodeMachine {
         // First what rested on the records, then what the machines make of the news.
         self.election_hold.release(token, |effect| out.push(effect));
         self.log_hold.release(token, |effect| out.push(effect));
-        let (mut ballot, mut tip) = (None, None);
+        let mut ballot = None;
         while self.writing.front().is_some_and(|(written, _)| *written <= token) {
             match self.writing.pop_front() {
                 Some((_, Written::Ballot(written))) => ballot = Some(written),
-                Some((_, Written::Entries(written))) => tip = Some(written),
+                // Each of them: behind the newest entries a snapshot of older ones may stand.
+                Some((_, Written::Entries(tip))) => {
+                    self.replicate(now, replication::Input::Persisted { tip });
+                }
                 Some((_, Written::Other)) | None => {}
             }
         }
         if let Some(ballot) = ballot {
             self.vote(now, election::Input::Persisted(ballot));
-        }
-        if let Some(tip) = tip {
-            self.replicate(now, replication::Input::Persisted { tip });
         }
     }
 

@@ -26,10 +26,15 @@ pub(crate) fn set(key: &'static str, value: &'static str) -> Request {
 impl Desk {
     /// The node `a` of a new cluster of `members`.
     pub(crate) fn new(members: &[&str]) -> Self {
+        Self::with(members, quorate_replication::Config::default())
+    }
+
+    /// As [`Self::new`], its log set up as `replication` says.
+    pub(crate) fn with(members: &[&str], replication: quorate_replication::Config) -> Self {
         let setup = NodeSetup {
             me: id("a"),
             election: quorate_election::Config::lan(),
-            replication: quorate_replication::Config::default(),
+            replication,
             limits: quorate_dist_state::Limits::default(),
             founders: Some(Configuration::of_voters(members.iter().map(|name| id(name)))),
         };
