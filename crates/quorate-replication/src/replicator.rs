@@ -231,7 +231,7 @@ impl Replicator {
         self.log.set_commit(index);
         self.mark_at.get_or_insert(self.now + self.config.commit_mark_after);
         out.push(Output::Committed(index));
-        let (entries, bytes) = self.log.fresh();
+        let (entries, bytes) = self.log.spared();
         let beyond =
             entries >= self.config.compact_log_entries || bytes >= self.config.compact_log_bytes;
         if beyond && !self.snapshot_asked {

@@ -45,6 +45,26 @@ fn waiting_reads_are_bounded() {
 }
 
 #[test]
+fn a_backlog_that_is_not_committed_asks_for_no_snapshot() {
+    let config = Config { compact_log_entries: 10, ..Config::default() };
+    let mut a = Desk::founded("a", &["a", "b", "c"], config);
+    a.lead(1, &["b"]);
+    a.tell_all((1..=40).map(proposal));
+    a.persisted(1, 42);
+    let mut asked = 0;
+    for matched in 3..=42 {
+        let text = a.receive("b", appended(1, 0, matched, 2));
+        if text.contains("snapshot wanted") {
+            asked += 1;
+            let log = a.replicator.log();
+            let snapshot = log.snapshot_of(log.commit(), Bytes::new()).unwrap();
+            a.tell(Input::Snapshotted(snapshot));
+        }
+    }
+    assert_eq!(asked, 4, "one for every ten entries that it spares");
+}
+
+#[test]
 fn a_dead_peer_costs_bounded_messages_and_no_memory() {
     let mut a = Desk::founded("a", &["a", "b", "c"], Config::default());
     a.lead(1, &["b"]);
