@@ -118,7 +118,7 @@ impl Replicator {
             Input::StepDown => self.depose(out),
             Input::Received { from, message } => self.receive(&from, message, gate, out),
             Input::Persisted { tip } => {
-                self.log.set_durable(tip);
+                self.written(tip);
                 self.flush_at = self.leading.as_ref().map(|_| self.now).or(self.flush_at);
             }
             Input::Propose { id, command } => self.propose(id, command, out),

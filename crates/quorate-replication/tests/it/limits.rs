@@ -45,6 +45,28 @@ fn waiting_reads_are_bounded() {
 }
 
 #[test]
+fn what_the_own_disk_does_not_take_is_bounded_though_others_commit_it() {
+    let config = Config { uncommitted_entries: 100, ..Config::default() };
+    let mut a = Desk::founded("a", &["a", "b", "c"], config);
+    a.lead(1, &["b"]);
+    // The disk hangs; b and c have everything at once.
+    let mut taken = 0;
+    for number in 1..1_000 {
+        if a.propose(number).starts_with("refused") {
+            break;
+        }
+        taken += 1;
+        a.receive("b", appended(1, 0, 2 + number, number));
+        a.receive("c", appended(1, 0, 2 + number, number));
+        assert_eq!(a.replicator.log().commit(), LogIndex(2 + number));
+    }
+    assert_eq!(taken, 99, "together with the leader's own first entry");
+    // It works again.
+    a.persisted(1, 101);
+    assert!(a.propose(1_000).starts_with("proposed 1000 at 1-102\n"));
+}
+
+#[test]
 fn a_backlog_that_is_not_committed_asks_for_no_snapshot() {
     let config = Config { compact_log_entries: 10, ..Config::default() };
     let mut a = Desk::founded("a", &["a", "b", "c"], config);
