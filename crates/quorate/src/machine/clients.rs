@@ -187,7 +187,10 @@ impl NodeMachine {
 
     pub(super) fn read_refused(&mut self, now: Instant, number: u64, out: &mut Outbox<Effect>) {
         if let Some(open) = self.pending.remove(number) {
-            self.fail_or_retry(now, open, Failure::NotLeading, out);
+            // A leader refuses a read only because too many wait.
+            let leads = self.replicator.is_leading();
+            let failure = if leads { Failure::Overloaded } else { Failure::NotLeading };
+            self.fail_or_retry(now, open, failure, out);
         }
     }
 

@@ -1,7 +1,10 @@
 //! A node on a desk: time and disk move when the test says so.
 
 use bytes::Bytes;
-use quorate::{Answer, Command, Effect, NodeInput, NodeMachine, NodeSetup, Op, Request, RequestId};
+use quorate::{
+    Answer, Command, Effect, NodeInput, NodeMachine, NodeSetup, Op, PeerMessage, Query, ReadLevel,
+    Request, RequestId,
+};
 use quorate_core::{Configuration, Instant, Machine as _, NodeId, Outbox, Recovered, Token};
 
 /// A node, its clock, and what it has wanted done so far.
@@ -21,6 +24,11 @@ pub(crate) fn id(name: &str) -> NodeId {
 pub(crate) fn set(key: &'static str, value: &'static str) -> Request {
     let (key, value) = (Bytes::from(key), Bytes::from(value));
     Request::Write(Command { tag: None, op: Op::Set { key, value } })
+}
+
+pub(crate) fn get(key: &'static str) -> Request {
+    let query = Query::Get { key: Bytes::from(key) };
+    Request::Read { query, level: ReadLevel::Linearizable }
 }
 
 impl Desk {
@@ -84,6 +92,10 @@ impl Desk {
 
     pub(crate) fn ask(&mut self, number: u64, deadline: Instant, request: Request) {
         self.handle(NodeInput::Request { id: RequestId(number), deadline, request });
+    }
+
+    pub(crate) fn receive(&mut self, from: &str, message: PeerMessage) {
+        self.handle(NodeInput::Message { from: id(from), message });
     }
 
     /// What was answered to request `number`.
