@@ -177,7 +177,8 @@ impl Log {
         self.entries.back().map_or(self.base_time, |entry| entry.time)
     }
 
-    fn time_at(&self, index: LogIndex) -> Option<ClusterTime> {
+    /// The cluster's time at the entry at `index`, as far as it is retained.
+    pub(crate) fn time_at(&self, index: LogIndex) -> Option<ClusterTime> {
         if index == self.base.index {
             return Some(self.base_time);
         }

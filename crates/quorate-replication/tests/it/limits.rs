@@ -141,6 +141,19 @@ fn malformed_entries_change_nothing() {
         assert_eq!(b.receive("a", message), "distrusts a: malformed entries\n");
     }
     assert_eq!(b.terms(), [0]);
+    // Time goes back within the entries, or from the one that is here already.
+    b.receive("a", append(1, (0, 1), 1, &[1]));
+    for times in [[3, 2], [1, 3]] {
+        let mut entries = crate::desk::entries(3, &[1, 1]);
+        for (entry, time) in entries.iter_mut().zip(times) {
+            entry.time = ClusterTime(time);
+        }
+        let (prev, commit) = (LogId::new(1, 2), LogIndex(1));
+        let message = Message::Append { term: Term(1), prev, commit, attempt: 0, entries };
+        let text = b.receive("a", message);
+        assert!(text.ends_with("distrusts a: malformed entries\n"), "{times:?}: {text}");
+    }
+    assert_eq!(b.terms(), [0, 1]);
 }
 
 #[test]
