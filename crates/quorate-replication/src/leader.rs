@@ -61,7 +61,11 @@ impl Replicator {
         self.leading = Some(Leading {
             mandate,
             first: tip.index.next(),
-            anchor: (self.tip_seen, self.log.tip_time()),
+            anchor: if mutant!("time-begins-anew") {
+                (self.now, ClusterTime::ZERO)
+            } else {
+                (self.tip_seen, self.log.tip_time())
+            },
             peers,
             reads: Reads::default(),
             unpersisted: tip.index.next(),

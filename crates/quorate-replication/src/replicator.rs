@@ -215,7 +215,9 @@ impl Replicator {
     }
 
     fn mark(&mut self, out: &mut Outbox<Output>) {
-        out.push(Output::Persist(Record::Commit(self.log.commit())));
+        let mark = self.log.commit();
+        let mark = if mutant!("mark-ahead-of-commit") { self.log.tip().index } else { mark };
+        out.push(Output::Persist(Record::Commit(mark)));
         self.commit_persisted(self.log.commit());
     }
 

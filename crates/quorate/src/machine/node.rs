@@ -311,7 +311,9 @@ impl NodeMachine {
                     self.persist(Record::Ballot(ballot.clone()), Written::Ballot(ballot), out);
                 self.election_hold.rest_on(token);
                 // An acknowledgement of entries is also a promise to the term they came in.
-                self.log_hold.rest_on(token);
+                if !mutant!("ack-ahead-of-ballot") {
+                    self.log_hold.rest_on(token);
+                }
             }
             election::Output::Send { to, message, overtakes } => {
                 let lane = quorate_core::Lane::Urgent;
@@ -331,7 +333,7 @@ impl NodeMachine {
         let event = match event {
             election::Event::BecameLeader { term } => NodeEvent::BecameLeader { term },
             election::Event::BecameFollower { leader, term } => {
-                if self.replicator.is_leading() {
+                if self.replicator.is_leading() && !mutant!("step-down-ignored") {
                     self.replicate(now, replication::Input::StepDown);
                 }
                 self.expire_sessions_at = None;

@@ -27,8 +27,10 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 15] =
-    ["E1", "E3", "E4", "E5", "E6", "E8", "E11", "R1", "R2", "R3", "R4", "R5", "R6", "K1", "K5"];
+pub(super) const CHECKED: [&str; 17] = [
+    "E1", "E3", "E4", "E5", "E6", "E8", "E11", "R1", "R2", "R3", "R4", "R5", "R6", "K1", "K5",
+    "X4", "F1",
+];
 
 /// Rare situations that a step can show.
 pub(super) type Mark = &'static str;
@@ -85,6 +87,10 @@ impl Checks {
             self.see(seat, program, one, &mut mark)?;
         }
         program.seen = seen;
+        self.count("F1");
+        if let Some(id) = program.overdue() {
+            return Err(Violation::new("F1", format!("{seat} let the deadline of r{id} pass")));
+        }
         if self.election.stepped(seat, program)? {
             self.count("E11");
         }
@@ -93,6 +99,7 @@ impl Checks {
         }
         if self.log.has_changed(seat, program) {
             self.count("R1");
+            self.count("X4");
             self.log.entries(seat, program)?;
             self.count("R5");
             let committed = self.log.commits(seat, program)?;
@@ -154,6 +161,9 @@ impl Checks {
             Seen::Compacted => {
                 mark("log compacted");
                 Ok(())
+            }
+            Seen::AnsweredTwice(id) => {
+                Err(Violation::new("F1", format!("{seat} answered r{id} twice")))
             }
             Seen::Misplaced(error) => Err(Violation::new("R5", format!("{seat}: {error}"))),
         }
