@@ -457,6 +457,7 @@ fn a_restart_keeps_the_mark_and_drops_a_tail_that_a_snapshot_replaced() {
     assert_eq!(recover(entries(3, &[3, 3, 3, 5]), 5), (LogId::new(5, 6), 5));
     assert_eq!(recover(entries(5, &[3, 5]), 0), (LogId::new(5, 6), 4));
     assert_eq!(recover(entries(3, &[2, 2, 2, 2]), 0), (LogId::new(3, 4), 4), "another entry 4");
+    assert_eq!(recover(entries(3, &[2, 2, 5]), 0), (LogId::new(3, 4), 4), "and what follows it");
     assert_eq!(recover(entries(5, &[2, 2]), 0), (LogId::new(3, 4), 4), "terms never fall");
     assert_eq!(recover(entries(7, &[5]), 0), (LogId::new(3, 4), 4), "a gap");
 }
