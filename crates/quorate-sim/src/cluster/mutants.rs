@@ -36,7 +36,7 @@ mutants! {
     "dedup-not-in-image" "K5" "a snapshot forgets the answers to commands",
     "deposed-called-failed" "K1" "what a deposed leader had proposed counts as failed",
     "follower-acks-before-persist" "R4" "a follower acknowledges entries before they are durable",
-    "forward-numbers-restart" "K1" "a restarted node takes an old answer for a new one",
+    "forward-numbers-restart" "F1" "a restarted node takes an old answer for a new one",
     "forward-retried-blindly" "K1" "a write is passed on again after its outcome became unknown",
     "journal-recycles-too-early" "R5" "the journal recycles segments that are still needed",
     "leader-counts-undurable-self" "R4" "a leader counts its own copy before it is durable",

@@ -48,6 +48,8 @@ pub(super) enum Seen {
     Compacted,
     /// The journal refused a record that its own node wrote.
     Misplaced(String),
+    /// It passed a request on under this number.
+    Forwarded(u64),
     /// It answered a request that it had answered, or that nobody asked.
     AnsweredTwice(u64),
 }
@@ -182,6 +184,7 @@ impl NodeProgram {
             }
             // It overtakes the ballot of its term: see why at `Output::Send` of the log.
             PeerMessage::Replication(Log::ProbeReply { .. }) => return,
+            PeerMessage::Forward { id, .. } => self.seen.push(Seen::Forwarded(*id)),
             _ => {}
         }
         if let Some(term) = message.term() {

@@ -4,6 +4,8 @@ mod disks;
 mod election;
 mod log;
 
+use std::collections::BTreeSet;
+
 use quorate_core::{LogId, LogView as _, Recovered, Term};
 
 use super::program::{NodeProgram, Seen};
@@ -19,6 +21,8 @@ pub(super) struct Checks {
     election: ElectionCheck,
     log: LogCheck,
     disks: Disks,
+    /// The numbers under which each node passed requests on.
+    forwarded: BTreeSet<(Seat, u64)>,
     /// Found where no violation can be returned.
     found: Option<Violation>,
     /// How many times something was checked, by invariant, in the order of [`CHECKED`].
@@ -42,6 +46,7 @@ impl Checks {
             election: ElectionCheck::new(settings),
             log: LogCheck::new(nodes),
             disks: Disks::new(nodes),
+            forwarded: BTreeSet::new(),
             found: None,
             counts: [0; CHECKED.len()],
             majority: settings.majority(),
@@ -162,6 +167,11 @@ impl Checks {
                 mark("log compacted");
                 Ok(())
             }
+            // In all its lives: an answer may come after a crash.
+            Seen::Forwarded(id) if !self.forwarded.insert((seat, id)) => {
+                Err(Violation::new("F1", format!("{seat} passed two requests on as {id}")))
+            }
+            Seen::Forwarded(_) => Ok(()),
             Seen::AnsweredTwice(id) => {
                 Err(Violation::new("F1", format!("{seat} answered r{id} twice")))
             }
