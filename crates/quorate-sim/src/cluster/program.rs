@@ -1,5 +1,6 @@
 //! The shipped node as a program of the engine: the same machine, codec and journal.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -54,6 +55,10 @@ pub(super) enum Seen {
     Compacted,
     /// The journal refused a record that its own node wrote.
     Misplaced(String),
+    /// It passed a request on under this number.
+    Forwarded(u64),
+    /// It answered a request that it had answered, or that nobody asked.
+    AnsweredTwice(u64),
 }
 
 /// A node in the simulator.
@@ -73,12 +78,15 @@ pub(super) struct NodeProgram {
     /// What was synced and not told to the node yet.
     synced: Option<Token>,
     pub(super) seen: Vec<Seen>,
-    /// The highest term it has bound itself to before others.
+    /// The highest term in anything it said: others may rely on it, so it must not be forgotten.
     pub(super) spoken: Term,
     /// When each peer was last heard, on the own clock.
     pub(super) heard: Vec<Instant>,
     /// The own clock at the last step.
     pub(super) now: Instant,
+    /// Requests without an answer, by deadline.
+    open: BTreeSet<(Instant, u64)>,
+    deadlines: BTreeMap<u64, Instant>,
 }
 
 impl std::fmt::Debug for NodeProgram {
@@ -134,6 +142,8 @@ impl NodeProgram {
             spoken: Term::ZERO,
             heard: vec![boot.now; settings.ids.len()],
             now: boot.now,
+            open: BTreeSet::new(),
+            deadlines: BTreeMap::new(),
             settings,
         };
         program.pass_on(out);
@@ -169,7 +179,13 @@ impl NodeProgram {
                 NodeEffect::Connect { .. }
                 | NodeEffect::Disconnect { .. }
                 | NodeEffect::Belong { .. } => {}
-                NodeEffect::Reply { id, answer } => out.reply(id.0, answer),
+                NodeEffect::Reply { id, answer } => {
+                    match self.deadlines.remove(&id.0) {
+                        Some(deadline) => _ = self.open.remove(&(deadline, id.0)),
+                        None => self.seen.push(Seen::AnsweredTwice(id.0)),
+                    }
+                    out.reply(id.0, answer);
+                }
                 NodeEffect::Event(event) => match event {
                     NodeEvent::BecameLeader { term } => self.seen.push(Seen::Led { term }),
                     NodeEvent::Founded { cluster }
@@ -197,25 +213,29 @@ impl NodeProgram {
         }
     }
 
+    /// A request whose deadline is over and that has no answer.
+    pub(super) fn overdue(&self) -> Option<u64> {
+        self.open.first().filter(|(deadline, _)| *deadline < self.now).map(|(_, id)| *id)
+    }
+
     fn spoke(&mut self, to: Seat, message: &PeerMessage) {
         use quorate_election::Message as Vote;
         use quorate_replication::Message as Log;
-        // Only what binds: a term that was merely seen may be forgotten in a crash.
         match message {
-            PeerMessage::Election(Vote::Vote { term, .. }) => self.granted(*term, self.seat),
+            PeerMessage::Election(Vote::Vote { term, .. }) => {
+                self.seen.push(Seen::Granted { term: *term, to: self.seat });
+            }
             PeerMessage::Election(Vote::VoteReply { term, granted: true, .. }) => {
-                self.granted(*term, to);
+                self.seen.push(Seen::Granted { term: *term, to });
             }
-            PeerMessage::Replication(Log::Appended { term, .. }) => {
-                self.spoken = self.spoken.max(*term);
-            }
+            // It overtakes the ballot of its term: see why at `Output::Send` of the log.
+            PeerMessage::Replication(Log::ProbeReply { .. }) => return,
+            PeerMessage::Forward { id, .. } => self.seen.push(Seen::Forwarded(*id)),
             _ => {}
         }
-    }
-
-    fn granted(&mut self, term: Term, to: Seat) {
-        self.spoken = self.spoken.max(term);
-        self.seen.push(Seen::Granted { term, to });
+        if let Some(term) = message.term() {
+            self.spoken = self.spoken.max(term);
+        }
     }
 
     fn halt(&mut self, error: &WriteError) -> Halt {
@@ -255,6 +275,8 @@ impl Program for NodeProgram {
                 None => return,
             },
             Input::Request { id, request: KvRequest { request, wait } } => {
+                self.deadlines.insert(id, now + wait);
+                self.open.insert((now + wait, id));
                 NodeInput::Request { id: RequestId(id), deadline: now + wait, request }
             }
         };

@@ -127,6 +127,11 @@ fn draw_replication(rng: &mut Rng) -> quorate_replication::Config {
     config.commit_notice_after = Duration::from_millis([0, 1, 20][rng.index(3)]);
     config.resend_after = Duration::from_millis([50, 200][rng.index(2)]);
     config.commit_mark_after = Duration::from_millis([20, 500][rng.index(2)]);
+    // Overload in some runs: what is refused must have no effect.
+    if rng.chance(200_000) {
+        config.uncommitted_entries = rng.between(2, 20);
+        config.waiting_reads = rng.between(1, 4) as usize;
+    }
     config
 }
 

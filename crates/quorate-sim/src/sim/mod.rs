@@ -144,7 +144,7 @@ impl<'a, W: World> Sim<'a, W> {
         self
     }
 
-    /// Ends the run after so many events: a run must not take for ever, whatever a program does.
+    /// Takes so many events for a violation: whatever happens, a run needs fewer.
     #[must_use]
     pub const fn with_event_limit(mut self, events: u64) -> Self {
         self.event_limit = events;
@@ -186,8 +186,10 @@ impl<'a, W: World> Sim<'a, W> {
                 self.violation = Some(Violation::new("progress", message));
                 break;
             }
-            if self.events >= self.event_limit {
-                self.over();
+            if self.events >= self.event_limit && !self.is_over {
+                let message = format!("{} events and no end", self.events);
+                self.violation = Some(Violation::new("progress", message));
+                break;
             }
         }
         if self.violation.is_none() {

@@ -312,20 +312,20 @@ impl NodeMachine {
         self.election_hold.release(token, |effect| out.push(effect));
         self.log_hold.release(token, |effect| out.push(effect));
         self.neighbours.hold.release(token, |effect| out.push(effect));
-        let (mut ballot, mut tip, mut pledge) = (None, None, None);
+        let (mut ballot, mut pledge) = (None, None);
         while self.writing.front().is_some_and(|(written, _)| *written <= token) {
             match self.writing.pop_front() {
                 Some((_, Written::Ballot(written))) => ballot = Some(written),
-                Some((_, Written::Entries(written))) => tip = Some(written),
                 Some((_, Written::Pledge(written))) => pledge = Some(written),
+                // Each of them: behind the newest entries a snapshot of older ones may stand.
+                Some((_, Written::Entries(tip))) => {
+                    self.replicate(now, replication::Input::Persisted { tip });
+                }
                 Some((_, Written::Other)) | None => {}
             }
         }
         if let Some(ballot) = ballot {
             self.vote(now, election::Input::Persisted(ballot));
-        }
-        if let Some(tip) = tip {
-            self.replicate(now, replication::Input::Persisted { tip });
         }
         if let Some(pledge) = pledge {
             self.pledge(now, BootstrapInput::Persisted(pledge));
@@ -373,7 +373,9 @@ impl NodeMachine {
                     self.persist(Record::Ballot(ballot.clone()), Written::Ballot(ballot), out);
                 self.election_hold.rest_on(token);
                 // An acknowledgement of entries is also a promise to the term they came in.
-                self.log_hold.rest_on(token);
+                if !mutant!("ack-ahead-of-ballot") {
+                    self.log_hold.rest_on(token);
+                }
             }
             election::Output::Send { to, message, overtakes } => {
                 let lane = quorate_core::Lane::Urgent;
@@ -393,7 +395,7 @@ impl NodeMachine {
         let event = match event {
             election::Event::BecameLeader { term } => NodeEvent::BecameLeader { term },
             election::Event::BecameFollower { leader, term } => {
-                if self.replicator.is_leading() {
+                if self.replicator.is_leading() && !mutant!("step-down-ignored") {
                     self.replicate(now, replication::Input::StepDown);
                 }
                 self.expire_sessions_at = None;

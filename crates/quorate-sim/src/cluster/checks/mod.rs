@@ -6,6 +6,8 @@ mod election;
 mod log;
 mod members;
 
+use std::collections::BTreeSet;
+
 use quorate_core::{LogId, LogView as _, Recovered, Term};
 
 use super::program::{NodeProgram, Seen};
@@ -25,6 +27,8 @@ pub(super) struct Checks {
     birth: BirthCheck,
     members: MembersCheck,
     disks: Disks,
+    /// The numbers under which each node passed requests on.
+    forwarded: BTreeSet<(Seat, u64)>,
     /// Found where no violation can be returned.
     found: Option<Violation>,
     /// How many times something was checked, by invariant, in the order of [`CHECKED`].
@@ -33,9 +37,9 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 18] = [
+pub(super) const CHECKED: [&str; 20] = [
     "E1", "E3", "E4", "E5", "E6", "E8", "E11", "E12", "R1", "R2", "R3", "R4", "R5", "R6", "K1",
-    "K5", "M1", "M3",
+    "K5", "M1", "M3", "X4", "F1",
 ];
 
 /// Rare situations that a step can show.
@@ -50,6 +54,7 @@ impl Checks {
             birth: BirthCheck::default(),
             members: MembersCheck::new(nodes),
             disks: Disks::new(nodes),
+            forwarded: BTreeSet::new(),
             found: None,
             counts: [0; CHECKED.len()],
             majority: settings.majority(),
@@ -96,6 +101,10 @@ impl Checks {
             self.see(seat, program, one, &mut mark)?;
         }
         program.seen = seen;
+        self.count("F1");
+        if let Some(id) = program.overdue() {
+            return Err(Violation::new("F1", format!("{seat} let the deadline of r{id} pass")));
+        }
         if self.election.stepped(seat, program)? {
             self.count("E11");
         }
@@ -104,6 +113,7 @@ impl Checks {
         }
         if self.log.has_changed(seat, program) {
             self.count("R1");
+            self.count("X4");
             self.log.entries(seat, program)?;
             self.count("R5");
             let committed = self.log.commits(seat, program)?;
@@ -174,6 +184,14 @@ impl Checks {
             Seen::Compacted => {
                 mark("log compacted");
                 Ok(())
+            }
+            // In all its lives: an answer may come after a crash.
+            Seen::Forwarded(id) if !self.forwarded.insert((seat, id)) => {
+                Err(Violation::new("F1", format!("{seat} passed two requests on as {id}")))
+            }
+            Seen::Forwarded(_) => Ok(()),
+            Seen::AnsweredTwice(id) => {
+                Err(Violation::new("F1", format!("{seat} answered r{id} twice")))
             }
             Seen::Misplaced(error) => Err(Violation::new("R5", format!("{seat}: {error}"))),
         }
