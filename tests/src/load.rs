@@ -1,5 +1,6 @@
 //! A load of concurrent clients whose history is recorded and checked.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -12,7 +13,8 @@ use crate::{Client, Outcome, now};
 
 type Recorded = History<String, Access<String>, Answer<String>>;
 
-/// Clients that write, read, swap and delete a few keys until they are stopped.
+/// Clients that write, read, swap and delete a few keys until they are stopped, and keep a ledger:
+/// keys that are written once, so that each must be there at the end if its write was acknowledged.
 #[derive(Debug)]
 pub struct Load {
     shared: Arc<Shared>,
@@ -24,6 +26,8 @@ struct Shared {
     history: Mutex<Recorded>,
     /// When each write was acknowledged, and how long it took.
     writes: Mutex<Vec<(Instant, Duration)>>,
+    /// Keys of the ledger whose write was acknowledged.
+    ledger: Mutex<BTreeSet<String>>,
     stop: AtomicBool,
     ok: AtomicU64,
     failed: AtomicU64,
@@ -40,11 +44,17 @@ pub struct LoadReport {
     pub failed: u64,
     /// Calls whose outcome nobody knows.
     pub unknown: u64,
+    /// How many keys of the ledger were acknowledged.
+    pub entered: usize,
+    /// Those of them that are not there.
+    pub missing: Vec<String>,
     /// Whether the history, with the final reads, is linearizable.
     pub verdict: Verdict<String>,
 }
 
 const KEYS: u64 = 5;
+/// Keys of the ledger begin so.
+const LEDGER: &str = "ledger.";
 
 impl Load {
     /// Starts `clients` threads; each goes from one of `nodes` to the next when a call does not
@@ -54,6 +64,7 @@ impl Load {
         let shared = Arc::new(Shared {
             history: Mutex::new(History::new()),
             writes: Mutex::default(),
+            ledger: Mutex::default(),
             stop: AtomicBool::new(false),
             ok: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -100,13 +111,36 @@ impl Load {
         for key in 0..KEYS {
             shared.read(u64::MAX, &format!("k{key}"), reader);
         }
+        let entered = lock(&shared.ledger);
+        let there = keys_under(LEDGER, reader);
+        let missing = entered.difference(&there).cloned().collect();
         let history = lock(&shared.history);
         let verdict = check(&Register::new(), &*history, &mut Budget::steps(50_000_000));
         LoadReport {
             ok: shared.ok.load(Ordering::Relaxed),
             failed: shared.failed.load(Ordering::Relaxed),
             unknown: shared.unknown.load(Ordering::Relaxed),
+            entered: entered.len(),
+            missing,
             verdict,
+        }
+    }
+}
+
+/// Every key that begins with `prefix`, page by page.
+fn keys_under(prefix: &str, reader: &Client) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    let mut after = String::new();
+    loop {
+        let path = format!("/v1/kv?prefix={prefix}&limit=500&after={after}");
+        // What cannot be read is missing.
+        let Some((200, page)) = reader.call("GET", &path, None) else { return keys };
+        let items = page["items"].as_array().into_iter().flatten();
+        let before = keys.len();
+        keys.extend(items.filter_map(|item| Some(item["key"].as_str()?.to_owned())));
+        match keys.last() {
+            Some(last) if page["more"] == true && keys.len() > before => after.clone_from(last),
+            _ => return keys,
         }
     }
 }
@@ -119,7 +153,8 @@ impl Shared {
             let value = || format!("v{}", self.values.fetch_add(1, Ordering::Relaxed));
             let node = &nodes[at];
             let good = match rng.below(10) {
-                0..=3 => self.write(number, &key, value(), node),
+                0 => self.enter(value(), node),
+                1..=3 => self.write(number, &key, value(), node),
                 4..=7 => self.read(number, &key, node),
                 8 => self.swap(number, &key, value(), node),
                 _ => self.delete(number, &key, node),
@@ -170,6 +205,28 @@ impl Shared {
             lock(&self.writes).push((ended, ended - begun));
         }
         good
+    }
+
+    fn enter(&self, value: String, node: &Client) -> bool {
+        let key = format!("{LEDGER}{value}");
+        let begun = now();
+        match node.put(&key, &value) {
+            Outcome::Ok(_) => {
+                let ended = now();
+                lock(&self.ledger).insert(key);
+                lock(&self.writes).push((ended, ended - begun));
+                self.ok.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Outcome::Failed(..) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+            Outcome::Unknown(_) => {
+                self.unknown.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+        }
     }
 
     fn read(&self, number: u64, key: &str, node: &Client) -> bool {

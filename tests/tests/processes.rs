@@ -40,6 +40,7 @@ fn a_leaders_death_loses_nothing_and_the_dead_come_back() {
     let next = cluster.wait_ready(PATIENCE).unwrap_or_else(|| panic!("{}", cluster.logs()));
     let report = load.finish(&cluster.client(next));
     assert!(report.verdict.is_linearizable(), "{}", report.verdict);
+    assert!(report.entered > 0 && report.missing.is_empty(), "lost: {:?}", report.missing);
 }
 
 #[test]
