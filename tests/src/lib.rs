@@ -10,6 +10,8 @@ mod cluster;
 mod load;
 mod ports;
 mod process;
+mod skip;
+mod small_disk;
 
 pub use client::{Client, Item, Outcome};
 pub use clock::{now, wait_until};
@@ -17,3 +19,5 @@ pub use cluster::{Cluster, ClusterOptions};
 pub use load::{Load, LoadReport};
 pub use ports::free_port;
 pub use process::{Daemon, binary, run_to_end};
+pub use skip::{SKIPPED, skip};
+pub use small_disk::SmallDisk;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use quorate::{FolderError, NodeError, StartError, StopReason};
+use quorate::{FolderError, NodeError, OpenError, StartError, StopReason};
 
 /// How the process ended, when not well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ impl Exit {
             | StartError::Bind(_)
             | StartError::Id(_) => Self::Usage,
             StartError::Folder(error) => Self::of_folder(error),
+            // Nothing is damaged there: with some room, or a working disk, it starts.
+            StartError::Journal(OpenError::Full { .. } | OpenError::Disk { .. }) => Self::Internal,
             StartError::Journal(_) | StartError::Node(NodeError::Snapshot(_)) => Self::Damaged,
             StartError::Node(NodeError::OtherNode { .. }) => Self::Foreign,
             _ => Self::Internal,

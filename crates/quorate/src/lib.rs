@@ -60,7 +60,7 @@ pub use machine::{
     NodeStatus, PeerMessage, Query, ReadLevel, Request, RequestId,
 };
 #[cfg(feature = "tokio")]
-pub use quorate_storage::FolderError;
+pub use quorate_storage::{FolderError, OpenError};
 #[cfg(feature = "tokio")]
 pub use runtime::{
     Cluster, ClusterInfo, LeaderNode, Node, NodeBuilder, ReadError, Session, StartError, State,
