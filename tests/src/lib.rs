@@ -12,6 +12,7 @@ mod ports;
 mod process;
 mod skip;
 mod small_disk;
+mod wire;
 
 pub use client::{Client, Item, Outcome};
 pub use clock::{now, wait_until};
@@ -21,3 +22,4 @@ pub use ports::free_port;
 pub use process::{Daemon, binary, run_to_end};
 pub use skip::{SKIPPED, skip};
 pub use small_disk::SmallDisk;
+pub use wire::{Reply, Wire};
