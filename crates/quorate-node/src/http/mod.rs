@@ -9,6 +9,7 @@ mod metrics;
 mod params;
 mod probes;
 mod problem;
+mod serve;
 mod sessions;
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use self::problem::Problem;
 
 /// The largest request body, in bytes. Values are smaller; the rest is JSON around them.
 const BODY_MAX: usize = 4 << 20;
+
+pub(crate) use self::serve::serve;
 
 /// What every handler works with.
 #[derive(Clone)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quorate_core::NodeId;
 use quorate_wire::{Hello, Refusal, Welcome, negotiate};
+use rustix::process::{Resource, getrlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
@@ -20,7 +21,7 @@ use super::{Shared, TransportEvent, socket};
 
 /// Accepts connections for as long as the transport lives. Dropping the future drops them all.
 pub(crate) async fn listen(shared: Arc<Shared>, listener: TcpListener) {
-    let most = shared.limits.connections_max;
+    let most = shared.limits.connections_max.min(files_max() / 4).max(1);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -47,6 +48,13 @@ pub(crate) async fn listen(shared: Arc<Shared>, listener: TcpListener) {
             }
         }
     }
+}
+
+/// How many files the process may have open. Strangers get a quarter at most: a journal that finds
+/// the table full cannot open its next segment.
+fn files_max() -> usize {
+    let soft = getrlimit(Resource::Nofile).current;
+    soft.and_then(|files| files.try_into().ok()).unwrap_or(usize::MAX)
 }
 
 /// How many connections above the limit may be in the middle of being refused.
