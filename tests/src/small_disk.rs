@@ -25,7 +25,8 @@ impl SmallDisk {
     /// Where the system permits no namespaces or no mounts in them; the text says what it said.
     pub fn mount(kilobytes: u32) -> io::Result<Self> {
         // Any folder does: it is covered in the namespace of the helper alone.
-        const SCRIPT: &str = "mount -t tmpfs -o size=$1k tmpfs /tmp && echo mounted || exit 1
+        const SCRIPT: &str =
+            "mount -t tmpfs -o size=$1k,nr_inodes=64 tmpfs /tmp && echo mounted || exit 1
             while read -r size; do mount -o remount,size=${size}k /tmp && echo grown; done";
         let mut helper = Command::new("unshare")
             .args(["--mount", "--map-root-user", "sh", "-c", SCRIPT, "sh"])
@@ -69,6 +70,22 @@ impl SmallDisk {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Makes files until there is no room for another name.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system, a full one excepted.
+    pub fn fill_names(&self) -> io::Result<()> {
+        for n in 0.. {
+            match fs::File::create(self.path.join(format!("ballast {n}"))) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Makes it larger, as an administrator would.

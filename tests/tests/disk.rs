@@ -145,11 +145,22 @@ fn a_disk_that_is_full_from_the_beginning_is_not_taken_for_damage() {
     let name = "a_disk_that_is_full_from_the_beginning_is_not_taken_for_damage";
     let Some(disk) = small_disk(name) else { return };
     disk.fill().expect("it can be filled");
+    let said = refused_as_full(&disk);
+    assert!(said.contains("the disk is full; free some space and start again"), "{said}");
+    disk.fill_names().expect("it can be filled");
+    std::fs::remove_dir_all(disk.path().join("n1")).expect("the folder of the first try");
+    std::fs::write(disk.path().join("one more"), "").expect("the name of the folder is free");
+    let said = refused_as_full(&disk);
+    assert!(said.contains("No space left on device"), "{said}");
+}
+
+/// Starts a node on a disk that is full; what it said when it gave up.
+fn refused_as_full(disk: &SmallDisk) -> String {
     let data = disk.path().join("n1").display().to_string();
     let (api, bind) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
     let flags = ["--data-dir", &data, "--bind", &bind, "--api-bind", &api];
     let output = run_to_end(&flags, &[]).expect("quorated gives up by itself");
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(70), "{said}");
-    assert!(said.contains("the disk is full; free some space and start again"), "{said}");
+    said
 }

@@ -1,5 +1,6 @@
 //! Exit codes of `quorated`: what an init system may conclude from the end of the process.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use quorate::{FolderError, NodeError, OpenError, StartError, StopReason};
@@ -22,7 +23,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    pub(crate) const fn of_start(error: &StartError) -> Self {
+    pub(crate) fn of_start(error: &StartError) -> Self {
         match error {
             StartError::NothingEnabled
             | StartError::NoDataDir
@@ -37,9 +38,12 @@ impl Exit {
         }
     }
 
-    const fn of_folder(error: &FolderError) -> Self {
+    fn of_folder(error: &FolderError) -> Self {
         match error {
             FolderError::Locked { .. } => Self::Locked,
+            FolderError::Unusable { source, .. } if source.kind() == ErrorKind::StorageFull => {
+                Self::Internal
+            }
             _ => Self::Usage,
         }
     }
