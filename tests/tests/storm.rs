@@ -1,9 +1,13 @@
 //! Real processes under too many connections, and told to stop at the wrong moment.
 
+use std::ffi::OsStr;
 use std::net::TcpStream;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use quorate_tests::{Cluster, ClusterOptions, Wire, skip, wait_until};
+use quorate_tests::{Cluster, ClusterOptions, Outcome, Wire, binary, skip, wait_until};
 use serde_json::json;
 
 /// Only a broken promise reaches it.
@@ -106,6 +110,45 @@ fn a_node_that_is_told_to_stop_while_it_starts_stops_well() {
         let status = daemon.ended(PATIENCE).expect("it ends");
         assert_eq!(status.code(), Some(0), "{}", cluster.logs());
     }
+}
+
+#[test]
+fn what_is_under_way_is_finished_before_the_node_stops() {
+    let mut cluster = one(ClusterOptions::default());
+    let done = AtomicUsize::new(0);
+    let last = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..16)
+            .map(|writer| {
+                let (client, done) = (cluster.client(0), &done);
+                scope.spawn(move || {
+                    loop {
+                        match client.put(&format!("{writer}"), "v") {
+                            Outcome::Ok(_) => done.fetch_add(1, Ordering::Relaxed),
+                            other => return other,
+                        };
+                    }
+                })
+            })
+            .collect();
+        let busy = wait_until(PATIENCE, || (done.load(Ordering::Relaxed) > 200).then_some(()));
+        cluster.daemon(0).expect("started").signal("TERM").expect("it hears");
+        assert!(busy.is_some(), "{}", cluster.logs());
+        writers.into_iter().map(|writer| writer.join().expect("it ends")).collect::<Vec<_>>()
+    });
+    let status = cluster.daemon(0).expect("started").ended(PATIENCE).expect("it ends");
+    assert_eq!(status.code(), Some(0), "{}", cluster.logs());
+    // Connections are closed between two calls; no call is given up on half way.
+    for outcome in last {
+        assert_eq!(outcome.code(), Some("connection_lost"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn an_environment_that_is_no_text_is_passed_over() {
+    let strange = OsStr::from_bytes(b"\xFF");
+    let output = Command::new(binary()).env("STRANGE", strange).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(64), "nothing is enabled: {said}");
 }
 
 #[test]

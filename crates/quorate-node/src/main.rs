@@ -102,17 +102,17 @@ async fn serve(config: quorate::Config, drain: Duration) -> Result<(), (Exit, St
     };
     if stopped.is_none() {
         tracing::info!("draining");
-        node.stop();
     }
     let _ = draining.send(true);
-    // What is being answered is answered; then the connections are closed. Whoever asks twice does
-    // not want to wait for it.
+    // What is being answered is answered, while the node still can; then the connections are closed
+    // and it gives up its lead. Whoever asks twice does not want to wait for it.
     let limit = tokio::time::sleep(drain);
     tokio::select! {
         _ = server => {}
         () = limit => {}
         () = signals.next() => tracing::info!("told to stop again: no longer waiting for clients"),
     }
+    node.stop();
     let reason = match stopped {
         Some(reason) => reason,
         None => tokio::time::timeout(drain.max(DISK_WAIT), node.stopped()).await.map_err(|_| {
