@@ -19,11 +19,13 @@ pub struct ClusterOptions {
     pub name: String,
     /// Further flags for every node.
     pub flags: Vec<String>,
+    /// A limit of the shell for each node, as [`Daemon::start_limited`] takes it.
+    pub limit: Option<String>,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { nodes: 3, preset: "lan".into(), name: "test".into(), flags: Vec::new() }
+        Self { nodes: 3, preset: "lan".into(), name: "test".into(), flags: Vec::new(), limit: None }
     }
 }
 
@@ -128,7 +130,10 @@ impl Cluster {
             }
         }
         let log = self.log_file(node);
-        self.places[node].daemon = Some(Daemon::start(&all, &log)?);
+        self.places[node].daemon = Some(match &self.options.limit {
+            Some(limit) => Daemon::start_limited(&all, &log, limit)?,
+            None => Daemon::start(&all, &log)?,
+        });
         Ok(())
     }
 

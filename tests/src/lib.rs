@@ -10,6 +10,9 @@ mod cluster;
 mod load;
 mod ports;
 mod process;
+mod skip;
+mod small_disk;
+mod wire;
 
 pub use client::{Client, Item, Outcome};
 pub use clock::{now, wait_until};
@@ -17,3 +20,6 @@ pub use cluster::{Cluster, ClusterOptions};
 pub use load::{Load, LoadReport};
 pub use ports::free_port;
 pub use process::{Daemon, binary, run_to_end};
+pub use skip::{SKIPPED, skip};
+pub use small_disk::SmallDisk;
+pub use wire::{Reply, Wire};

@@ -3,10 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use quorate_tests::SKIPPED;
+
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own).to_owned()
+}
+
+/// Where the tests that cargo runs note what they skip.
+pub(crate) fn skipped_file() -> PathBuf {
+    std::env::temp_dir().join(format!("quorate-skipped-{}", std::process::id()))
 }
 
 /// Runs cargo in the root; whether it succeeded.
@@ -15,6 +22,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> bool {
     say(&format!("$ cargo {}", arguments.join(" ")));
     Command::new(cargo)
         .args(arguments)
+        .env(SKIPPED, skipped_file())
         .current_dir(root())
         .status()
         .is_ok_and(|status| status.success())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use quorate_tests::now;
 
-use crate::sh::{cargo, say};
+use crate::sh::{cargo, say, skipped_file};
 
 /// Everything a change must pass.
 #[derive(Debug, Args)]
@@ -58,7 +58,20 @@ impl Test {
         for line in lines {
             say(&line);
         }
-        say(&format!("{passed} passed, {failed} failed"));
+        let skipped = skipped();
+        for line in &skipped {
+            say(&format!("  {line}"));
+        }
+        say(&format!("steps: {passed} passed, {failed} failed; tests: {} skipped", skipped.len()));
         if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
+}
+
+/// What tests noted as skipped, because this machine lacks or forbids what they need.
+fn skipped() -> Vec<String> {
+    let file = skipped_file();
+    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    // An error means that nothing was skipped.
+    let _ = std::fs::remove_file(&file);
+    text.lines().map(str::to_owned).collect()
 }

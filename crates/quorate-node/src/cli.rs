@@ -89,7 +89,12 @@ impl Cli {
                 .map_err(|error| format!("--config {}: {error}", path.display()))?;
             builder = builder.file(&text);
         }
-        builder = builder.environment(std::env::vars());
+        // Names that are no text are none of ours; values that are none are refused where they
+        // stand for an option.
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        });
+        builder = builder.environment(environment);
         let implied = self.seeds.is_some() || self.bind.is_some() || self.min_nodes.is_some();
         if implied {
             builder = builder.flag("cluster.enabled", "true").flag("state.enabled", "true");

@@ -1,8 +1,9 @@
 //! Exit codes of `quorated`: what an init system may conclude from the end of the process.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use quorate::{FolderError, NodeError, StartError, StopReason};
+use quorate::{FolderError, NodeError, OpenError, StartError, StopReason};
 
 /// How the process ended, when not well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,22 +23,27 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    pub(crate) const fn of_start(error: &StartError) -> Self {
+    pub(crate) fn of_start(error: &StartError) -> Self {
         match error {
             StartError::NothingEnabled
             | StartError::NoDataDir
             | StartError::Bind(_)
             | StartError::Id(_) => Self::Usage,
             StartError::Folder(error) => Self::of_folder(error),
+            // Nothing is damaged there: with some room, or a working disk, it starts.
+            StartError::Journal(OpenError::Full { .. } | OpenError::Disk { .. }) => Self::Internal,
             StartError::Journal(_) | StartError::Node(NodeError::Snapshot(_)) => Self::Damaged,
             StartError::Node(NodeError::OtherNode { .. }) => Self::Foreign,
             _ => Self::Internal,
         }
     }
 
-    const fn of_folder(error: &FolderError) -> Self {
+    fn of_folder(error: &FolderError) -> Self {
         match error {
             FolderError::Locked { .. } => Self::Locked,
+            FolderError::Unusable { source, .. } if source.kind() == ErrorKind::StorageFull => {
+                Self::Internal
+            }
             _ => Self::Usage,
         }
     }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod exit;
+mod files;
 mod http;
 mod logging;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use quorate::{Node, StopReason};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::Cli;
@@ -53,6 +55,9 @@ fn run(cli: &Cli) -> Result<(), (Exit, String)> {
 }
 
 async fn serve(config: quorate::Config, drain: Duration) -> Result<(), (Exit, String)> {
+    // Before anything that takes time: who is told to stop while it starts, stops.
+    let mut signals = Signals::new().map_err(|error| (Exit::Internal, chain(&error)))?;
+    let connections_max = files::connections_max();
     // The API port first: a node that can be asked nothing should not take part.
     let bind = config.api_bind();
     let listener = TcpListener::bind(bind).await.map_err(|error| {
@@ -61,11 +66,20 @@ async fn serve(config: quorate::Config, drain: Duration) -> Result<(), (Exit, St
     })?;
     let bound = listener.local_addr().map_err(|error| (Exit::Internal, chain(&error)))?;
     let api = config.api.advertise.clone().unwrap_or_else(|| bound.to_string());
-    let node = Node::builder(config)
-        .api_address(api.clone())
-        .start()
-        .await
-        .map_err(|error| (Exit::of_start(&error), chain(&error)))?;
+    tracing::info!("starting");
+    // On a task of its own, because reading a long journal keeps a thread busy.
+    let starting = tokio::spawn(Node::builder(config).api_address(api.clone()).start());
+    let node = tokio::select! {
+        node = starting => match node {
+            Ok(node) => node.map_err(|error| (Exit::of_start(&error), chain(&error)))?,
+            Err(error) => return Err((Exit::Internal, chain(&error))),
+        },
+        () = signals.next() => {
+            // The journal survives any end, and nobody was promised anything yet.
+            tracing::info!("told to stop before the start was over");
+            return Ok(());
+        }
+    };
     tracing::info!(
         node = %node.id(),
         cluster = node.config().cluster.name,
@@ -80,22 +94,31 @@ async fn serve(config: quorate::Config, drain: Duration) -> Result<(), (Exit, St
     let mut drained = is_draining;
     let server = tokio::spawn(async move {
         let until = async move { drop(drained.wait_for(|draining| *draining).await) };
-        axum::serve(listener, http::router(app)).with_graceful_shutdown(until).await
+        http::serve(listener, http::router(app), connections_max, until).await;
     });
     let stopped = tokio::select! {
         reason = node.stopped() => Some(reason),
-        () = asked_to_stop() => None,
+        () = signals.next() => None,
     };
     if stopped.is_none() {
         tracing::info!("draining");
-        node.stop();
     }
     let _ = draining.send(true);
-    // What is being answered is answered; then the connections are closed.
-    let _ = tokio::time::timeout(drain, server).await;
+    // What is being answered is answered, while the node still can; then the connections are closed
+    // and it gives up its lead. Whoever asks twice does not want to wait for it.
+    let limit = tokio::time::sleep(drain);
+    tokio::select! {
+        _ = server => {}
+        () = limit => {}
+        () = signals.next() => tracing::info!("told to stop again: no longer waiting for clients"),
+    }
+    node.stop();
     let reason = match stopped {
         Some(reason) => reason,
-        None => node.stopped().await,
+        None => tokio::time::timeout(drain.max(DISK_WAIT), node.stopped()).await.map_err(|_| {
+            let text = "the disk does not take what was written; what was acknowledged is on it";
+            (Exit::Internal, text.to_owned())
+        })?,
     };
     match reason {
         StopReason::Asked => {
@@ -106,17 +129,28 @@ async fn serve(config: quorate::Config, drain: Duration) -> Result<(), (Exit, St
     }
 }
 
-/// SIGTERM or SIGINT.
-async fn asked_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The least time that a stopping node gives its disk, whatever it gives its clients.
+const DISK_WAIT: Duration = Duration::from_secs(5);
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they end this process no longer by themselves.
+    fn new() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

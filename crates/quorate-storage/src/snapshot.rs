@@ -47,16 +47,18 @@ pub(crate) fn write(disk: &mut dyn Disk, snapshot: &Snapshot) -> Result<(), Writ
             return disk.rename(&unfinished, &Name::Snapshot(index).text());
         }
         file.sync()?;
-        disk.rename(&unfinished, &Name::Snapshot(index).text())?;
-        disk.sync_names()
+        disk.rename(&unfinished, &Name::Snapshot(index).text())
     })();
-    written.map_err(|error| {
+    if let Err(error) = written {
         if is_full(&error) {
             // Without effect at worst: the next start removes what is left.
             let _ = disk.remove(&unfinished);
         }
-        error.into()
-    })
+        return Err(error.into());
+    }
+    // Also a full disk is final here: which names are durable is unknown, and no later sync of the
+    // folder would tell.
+    disk.sync_names().map_err(|source| WriteError::Disk { source })
 }
 
 fn encode_head(snapshot: &Snapshot) -> Result<Vec<u8>, WriteError> {

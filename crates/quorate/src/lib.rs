@@ -61,7 +61,7 @@ pub use machine::{
     RequestId,
 };
 #[cfg(feature = "tokio")]
-pub use quorate_storage::FolderError;
+pub use quorate_storage::{FolderError, OpenError};
 #[cfg(feature = "tokio")]
 pub use runtime::{
     Cluster, ClusterInfo, LeaderNode, Node, NodeBuilder, ReadError, Session, StartError, State,

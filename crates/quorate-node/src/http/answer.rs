@@ -9,6 +9,9 @@ use super::params::{Encoding, KeyEncoding, key_text, text_of};
 #[derive(Debug, Serialize)]
 pub(super) struct ItemBody {
     key: String,
+    /// How the key is written, where it is not as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_encoding: Option<KeyEncoding>,
     value: String,
     encoding: Encoding,
     create_revision: u64,
@@ -19,8 +22,10 @@ pub(super) struct ItemBody {
 impl ItemBody {
     pub(super) fn of(key: &[u8], item: &Item, keys: KeyEncoding) -> Self {
         let (value, encoding) = text_of(&item.value);
+        let (key, keys) = key_text(key, keys);
         Self {
-            key: key_text(key, keys),
+            key,
+            key_encoding: (keys != KeyEncoding::Utf8).then_some(keys),
             value,
             encoding,
             create_revision: item.create_revision.0,

@@ -1,10 +1,10 @@
 //! `/v1/kv`: the shared state.
 
-use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query as Params, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use quorate::{
     Answer, Command, Expected, Found, Item, LogId, NodeId, Op, Query, ReadLevel, Reply, Request,
     Revision,
@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::answer::{ItemBody, LogIdBody};
 use super::body;
-use super::meta::{ok, ok_at};
+use super::meta::ok_at;
 use super::params::{
-    Encoding, KeyEncoding, bytes_of, deadline, forbids_forwarding, key_of, key_text, tag,
+    self, Encoding, KeyEncoding, bytes_of, deadline, forbids_forwarding, key_of, key_text, tag,
 };
 use super::problem::Problem;
 
@@ -31,6 +31,9 @@ const PAGE_MAX: u32 = 1_000;
 pub(super) struct ReadParams {
     consistency: Consistency,
     key_encoding: KeyEncoding,
+    max_age_ms: Option<u64>,
+    session: Option<u64>,
+    revision: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -39,13 +42,19 @@ enum Consistency {
     #[default]
     Linearizable,
     Local,
+    Lease,
+    Bounded,
+    Session,
 }
 
-impl From<Consistency> for ReadLevel {
-    fn from(consistency: Consistency) -> Self {
-        match consistency {
-            Consistency::Linearizable => Self::Linearizable,
-            Consistency::Local => Self::Local,
+impl Consistency {
+    fn level(self, app: &App) -> Result<ReadLevel, Problem> {
+        match self {
+            Self::Linearizable => Ok(ReadLevel::Linearizable),
+            Self::Local => Ok(ReadLevel::Local),
+            Self::Lease | Self::Bounded | Self::Session => {
+                Err(Problem::later(app, "reads other than `linearizable` and `local`"))
+            }
         }
     }
 }
@@ -72,16 +81,17 @@ struct PutBody {
     value: String,
     #[serde(default)]
     encoding: Encoding,
-    /// Read to refuse levels that are not here yet.
-    #[serde(default, rename = "consistency")]
-    _consistency: Option<WriteLevel>,
+    lease: Option<u64>,
+    consistency: Option<WriteLevel>,
 }
 
-/// The write levels of this version; a level that is not here is refused by its name.
-#[derive(Debug, Deserialize)]
+/// How many must hold a write; this version knows the majority alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum WriteLevel {
+    Strong,
     Quorum,
+    Eventual,
 }
 
 #[derive(Debug, Deserialize)]
@@ -135,25 +145,24 @@ struct PageBody {
     more: bool,
 }
 
-fn params<T>(app: &App, params: Result<Params<T>, QueryRejection>) -> Result<T, Problem> {
-    params
-        .map(|Params(params)| params)
-        .map_err(|error| Problem::bad_request(app, error.body_text()))
-}
-
 /// `GET /v1/kv/{key}`
 pub(super) async fn read(
     State(app): State<App>,
-    Path(key): Path<String>,
+    key: Result<Path<String>, PathRejection>,
     query: Result<Params<ReadParams>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let ReadParams { consistency, key_encoding } = params(&app, query)?;
-    let key = key_of(&app, key, key_encoding)?;
-    let query = Query::Get { key: key.clone() };
-    let (found, revision) = ask(&app, &headers, query, consistency.into()).await?;
-    let Found::Item(Some(item)) = found else {
-        let text = key_text(&key, key_encoding);
+    let ReadParams { consistency, key_encoding, max_age_ms, session, revision } =
+        params::query(&app, query)?;
+    if max_age_ms.or(session).or(revision).is_some() {
+        return Err(Problem::later(&app, "reads by age, session or revision"));
+    }
+    let key = params::one_key(&app, params::path(&app, key)?, key_encoding)?;
+    let level = consistency.level(&app)?;
+    let (found, revision) = ask(&app, &headers, Query::Get { key: key.clone() }, level).await?;
+    let Found::Item(item) = found else { return Err(mismatch(&app).without_effect()) };
+    let Some(item) = item else {
+        let (text, _) = key_text(&key, key_encoding);
         return Err(Problem::not_found(&app, format!("there is no key `{text}`")));
     };
     if headers.get(header::ACCEPT).is_some_and(|accept| accept == RAW) {
@@ -181,14 +190,16 @@ pub(super) async fn range(
     query: Result<Params<RangeParams>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let RangeParams { prefix, limit, after, consistency, key_encoding } = params(&app, query)?;
+    let RangeParams { prefix, limit, after, consistency, key_encoding } =
+        params::query(&app, query)?;
+    let level = consistency.level(&app)?;
     let prefix = key_of(&app, prefix, key_encoding)?;
     let after = after.map(|after| key_of(&app, after, key_encoding)).transpose()?;
     let limit = limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
     let query = Query::Range { prefix, after, limit };
-    let (found, revision) = ask(&app, &headers, query, consistency.into()).await?;
+    let (found, revision) = ask(&app, &headers, query, level).await?;
     let Found::Page { items, more } = found else {
-        return Ok(ok(&app, PageBody { items: Vec::new(), more: false }));
+        return Err(mismatch(&app).without_effect());
     };
     let items = items.iter().map(|(key, item)| ItemBody::of(key, item, key_encoding)).collect();
     Ok(ok_at(&app, revision.0, PageBody { items, more }))
@@ -206,25 +217,33 @@ async fn ask(
     match call(app, headers, Request::Read { query, level }).await? {
         Answer::Found { found, revision } => Ok((found, revision)),
         Answer::Failed(failure) => Err(Problem::of_failure(app, &failure)),
-        Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt)),
-        Answer::Written { .. } => Err(mismatch(app)),
+        // Whatever became of it, a read did nothing.
+        Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt).without_effect()),
+        Answer::Written { .. } => Err(mismatch(app).without_effect()),
     }
 }
 
 /// `PUT /v1/kv/{key}`
 pub(super) async fn put(
     State(app): State<App>,
-    Path(key): Path<String>,
+    key: Result<Path<String>, PathRejection>,
     query: Result<Params<KeyParams>, QueryRejection>,
     headers: HeaderMap,
-    body: Body,
+    body: Bytes,
 ) -> Result<Response, Problem> {
-    let key = key_of(&app, key, params(&app, query)?.key_encoding)?;
+    let key_encoding = params::query(&app, query)?.key_encoding;
+    let key = params::one_key(&app, params::path(&app, key)?, key_encoding)?;
     let raw = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == RAW);
     let value = if raw {
-        body::raw(&app, body).await?
+        body
     } else {
-        let PutBody { value, encoding, _consistency: _ } = body::json(&app, body).await?;
+        let PutBody { value, encoding, lease, consistency } = body::json(&app, &body)?;
+        if lease.is_some() {
+            return Err(Problem::later(&app, "leases"));
+        }
+        if consistency.is_some_and(|level| level != WriteLevel::Quorum) {
+            return Err(Problem::later(&app, "writes other than `quorum`"));
+        }
         bytes_of(&app, value, encoding)?
     };
     let (reply, at, acked) = write(&app, &headers, Op::Set { key, value }).await?;
@@ -243,11 +262,12 @@ pub(super) async fn put(
 /// `DELETE /v1/kv/{key}`
 pub(super) async fn remove(
     State(app): State<App>,
-    Path(key): Path<String>,
+    key: Result<Path<String>, PathRejection>,
     query: Result<Params<KeyParams>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let key = key_of(&app, key, params(&app, query)?.key_encoding)?;
+    let key_encoding = params::query(&app, query)?.key_encoding;
+    let key = params::one_key(&app, params::path(&app, key)?, key_encoding)?;
     match write(&app, &headers, Op::Delete { key }).await? {
         (Reply::Deleted { deleted, revision }, ..) => {
             Ok(ok_at(&app, revision.0, DeletedBody { deleted }))
@@ -259,14 +279,14 @@ pub(super) async fn remove(
 /// `POST /v1/kv/{key}/cas`
 pub(super) async fn compare_and_swap(
     State(app): State<App>,
-    Path(key): Path<String>,
+    key: Result<Path<String>, PathRejection>,
     query: Result<Params<KeyParams>, QueryRejection>,
     headers: HeaderMap,
-    body: Body,
+    body: Bytes,
 ) -> Result<Response, Problem> {
-    let key_encoding = params(&app, query)?.key_encoding;
-    let key = key_of(&app, key, key_encoding)?;
-    let cas: CasBody = body::json(&app, body).await?;
+    let key_encoding = params::query(&app, query)?.key_encoding;
+    let key = params::one_key(&app, params::path(&app, key)?, key_encoding)?;
+    let cas: CasBody = body::json(&app, &body)?;
     let Some(value) = cas.value else {
         return Err(Problem::bad_request(&app, "`value` is missing; null deletes the key"));
     };
@@ -330,11 +350,4 @@ pub(super) fn mismatch(app: &App) -> Problem {
     let what = (500, "internal", "internal error");
     let detail = "the node answered something else than it was asked; please report this";
     Problem::new(app, what, super::problem::Outcome::Unknown, detail)
-}
-
-/// A tiny answer for calls that only say yes.
-pub(super) fn said(app: &App, name: &'static str) -> Response {
-    let mut body = serde_json::Map::new();
-    body.insert(name.to_owned(), true.into());
-    ok(app, body)
 }

@@ -9,6 +9,7 @@ mod metrics;
 mod params;
 mod probes;
 mod problem;
+mod serve;
 mod sessions;
 
 use std::sync::Arc;
@@ -16,16 +17,20 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use quorate::Node;
 
+use self::meta::Meta;
 use self::metrics::Metrics;
 use self::problem::Problem;
 
 /// The largest request body, in bytes. Values are smaller; the rest is JSON around them.
 const BODY_MAX: usize = 4 << 20;
+
+pub(crate) use self::serve::serve;
 
 /// What every handler works with.
 #[derive(Clone)]
@@ -72,26 +77,69 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(app.clone(), counted))
+        .layer(middleware::from_fn_with_state(app.clone(), body::received))
+        .layer(middleware::from_fn_with_state(app.clone(), accounted))
         .with_state(app)
 }
 
 async fn unknown_path(State(app): State<App>, request: Request) -> Problem {
-    let path = request.uri().path().to_owned();
-    Problem::not_found(&app, format!("there is nothing at {path}; see /v1/cluster and /v1/kv"))
+    let path = request.uri().path();
+    if LATER.iter().any(|part| path.strip_prefix(part).is_some_and(is_part)) {
+        return Problem::later(&app, path);
+    }
+    Problem::no_such_path(&app, path)
+}
+
+/// Whether the rest of a path goes on at a border.
+fn is_part(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('/')
 }
 
 async fn wrong_method(State(app): State<App>, request: Request) -> Problem {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method(), request.uri().path());
+    if path == "/v1/members" && (method == Method::POST || method == Method::DELETE) {
+        return Problem::later(&app, "changing the members");
+    }
     Problem::bad_request(&app, format!("{path} does not take {method}")).with_status(405)
 }
 
-/// Counts every answer by its status.
-async fn counted(State(app): State<App>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+/// Counts every answer by its status, and says where to ask instead.
+async fn accounted(State(app): State<App>, request: Request, next: Next) -> Response {
+    let target = request.uri().path_and_query().cloned();
+    let mut response = next.run(request).await;
     app.metrics.answered(response.status().as_u16());
+    if response.status() == StatusCode::MISDIRECTED_REQUEST
+        && let (Some(leader), Some(target)) = (Meta::of(&app).leader_api(), target)
+        && let Ok(location) = HeaderValue::from_str(&format!("http://{leader}{target}"))
+    {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
     response
 }
+
+/// Parts of the contract that this version does not hold: asking for one is no mistake.
+const LATER: &[&str] = &[
+    "/v1/txn",
+    "/v1/watch",
+    "/v1/leases",
+    "/v1/locks",
+    "/v1/leader",
+    "/v1/members",
+    "/v1/writes",
+    "/v1/replication",
+    "/v1/crdt",
+    "/v1/backup",
+    "/v1/restore",
+    "/v1/failover",
+    "/v1/health",
+    "/v1/events",
+    "/v1/can-stop",
+    "/v1/config",
+    "/openapi.json",
+    "/primary",
+    "/secondary",
+    "/read-only",
+];
 
 /// The default deadline of a request, and the longest it may ask for.
 const DEADLINE: Duration = Duration::from_secs(5);

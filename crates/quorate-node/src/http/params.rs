@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -12,7 +14,7 @@ use quorate::{SessionId, Tag};
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
-use super::{App, DEADLINE, DEADLINE_MAX};
+use super::{App, DEADLINE, DEADLINE_MAX, body};
 
 /// A number in the header `name`.
 fn number<T: FromStr>(
@@ -29,9 +31,28 @@ where
     text.trim().parse().map(Some).map_err(wrong)
 }
 
+/// The one variable part of the path.
+pub(super) fn path<T>(app: &App, path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
+    let hint = "a key that is no text goes with `?key_encoding=base64url`";
+    path.map(|Path(part)| part).map_err(|error| {
+        Problem::bad_request(app, error.body_text()).with_hint(Some(hint.to_owned()))
+    })
+}
+
+/// What stands behind the question mark.
+pub(super) fn query<T>(app: &App, query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query.map(|Query(query)| query).map_err(|error| body::unreadable(app, error.body_text()))
+}
+
 /// How long the client waits: `Quorate-Deadline-Ms`.
 pub(super) fn deadline(app: &App, headers: &HeaderMap) -> Result<Duration, Problem> {
-    let asked = number::<u64>(app, headers, "quorate-deadline-ms")?.map(Duration::from_millis);
+    const NAME: &str = "quorate-deadline-ms";
+    // A number that is too large for any integer is cut like every other one above the cap.
+    let digits = |value: &HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
+    if headers.get(NAME).is_some_and(|value| value.len() > 19 && digits(value)) {
+        return Ok(DEADLINE_MAX);
+    }
+    let asked = number::<u64>(app, headers, NAME)?.map(Duration::from_millis);
     Ok(asked.unwrap_or(DEADLINE).min(DEADLINE_MAX))
 }
 
@@ -84,7 +105,7 @@ pub(super) fn text_of(bytes: &[u8]) -> (String, Encoding) {
 }
 
 /// How keys are written in the path and in answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum KeyEncoding {
     #[default]
@@ -103,10 +124,24 @@ pub(super) fn key_of(app: &App, text: String, encoding: KeyEncoding) -> Result<B
     }
 }
 
+/// A key that is to be read or written, within the limit.
+pub(super) fn one_key(app: &App, text: String, encoding: KeyEncoding) -> Result<Bytes, Problem> {
+    let key = key_of(app, text, encoding)?;
+    if key.is_empty() {
+        // No path could name it again.
+        return Err(Problem::bad_request(app, "a key is at least one byte"));
+    }
+    let limit = quorate_dist_state::Limits::default().key_bytes_max;
+    if key.len() as u64 > limit {
+        return Err(Problem::too_large(app, format!("a key is at most {limit} bytes")));
+    }
+    Ok(key)
+}
+
 /// A key as text: as it was asked for, or the way that can hold it.
-pub(super) fn key_text(key: &[u8], encoding: KeyEncoding) -> String {
+pub(super) fn key_text(key: &[u8], encoding: KeyEncoding) -> (String, KeyEncoding) {
     match (std::str::from_utf8(key), encoding) {
-        (Ok(text), KeyEncoding::Utf8) => text.to_owned(),
-        _ => URL_SAFE_NO_PAD.encode(key),
+        (Ok(text), KeyEncoding::Utf8) => (text.to_owned(), encoding),
+        _ => (URL_SAFE_NO_PAD.encode(key), KeyEncoding::Base64url),
     }
 }

@@ -1,6 +1,8 @@
 //! Errors as problem details (RFC 9457): what happened, whether it had an effect, what to do.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use std::time::Duration;
+
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use quorate::{Doubt, Failure};
 use quorate_dist_state::Rejection;
@@ -80,6 +82,24 @@ impl Problem {
         Self::failed(app, (413, "too_large", "beyond a limit"), detail)
     }
 
+    /// The client did not send its body in time; nothing was done.
+    pub(super) fn body_late(app: &App, waited: Duration) -> Self {
+        let detail = format!("the body did not arrive within {waited:?}");
+        Self::failed(app, (504, "deadline", "not received in time"), detail)
+    }
+
+    /// There is nothing at the path; nothing else would be missing.
+    pub(super) fn no_such_path(app: &App, path: &str) -> Self {
+        let detail = format!("there is nothing at {path}; see /v1/cluster and /v1/kv");
+        Self::failed(app, (404, "bad_request", "no such path"), detail)
+    }
+
+    /// A part of the API that this version does not hold.
+    pub(super) fn later(app: &App, what: &str) -> Self {
+        let detail = format!("{what}: not in this version");
+        Self::failed(app, (501, "feature_disabled", "not in this version"), detail)
+    }
+
     pub(super) fn disabled(app: &App) -> Self {
         let detail = "the shared state is off: start with `state.enabled`".to_owned();
         Self::failed(app, (503, "feature_disabled", "the feature is off"), detail)
@@ -91,6 +111,12 @@ impl Problem {
         let mut problem = Self::failed(app, (421, "not_here", "ask the leader"), detail);
         problem.0.leader_api = problem.0.meta.leader_api().map(str::to_owned);
         problem
+    }
+
+    /// The same, of a request that can have had no effect.
+    pub(super) fn without_effect(mut self) -> Self {
+        self.0.outcome = Outcome::Failed;
+        self
     }
 
     pub(super) fn with_status(mut self, status: u16) -> Self {
@@ -168,17 +194,8 @@ impl IntoResponse for Problem {
         let details = self.0;
         let status =
             StatusCode::from_u16(details.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let location = details
-            .leader_api
-            .as_ref()
-            .filter(|_| details.status == 421)
-            .and_then(|api| HeaderValue::from_str(&format!("http://{api}/")).ok());
         let body = serde_json::to_vec(&details).unwrap_or_default();
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        let mut response = (status, kind, body).into_response();
-        if let Some(location) = location {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        response
+        (status, kind, body).into_response()
     }
 }

@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    fn note(&mut self, result: Result<(), WriteError>, record: Option<Record>) {
+    pub(crate) fn note(&mut self, result: Result<(), WriteError>, record: Option<Record>) {
         match result {
             Ok(()) => match record {
                 Some(record) => self.records.push(record),

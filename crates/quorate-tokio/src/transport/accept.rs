@@ -1,7 +1,9 @@
 //! The connections that others dial: greeted, then only read.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quorate_core::NodeId;
@@ -10,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::framing::{self, End, FrameReader, Handshake};
@@ -19,19 +21,28 @@ use super::stats::{Live, count};
 use super::{Shared, TransportEvent, socket};
 
 /// Accepts connections for as long as the transport lives. Dropping the future drops them all.
+///
+/// Whoever has not shaken hands yet takes no place from those who have, and when too many have not,
+/// the one that has been silent for longest makes room: a peer is through within a round trip.
 pub(crate) async fn listen(shared: Arc<Shared>, listener: TcpListener) {
-    let most = shared.limits.connections_max;
+    let strangers_max = STRANGERS_MAX.min(shared.limits.connections_max);
     let mut connections = JoinSet::new();
+    let mut strangers: VecDeque<Stranger> = VecDeque::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                // Beyond the limit some are still told so; beyond that, hung up on.
-                Ok((_, from)) if connections.len() >= most + REFUSED_AT_ONCE => {
-                    shared.reject(from, "overloaded");
-                }
                 Ok((stream, from)) => {
-                    let full = connections.len() >= most;
-                    connections.spawn(serve(Arc::clone(&shared), stream, from, full));
+                    strangers.retain(Stranger::is_one);
+                    if strangers.len() >= strangers_max
+                        && let Some(oldest) = strangers.pop_front()
+                    {
+                        oldest.task.abort();
+                        shared.reject(oldest.from, "overloaded");
+                    }
+                    let known = Arc::new(AtomicBool::new(false));
+                    let serving = serve(Arc::clone(&shared), stream, from, Arc::clone(&known));
+                    let task = connections.spawn(serving);
+                    strangers.push_back(Stranger { from, task, known });
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: the connection stays in the queue of
@@ -41,7 +52,9 @@ pub(crate) async fn listen(shared: Arc<Shared>, listener: TcpListener) {
                 }
             },
             Some(ended) = connections.join_next() => {
-                if let Err(error) = ended {
+                if let Err(error) = ended
+                    && error.is_panic()
+                {
                     tracing::error!(name: "transport.panic", %error, "a connection's task failed");
                 }
             }
@@ -49,16 +62,30 @@ pub(crate) async fn listen(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-/// How many connections above the limit may be in the middle of being refused.
-const REFUSED_AT_ONCE: usize = 32;
+/// A connection that has not shaken hands when it was last looked at.
+struct Stranger {
+    from: SocketAddr,
+    task: AbortHandle,
+    known: Arc<AtomicBool>,
+}
+
+impl Stranger {
+    fn is_one(&self) -> bool {
+        !self.known.load(Ordering::Relaxed) && !self.task.is_finished()
+    }
+}
+
+/// The most connections that may be in their handshake, whatever the limit of those behind it.
+const STRANGERS_MAX: usize = 256;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-async fn serve(shared: Arc<Shared>, stream: TcpStream, from: SocketAddr, full: bool) {
+async fn serve(shared: Arc<Shared>, stream: TcpStream, from: SocketAddr, known: Arc<AtomicBool>) {
     let _live = Live::new(&shared.counters.inbound);
-    let greeted = timeout(shared.limits.handshake_max, greet(&shared, stream, full)).await;
+    let greeted = timeout(shared.limits.handshake_max, greet(&shared, stream)).await;
     let end = match greeted {
         Ok(Ok(guest)) => {
+            known.store(true, Ordering::Relaxed);
             shared.hurry(&guest.place.node);
             listen_to(&shared, guest).await
         }
@@ -93,13 +120,13 @@ impl Drop for Place<'_> {
 }
 
 /// Shakes hands. An error says what rule the guest broke, if it did not just go away.
-async fn greet(shared: &Shared, stream: TcpStream, full: bool) -> Result<Guest<'_>, End> {
+async fn greet(shared: &Shared, stream: TcpStream) -> Result<Guest<'_>, End> {
     let gone = |_| End::Closed;
     socket::tune_inbound(&stream).map_err(gone)?;
     let (read, mut write) = stream.into_split();
     let mut reader = FrameReader::new(read);
     let hello = reader.next_hello(shared).await?;
-    match admit(shared, &hello, full) {
+    match admit(shared, &hello) {
         Ok((welcome, place, replaced)) => {
             let frame = Handshake::Welcome(&welcome).frame(shared.cluster()).ok_or(End::Closed)?;
             write.write_all(&frame).await.map_err(gone)?;
@@ -130,18 +157,21 @@ async fn greet(shared: &Shared, stream: TcpStream, full: bool) -> Result<Guest<'
 fn admit<'a>(
     shared: &'a Shared,
     hello: &Hello,
-    full: bool,
 ) -> Result<(Welcome, Place<'a>, oneshot::Receiver<()>), Refusal> {
     let welcome = negotiate(&framing::hello(shared), hello)?;
     if hello.client {
         let text = "this port is for nodes; clients use the HTTP API".to_owned();
         return Err(Refusal::Other { text });
     }
-    if full {
+    // Those whom we dial ourselves always find a place: they are few, and strangers may be many.
+    let dialled = shared.peers.lock().contains_key(&hello.node);
+    let mut inbound = shared.inbound.lock();
+    if !dialled && inbound.is_full_for(&hello.node, shared.limits.connections_max) {
         let connections = u32::try_from(shared.limits.connections_max).unwrap_or(u32::MAX);
         return Err(Refusal::Overloaded { connections });
     }
-    let registered = shared.inbound.lock().register(hello);
+    let registered = inbound.register(hello);
+    drop(inbound);
     let (ticket, replaced) =
         registered.map_err(|address| Refusal::DuplicateId { node: hello.node.clone(), address })?;
     Ok((welcome, Place { shared, node: hello.node.clone(), ticket }, replaced))

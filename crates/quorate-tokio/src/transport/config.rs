@@ -41,8 +41,9 @@ pub struct TransportLimits {
     /// How many bytes of received messages the node may hold unconsumed; then sockets are no
     /// longer read. Default 64 MiB.
     pub events_bytes_max: usize,
-    /// How many connections others may hold to us at once. Each holds at most one message that is
-    /// still arriving, up to 8 MiB. Default 1024.
+    /// How many nodes may hold a connection to us at once; those that we dial are let in beyond it.
+    /// Never more than a sixth of the files that the process may have open. Each holds at most one
+    /// message that is still arriving, up to 8 MiB. Default 1024.
     pub connections_max: usize,
     /// How long a new connection may take until both sides know each other. Default 5 s.
     pub handshake_max: Duration,

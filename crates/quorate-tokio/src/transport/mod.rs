@@ -268,12 +268,13 @@ impl Shared {
         let advertise =
             if config.advertise.is_empty() { local.to_string() } else { config.advertise };
         let room = config.limits.events_bytes_max.clamp(1, ROOM_MAX);
+        let connections_max = config.limits.connections_max.min(socket::files_max() / 6).max(1);
         Self {
             me: config.me,
             boot: config.boot,
             cluster_name: config.cluster_name,
             advertise,
-            limits: config.limits,
+            limits: TransportLimits { connections_max, ..config.limits },
             instance: Rng::stream(config.seed, "instance").next_u64(),
             seed: config.seed,
             cluster: Mutex::new(config.cluster),

@@ -61,6 +61,11 @@ impl Registry {
         Ok((ticket, replaced))
     }
 
+    /// Whether there are `most` connections, and none that one of `node` would replace.
+    pub(crate) fn is_full_for(&self, node: &NodeId, most: usize) -> bool {
+        self.entries.len() >= most && !self.entries.contains_key(node)
+    }
+
     /// Forgets a connection that ended, unless another one has replaced it.
     pub(crate) fn release(&mut self, node: &NodeId, ticket: Ticket) {
         if self.entries.get(node).is_some_and(|entry| entry.ticket == ticket) {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
@@ -75,6 +76,13 @@ fn explain(address: SocketAddr, protocol: &'static str, source: io::Error) -> Bi
         io::ErrorKind::PermissionDenied => BindError::NoPermission { address },
         _ => BindError::Other { address, protocol, source },
     }
+}
+
+/// How many files this process may have open. Those who dial us get a third of them at most: a
+/// journal that finds the table full cannot open its next segment.
+pub(crate) fn files_max() -> usize {
+    let soft = getrlimit(Resource::Nofile).current;
+    soft.and_then(|files| files.try_into().ok()).unwrap_or(usize::MAX)
 }
 
 /// Tunes a connection that we write on.

@@ -131,6 +131,32 @@ async fn t4_connections_beyond_the_limit_are_told_so() {
 }
 
 #[tokio::test]
+async fn t4_strangers_that_say_nothing_keep_no_peer_out() {
+    let mut narrow = config("b");
+    narrow.limits.connections_max = 4;
+    narrow.limits.handshake_max = Duration::from_secs(600);
+    let b = Node::start(narrow).await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(b.transport.local_addr()).await.unwrap());
+    }
+    let mut a = Node::named("a").await;
+    a.join(&b).await;
+}
+
+#[tokio::test]
+async fn t4_strangers_that_shake_hands_keep_no_known_peer_out() {
+    let mut narrow = config("b");
+    narrow.limits.connections_max = 2;
+    let mut b = Node::start(narrow).await;
+    let _strangers = (enter(&b, "x").await, enter(&b, "y").await);
+    let mut a = Node::named("a").await;
+    b.transport.set_peer(a.name.clone(), a.address());
+    a.join(&b).await;
+    a.reaches(&mut b).await;
+}
+
+#[tokio::test]
 async fn a_second_dial_of_the_same_process_replaces_the_first() {
     let b = Node::named("b").await;
     let first = enter(&b, "x").await;
