@@ -196,6 +196,29 @@ fn a_node_of_another_cluster_is_refused_and_disturbs_nobody() {
 }
 
 #[test]
+fn clusters_of_one_name_refuse_each_other_and_say_so() {
+    let (cluster, leader) = three();
+    let alone = ClusterOptions { nodes: 1, ..ClusterOptions::default() };
+    let mut other = Cluster::prepare(alone).expect("places");
+    // Another name, or it would be taken for a second process of the same.
+    let name = ["--node-id".to_owned(), "other".to_owned()];
+    other.start_node_with(0, &name).expect("it starts");
+    assert!(wait_until(PATIENCE, || other.client(0).put("own", "v").ok()).is_some());
+    other.kill(0);
+    let seeds = ["--seeds".to_owned(), cluster.cluster_address(0).to_owned()];
+    other.start_node_with(0, &[name, seeds].concat()).expect("it starts");
+    let told = wait_until(PATIENCE, || {
+        let both = [other.log(0), cluster.log(0)];
+        both.iter().all(|log| log.contains("another cluster of this name")).then_some(())
+    });
+    assert!(told.is_some(), "{}\n{}", other.log(0), cluster.log(0));
+    let own = wait_until(PATIENCE, || other.client(0).get("own").ok().flatten());
+    assert_eq!(own.map(|item| item.value).as_deref(), Some("v"), "each keeps what it has");
+    assert!(cluster.client(leader).put("k", "v").ok().is_some());
+    assert_eq!(cluster.client(leader).get("own").ok(), Some(None));
+}
+
+#[test]
 fn a_second_process_with_a_live_nodes_name_stops() {
     let (cluster, leader) = three();
     let mut twin = Cluster::prepare(ClusterOptions::default()).expect("places");

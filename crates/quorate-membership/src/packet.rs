@@ -81,8 +81,9 @@ pub enum Body {
         /// One bit for each part.
         parts: u64,
     },
-    /// The answer to the announce of a node of another cluster name: its operator should know.
-    OtherName {
+    /// The answer to the announce of a node of another cluster, or of another cluster name: its
+    /// operator should know.
+    Foreign {
         /// The name of the sender's cluster.
         name: String,
     },
@@ -139,7 +140,7 @@ impl Body {
                 number(parts.len() as u64) + parts.iter().map(|part| number(*part)).sum::<usize>()
             }
             Self::Pull { parts } => number(*parts),
-            Self::OtherName { name } => text(name),
+            Self::Foreign { name } => text(name),
             Self::Page { left } => number(*left),
         }
     }

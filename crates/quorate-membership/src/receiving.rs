@@ -64,8 +64,8 @@ impl Membership {
                 self.send(now, from, Body::Ack { seq }, &first, out);
                 self.compare(now, from, view, stranger, out);
             }
-            // Another is meant; and only a node of another name, which is not admitted, says so.
-            Body::Ping { .. } | Body::OtherName { .. } => {}
+            // Another is meant; and only a foreigner, who is not admitted, says that we are one.
+            Body::Ping { .. } | Body::Foreign { .. } => {}
             Body::Ack { seq } => {
                 self.acked(now, seq, &sender, out);
                 self.answer(now, from, &sender, contradict, &first, out);
@@ -116,6 +116,10 @@ impl Membership {
         if self.is_foreign(packet.cluster) {
             self.counters.foreign_cluster += 1;
             if self.warned_ids.allows(now, (Warning::Cluster, packet.from.clone())) {
+                if matches!(packet.body, Body::Announce { .. }) {
+                    let name = self.config.cluster_name.clone();
+                    self.send(now, from, Body::Foreign { name }, &[], out);
+                }
                 let (id, theirs) = (packet.from.clone(), packet.cluster);
                 out.push(Output::Event(Event::ForeignCluster { id, theirs }));
             }
@@ -136,10 +140,10 @@ impl Membership {
         let theirs = match body {
             Body::Announce { .. } => {
                 let name = self.config.cluster_name.clone();
-                self.send(now, from, Body::OtherName { name }, &[], out);
+                self.send(now, from, Body::Foreign { name }, &[], out);
                 None
             }
-            Body::OtherName { name } => Some(name.chars().take(NAME_SHOWN).collect()),
+            Body::Foreign { name } => Some(name.chars().take(NAME_SHOWN).collect()),
             _ => None,
         };
         out.push(Output::Event(Event::ForeignName { from, theirs }));

@@ -180,8 +180,9 @@ impl Transport {
     /// Sends one datagram, in a frame, at once or never. Its content should stay below 1,200 bytes
     /// to fit every path.
     pub fn send_datagram(&self, to: SocketAddr, content: &[u8]) {
-        let cluster = self.shared.cluster();
-        let sent = framing::datagram(cluster, content)
+        // Their content says which cluster they are of: an announce must get through to the nodes
+        // of another one, so that they can say so.
+        let sent = framing::datagram(ClusterId::NONE, content)
             .is_some_and(|frame| self.udp.try_send_to(&frame, to).is_ok());
         let counters = &self.shared.counters;
         count(if sent { &counters.datagrams_sent } else { &counters.datagrams_dropped }, 1);

@@ -24,8 +24,6 @@ use crate::{Config, Effect, NodeInput, NodeMachine, NodeSetup};
 
 /// How many inputs may wait for the loop before those who bring more must wait.
 const INPUTS_MAX: usize = 4_096;
-/// What the transport calls a frame of another cluster.
-const FOREIGN_CLUSTER: &str = "foreign_cluster";
 /// How many events a listener may lag behind.
 const EVENTS_MAX: usize = 1_024;
 
@@ -235,11 +233,7 @@ async fn listen(
                 continue;
             }
             TransportEvent::Rejected { from, why } => {
-                if why == FOREIGN_CLUSTER {
-                    tracing::error!(%from, "a node of another cluster of this name: refused");
-                } else {
-                    tracing::debug!(%from, why, "refused");
-                }
+                tracing::debug!(%from, why, "refused");
                 continue;
             }
             TransportEvent::Connected { peer, .. } => NodeInput::PeerConnected(peer),
