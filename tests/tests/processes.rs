@@ -196,6 +196,21 @@ fn a_node_of_another_cluster_is_refused_and_disturbs_nobody() {
 }
 
 #[test]
+fn seeds_may_be_names_and_one_of_them_may_be_down() {
+    let mut cluster = Cluster::prepare(ClusterOptions::default()).expect("places");
+    let port = |node: usize| {
+        let address = cluster.cluster_address(node);
+        address.rsplit_once(':').map(|(_, port)| format!("localhost:{port}")).expect("a port")
+    };
+    let seeds = [port(0), port(1), port(2)].join(",");
+    let flags = ["--seeds", &seeds, "--min-nodes", "2"].map(str::to_owned);
+    cluster.start_node_with(0, &flags).expect("it starts");
+    cluster.start_node_with(1, &flags).expect("it starts");
+    let written = wait_until(PATIENCE, || cluster.client(0).put("k", "v").ok());
+    assert!(written.is_some(), "{}", cluster.logs());
+}
+
+#[test]
 fn clusters_of_one_name_refuse_each_other_and_say_so() {
     let (cluster, leader) = three();
     let alone = ClusterOptions { nodes: 1, ..ClusterOptions::default() };

@@ -41,7 +41,8 @@ impl Perform<NodeMachine> for Performer {
                 Err(error) => tracing::error!(%error, %to, "a packet could not be encoded"),
             },
             Effect::Resolve { name } => {
-                tokio::spawn(resolve(name, self.inner.inputs.clone()));
+                let own = self.inner.transport.local_addr();
+                tokio::spawn(resolve(name, own, self.inner.inputs.clone()));
             }
             Effect::Connect { peer, address } => self.inner.transport.set_peer(peer, address),
             Effect::Disconnect { peer } => self.inner.transport.remove_peer(&peer),
@@ -76,9 +77,13 @@ impl Perform<NodeMachine> for Performer {
     }
 }
 
-/// Looks up a name, for as long as it may take; the node asks again if the answer is none.
-async fn resolve(name: String, inputs: mpsc::Sender<NodeInput>) {
-    let lookup = async { Ok(tokio::net::lookup_host(&name).await?.collect()) };
+/// Looks up a name; the node asks again if the answer is none.
+///
+/// Addresses that the own socket cannot call are left out: each address of the seed list counts,
+/// and `localhost` has one that nobody of an IPv4 cluster answers at.
+async fn resolve(name: String, own: SocketAddr, inputs: mpsc::Sender<NodeInput>) {
+    let reaches = |to: &SocketAddr| own.is_ipv6() || to.is_ipv4();
+    let lookup = async { Ok(tokio::net::lookup_host(&name).await?.filter(reaches).collect()) };
     let found: io::Result<Vec<SocketAddr>> = tokio::time::timeout(LOOKUP_MAX, lookup)
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
