@@ -44,7 +44,7 @@ struct Place {
 pub struct Cluster {
     options: ClusterOptions,
     places: Vec<Place>,
-    founders: String,
+    seeds: String,
     folder: TempDir,
 }
 
@@ -80,10 +80,9 @@ impl Cluster {
             }
         };
         let places: Vec<Place> = (0..options.nodes).map(place).collect();
-        let founders: Vec<String> =
-            places.iter().map(|place| format!("{}@{}", place.id, place.cluster)).collect();
-        let founders = founders.join(",");
-        Ok(Self { options, places, founders, folder })
+        let seeds: Vec<&str> = places.iter().map(|place| place.cluster.as_str()).collect();
+        let seeds = seeds.join(",");
+        Ok(Self { options, places, seeds, folder })
     }
 
     /// The flags of a node.
@@ -91,16 +90,20 @@ impl Cluster {
     pub fn flags(&self, node: usize) -> Vec<String> {
         let place = &self.places[node];
         let folder = place.folder.display().to_string();
+        let min_nodes = self.places.len().to_string();
         let pairs = [
             ("--node-id", place.id.as_str()),
             ("--cluster-name", &self.options.name),
             ("--data-dir", &folder),
             ("--bind", &place.cluster),
             ("--api-bind", &place.api),
-            ("--founders", &self.founders),
+            ("--min-nodes", &min_nodes),
             ("--preset", &self.options.preset),
         ];
-        let pairs = pairs.iter().flat_map(|(name, value)| [(*name).into(), (*value).into()]);
+        // One node alone founds without asking anybody.
+        let seeds = (self.places.len() > 1).then_some(("--seeds", self.seeds.as_str()));
+        let pairs = pairs.into_iter().chain(seeds);
+        let pairs = pairs.flat_map(|(name, value)| [name.into(), value.into()]);
         pairs.chain(self.options.flags.iter().cloned()).collect()
     }
 

@@ -111,7 +111,7 @@ impl Demo {
         let Some(mut leader) = cluster.wait_ready(PATIENCE) else {
             return Err(format!("no cluster formed\n{}", cluster.logs()));
         };
-        stage.found("formation of three founders", ms(now() - begun), true);
+        stage.found("three nodes found one another through seeds", ms(now() - begun), true);
         stage.found("one leader, known to all", cluster.id(leader).to_owned(), true);
 
         let clients: Vec<Client> = (0..cluster.len())

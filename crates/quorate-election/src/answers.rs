@@ -183,7 +183,11 @@ impl Voter {
     fn answer_heartbeat(&self, to: NodeId, out: &mut Outbox<Output>) {
         // It claims the term and nothing else, so a durable ballot is all that it rests on.
         let message = Message::HeartbeatReply { term: self.term() };
-        out.push(Output::Send { to, message, overtakes: self.is_durable() });
+        out.push(Output::Send {
+            to,
+            message,
+            overtakes: self.is_durable() || mutant!("term-spoken-early"),
+        });
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! A [`Voter`] borrows the log in each step, because a vote depends on how fresh it is; [`Solo`] is
 //! an election without a log. Both are told the time and what happened, and answer with plain data.
+//! Who may vote at first is decided by [`Bootstrap`], once in the life of a cluster.
 //!
 //! # Example
 //!
@@ -38,6 +39,7 @@
 //!   electable voter that answers has its log.
 //! - **E10** A node that returns from a partition disturbs nobody.
 //! - **E11** A leader that hears no quorum steps down within an election timeout.
+//! - **E12** At most one first configuration is ever decided among nodes that share a seed list.
 //!
 //! # Not here
 //!
@@ -47,11 +49,13 @@
 //! # Sources
 //!
 //! Ongaro and Ousterhout 2014, sections 5.2 and 5.4.1; Ongaro 2014, sections 4.2.3 (keeping a
-//! working leader), 6.2 (a leader without a quorum) and 9.6 (pre-vote). A deviation: messages of
+//! working leader), 6.2 (a leader without a quorum) and 9.6 (pre-vote); Lamport 2001 (the single
+//! decree of the bootstrap). A deviation: messages of
 //! the pre-vote carry the sender's own term and never the one it would stand in, so that no reader
 //! can mistake a term that was only asked about for one that was reached.
 
 mod answers;
+mod bootstrap;
 mod campaign;
 mod config;
 mod grant;
@@ -62,6 +66,10 @@ mod seam;
 mod solo;
 mod voter;
 
+pub use bootstrap::{
+    Bootstrap, BootstrapConfig, BootstrapInput, BootstrapMessage, BootstrapOutput, BootstrapStatus,
+    Candidate, Sight,
+};
 pub use config::{Config, ConfigError};
 pub use message::Message;
 pub use seam::{Event, Input, Output, Role};

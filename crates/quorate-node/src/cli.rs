@@ -13,9 +13,9 @@ use crate::logging::LogForm;
 ///
 /// Three nodes on one machine:
 ///
-///   F=a@127.0.0.1:7001,b@127.0.0.1:7002,c@127.0.0.1:7003
-///   quorated --node-id a --data-dir /tmp/a --bind 127.0.0.1:7001 --api-bind 127.0.0.1:8001 --founders $F
-///   (the same for b and c)
+///   S=127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003
+///   quorated --node-id a --data-dir /tmp/a --bind 127.0.0.1:7001 --api-bind 127.0.0.1:8001 --seeds $S
+///   (the same for b with 7002 and 8002, for c with 7003 and 8003)
 ///   curl -X PUT localhost:8001/v1/kv/greeting -d '{"value":"hello"}'
 #[derive(Debug, Parser)]
 #[command(name = "quorated", version, verbatim_doc_comment)]
@@ -44,14 +44,12 @@ pub(crate) struct Cli {
     /// Where clients reach the API, if not where it is bound.
     #[arg(long, value_name = "HOST:PORT")]
     api_advertise: Option<String>,
-    /// Not in this version: cluster ports through which to find the cluster; use --founders.
+    /// Cluster ports through which to find the cluster, `host:port`, separated by commas; names are
+    /// resolved again and again. Give every node the same list; it may hold the node itself.
     #[arg(long, value_name = "LIST")]
     seeds: Option<String>,
-    /// First members that are agreed in advance, `id@host:port`, separated by commas; the same list
-    /// on all of them.
-    #[arg(long, value_name = "LIST")]
-    founders: Option<String>,
-    /// How many nodes found the cluster together [default: 1 without seeds, 2 with one, else 3].
+    /// How many nodes found the cluster together [default: 1 without seeds, 2 with one, else 3]; 1
+    /// with seeds never founds, only joins.
     #[arg(long, value_name = "N")]
     min_nodes: Option<String>,
     /// Most voters: 1, 3, 5 or 7 [default: 5].
@@ -115,7 +113,6 @@ impl Cli {
             ("cluster.name", &self.cluster_name),
             ("cluster.advertise", &self.advertise),
             ("cluster.seeds", &self.seeds),
-            ("cluster.founders", &self.founders),
             ("cluster.min_nodes", &self.min_nodes),
             ("cluster.max_voters", &self.max_voters),
             ("election.timing", &self.preset),

@@ -68,7 +68,7 @@ async fn serve(config: quorate::Config, drain: Duration) -> Result<(), (Exit, St
     let api = config.api.advertise.clone().unwrap_or_else(|| bound.to_string());
     tracing::info!("starting");
     // On a task of its own, because reading a long journal keeps a thread busy.
-    let starting = tokio::spawn(Node::builder(config).start());
+    let starting = tokio::spawn(Node::builder(config).api_address(api.clone()).start());
     let node = tokio::select! {
         node = starting => match node {
             Ok(node) => node.map_err(|error| (Exit::of_start(&error), chain(&error)))?,

@@ -18,10 +18,11 @@ pub struct Config {
     pub inflight_messages: usize,
     /// How many unanswered bytes a peer is sent, counted over entries. Default 8 MiB.
     pub inflight_bytes: usize,
-    /// How many bytes of entries may wait for their commit before proposals are refused as
-    /// overload. Default 64 MiB.
+    /// How many bytes of entries may wait for their commit, or for the leader's own disk, before
+    /// proposals are refused as overload. Default 64 MiB.
     pub uncommitted_bytes: usize,
-    /// How many entries may wait for their commit before proposals are refused. Default 65,536.
+    /// How many entries may wait for their commit, or for the leader's own disk, before proposals
+    /// are refused. Default 65,536.
     pub uncommitted_entries: u64,
     /// How many reads may wait for their quorum before further ones are refused. Default 65,536.
     pub waiting_reads: usize,

@@ -50,6 +50,12 @@ impl Replicator {
             self.answer(from, message, out);
             return;
         }
+        let back_in_time =
+            |entry: &Entry| self.log.time_at(prev.index).is_some_and(|before| entry.time < before);
+        if entries.first().is_some_and(back_in_time) {
+            self.distrust(from, Distrust::Malformed, out);
+            return;
+        }
         let last = entries.last().map_or(prev.index, |entry| entry.id.index);
         if let Err(at) = self.take(entries, out) {
             self.distrust(from, Distrust::CommittedDiffers { at }, out);

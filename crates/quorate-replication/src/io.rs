@@ -141,7 +141,7 @@ pub enum ProposeRefused {
     /// Another node leads, or none.
     #[error("this node does not lead; ask the leader")]
     NotLeading,
-    /// Too much waits for its commit. Try again when some of it is.
+    /// Too much waits for its commit, or for the own disk. Try again when some of it is there.
     #[error("too many uncommitted entries; try again later")]
     Overloaded,
     /// The command is above the limit.

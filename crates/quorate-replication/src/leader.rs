@@ -27,6 +27,8 @@ pub(crate) struct Leading {
     unpersisted: LogIndex,
     /// The size of the entries behind the commit.
     uncommitted_bytes: usize,
+    /// The size of the entries that are not on the own disk.
+    unwritten_bytes: usize,
     /// When followers are told of commits that nothing else told them of.
     pub(crate) notice_at: Option<Instant>,
     /// The tip at the last flush.
@@ -56,15 +58,19 @@ impl Replicator {
         let others = self.log.configuration().ids().filter(|id| **id != self.me);
         let patience = self.config.resend_after;
         let peers = others.map(|id| Peer::new(id.clone(), tip.index, patience)).collect();
-        let uncommitted = self.log.entries(self.log.commit().next()..=tip.index);
         self.leading = Some(Leading {
             mandate,
             first: tip.index.next(),
-            anchor: (self.tip_seen, self.log.tip_time()),
+            anchor: if mutant!("time-begins-anew") {
+                (self.now, ClusterTime::ZERO)
+            } else {
+                (self.tip_seen, self.log.tip_time())
+            },
             peers,
             reads: Reads::default(),
             unpersisted: tip.index.next(),
-            uncommitted_bytes: uncommitted.map(Entry::size_bytes).sum(),
+            uncommitted_bytes: self.log.sizes(self.log.commit(), tip.index),
+            unwritten_bytes: self.log.sizes(self.log.durable().index, tip.index),
             notice_at: None,
             flushed: tip.index,
         });
@@ -78,6 +84,7 @@ impl Replicator {
         let (since, time) = leading.anchor;
         let entry = Entry { id, time: time + self.now.since(since), payload };
         leading.uncommitted_bytes += entry.size_bytes();
+        leading.unwritten_bytes += entry.size_bytes();
         self.log.push(entry);
         self.tip_seen = self.now;
         self.flush_at = Some(self.now);
@@ -100,11 +107,27 @@ impl Replicator {
         if command.len() > self.config.command_bytes {
             return Err(ProposeRefused::TooLarge);
         }
-        let entries = self.log.tip().index.0 - self.log.commit().0;
+        // Others may commit what the own disk does not take: then its records pile up here.
+        let behind = self.log.commit().min(self.log.durable().index);
+        let entries = self.log.tip().index.0 - behind.0;
+        let bytes = leading.uncommitted_bytes.max(leading.unwritten_bytes);
         let full = entries >= self.config.uncommitted_entries
-            || leading.uncommitted_bytes + command.len() > self.config.uncommitted_bytes;
+            || bytes + command.len() > self.config.uncommitted_bytes;
         // An empty backlog takes every command of a lawful size, header or not.
         if full && entries > 0 { Err(ProposeRefused::Overloaded) } else { Ok(()) }
+    }
+
+    /// The entry `tip` and all before it are on the own disk.
+    pub(crate) fn written(&mut self, tip: LogId) {
+        let before = self.log.durable().index;
+        self.log.set_durable(tip);
+        let durable = self.log.durable().index;
+        let Some(leading) = &mut self.leading else { return };
+        let newly = self.log.sizes(before, durable);
+        // What was compacted before it was written is not found any more.
+        let all = durable == self.log.tip().index;
+        leading.unwritten_bytes =
+            if all { 0 } else { leading.unwritten_bytes.saturating_sub(newly) };
     }
 
     pub(crate) fn read(&mut self, id: ReadId, out: &mut Outbox<Output>) {
@@ -216,8 +239,7 @@ impl Replicator {
         if reached <= self.log.commit() || !own_term {
             return;
         }
-        let newly = self.log.entries(self.log.commit().next()..=reached);
-        let newly: usize = newly.map(Entry::size_bytes).sum();
+        let newly = self.log.sizes(self.log.commit(), reached);
         leading.uncommitted_bytes = leading.uncommitted_bytes.saturating_sub(newly);
         leading.notice_at.get_or_insert(self.now + self.config.commit_notice_after);
         self.raise_commit(reached, out);

@@ -30,6 +30,8 @@ pub struct Log {
     /// Each configuration with the index from which it counts. Invariant: ascending, never empty;
     /// the first is the one in force at the base.
     configurations: Vec<(LogIndex, Configuration)>,
+    /// How often the configuration in force was replaced.
+    configuration_changes: u64,
     commit: LogIndex,
     /// Entries up to here are on the own disk.
     durable: LogIndex,
@@ -38,6 +40,8 @@ pub struct Log {
     bytes: usize,
     /// The size of the entries behind the snapshot.
     fresh_bytes: usize,
+    /// The size of those of them that are committed.
+    spared_bytes: usize,
 }
 
 impl LogView for Log {
@@ -72,11 +76,13 @@ impl Log {
             entries: VecDeque::new(),
             ends: (base != LogId::ZERO).then_some(base).into_iter().collect(),
             configurations: vec![(base.index, configuration)],
+            configuration_changes: 0,
             commit: base.index,
             durable: base.index,
             snapshot,
             bytes: 0,
             fresh_bytes: 0,
+            spared_bytes: 0,
         };
         let replaced = |entry: &Entry| entry.id.index == base.index && entry.id != base;
         if !recovered.entries.iter().any(replaced) {
@@ -88,7 +94,7 @@ impl Log {
             }
         }
         log.durable = log.tip().index;
-        log.commit = log.commit.max(recovered.commit.min(log.tip().index));
+        log.set_commit(recovered.commit.min(log.tip().index));
         log
     }
 
@@ -150,6 +156,13 @@ impl Log {
         self.bytes
     }
 
+    /// How often the configuration in force was replaced since this node started: whoever keeps
+    /// something made from it need not compare it to know that it is old.
+    #[must_use]
+    pub const fn configuration_changes(&self) -> u64 {
+        self.configuration_changes
+    }
+
     /// The configuration in force at `index`; `None` below the base. `O(configurations)`.
     #[must_use]
     pub fn configuration_at(&self, index: LogIndex) -> Option<&Configuration> {
@@ -174,7 +187,8 @@ impl Log {
         self.entries.back().map_or(self.base_time, |entry| entry.time)
     }
 
-    fn time_at(&self, index: LogIndex) -> Option<ClusterTime> {
+    /// The cluster's time at the entry at `index`, as far as it is retained.
+    pub(crate) fn time_at(&self, index: LogIndex) -> Option<ClusterTime> {
         if index == self.base.index {
             return Some(self.base_time);
         }
@@ -201,6 +215,7 @@ impl Log {
         }
         if let Payload::Configuration(configuration) = &entry.payload {
             self.configurations.push((entry.id.index, configuration.clone()));
+            self.configuration_changes += 1;
         }
         let size = entry.size_bytes();
         self.bytes += size;
@@ -234,6 +249,7 @@ impl Log {
             && self.configurations.last().is_some_and(|(index, _)| *index > last)
         {
             self.configurations.pop();
+            self.configuration_changes += 1;
         }
         self.durable = self.durable.min(last);
     }
@@ -241,7 +257,10 @@ impl Log {
     /// Entries up to `index` are committed.
     pub(crate) fn set_commit(&mut self, index: LogIndex) {
         debug_assert!(index <= self.tip().index, "{index} lies behind the tip");
-        self.commit = self.commit.max(index);
+        if index > self.commit {
+            self.spared_bytes += self.sizes(self.commit, index);
+            self.commit = index;
+        }
     }
 
     /// The entry `id` and all before it are on the own disk.
@@ -252,10 +271,15 @@ impl Log {
         }
     }
 
-    /// How much a snapshot would spare: entries, and bytes, behind the newest one.
-    pub(crate) fn fresh(&self) -> (u64, usize) {
+    /// How much a snapshot would spare: committed entries, and their bytes, behind the newest one.
+    pub(crate) fn spared(&self) -> (u64, usize) {
         let from = self.snapshot.as_ref().map_or(LogIndex::ZERO, |snapshot| snapshot.last.index);
-        (self.tip().index.0 - from.0, self.fresh_bytes)
+        (self.commit.0 - from.0, self.spared_bytes)
+    }
+
+    /// The size of the retained entries behind `after`, up to `last`.
+    pub(crate) fn sizes(&self, after: LogIndex, last: LogIndex) -> usize {
+        self.entries(after.next()..=last).map(Entry::size_bytes).sum()
     }
 
     /// Takes over a snapshot of the own state machine and drops entries that it contains: all but
@@ -265,8 +289,8 @@ impl Log {
         assert!(snapshot.last.index <= self.commit, "{} is not committed", snapshot.last);
         let last = snapshot.last.index;
         self.snapshot = Some(snapshot);
-        self.fresh_bytes =
-            self.entries(last.next()..=self.tip().index).map(Entry::size_bytes).sum();
+        self.fresh_bytes = self.sizes(last, self.tip().index);
+        self.spared_bytes = self.sizes(last, self.commit);
         let hold = hold.min(last);
         while self.bytes - self.fresh_bytes > keep_bytes
             && self.entries.front().is_some_and(|entry| entry.id.index <= hold)
@@ -295,12 +319,14 @@ impl Log {
         self.entries.clear();
         self.ends = [snapshot.last].into();
         self.configurations = vec![(snapshot.last.index, snapshot.configuration.clone())];
+        self.configuration_changes += 1;
         self.commit = snapshot.last.index;
         // Until the record of the snapshot is durable nothing of this log is.
         self.durable = LogIndex::ZERO;
         self.snapshot = Some(snapshot);
         self.bytes = 0;
         self.fresh_bytes = 0;
+        self.spared_bytes = 0;
         if mutant!("snapshot-keeps-conflicting-tail") {
             self.ends.extend(conflicting.back().map(|entry| entry.id));
             self.bytes = conflicting.iter().map(Entry::size_bytes).sum();

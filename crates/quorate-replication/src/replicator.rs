@@ -118,7 +118,7 @@ impl Replicator {
             Input::StepDown => self.depose(out),
             Input::Received { from, message } => self.receive(&from, message, gate, out),
             Input::Persisted { tip } => {
-                self.log.set_durable(tip);
+                self.written(tip);
                 self.flush_at = self.leading.as_ref().map(|_| self.now).or(self.flush_at);
             }
             Input::Propose { id, command } => self.propose(id, command, out),
@@ -215,7 +215,9 @@ impl Replicator {
     }
 
     fn mark(&mut self, out: &mut Outbox<Output>) {
-        out.push(Output::Persist(Record::Commit(self.log.commit())));
+        let mark = self.log.commit();
+        let mark = if mutant!("mark-ahead-of-commit") { self.log.tip().index } else { mark };
+        out.push(Output::Persist(Record::Commit(mark)));
         self.commit_persisted(self.log.commit());
     }
 
@@ -231,7 +233,7 @@ impl Replicator {
         self.log.set_commit(index);
         self.mark_at.get_or_insert(self.now + self.config.commit_mark_after);
         out.push(Output::Committed(index));
-        let (entries, bytes) = self.log.fresh();
+        let (entries, bytes) = self.log.spared();
         let beyond =
             entries >= self.config.compact_log_entries || bytes >= self.config.compact_log_bytes;
         if beyond && !self.snapshot_asked {

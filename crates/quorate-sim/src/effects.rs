@@ -9,6 +9,7 @@ use crate::Seat;
 pub(crate) enum Effect<A> {
     Persist,
     Send { to: Seat, lane: Lane, copies: Copies, bytes: Vec<u8> },
+    Datagram { to: Seat, bytes: Vec<u8> },
     Reply { id: u64, answer: A },
 }
 
@@ -50,6 +51,14 @@ impl<A> Effects<A> {
         let mut bytes = self.spare.pop().unwrap_or_default();
         encode(&mut bytes);
         self.items.push(Effect::Send { to, lane, copies, bytes });
+    }
+
+    /// Send a datagram, which `encode` writes into an empty buffer: it needs no stream, may arrive
+    /// in any order, twice or never, and may be sent to oneself.
+    pub fn datagram(&mut self, to: Seat, encode: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        encode(&mut bytes);
+        self.items.push(Effect::Datagram { to, bytes });
     }
 
     /// Answer the client's request `id`.

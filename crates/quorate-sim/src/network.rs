@@ -55,6 +55,7 @@ pub(crate) struct Network {
     loss_rng: Rng,
     order_rng: Rng,
     copies_rng: Rng,
+    datagrams_rng: Rng,
 }
 
 impl Network {
@@ -76,6 +77,7 @@ impl Network {
             loss_rng: Rng::stream(seed, "network loss"),
             order_rng: Rng::stream(seed, "network order"),
             copies_rng: Rng::stream(seed, "network copies"),
+            datagrams_rng: Rng::stream(seed, "network datagrams"),
         }
     }
 
@@ -143,6 +145,39 @@ impl Network {
         self.links[place].latency.draw(&mut self.latency_rng)
     }
 
+    /// Decides on a datagram sent at `time`: when it arrives, and when again. Nothing holds it back
+    /// and nothing keeps its order; besides what strikes every message, a few are always lost.
+    pub(crate) fn send_datagram(
+        &mut self,
+        time: u64,
+        from: Seat,
+        to: Seat,
+        mut strike: impl FnMut(FaultKind),
+    ) -> (Option<u64>, Option<u64>) {
+        let place = self.place(from, to);
+        let link = &self.links[place];
+        let rng = &mut self.datagrams_rng;
+        if self.blocked[from.index()].contains(to) || rng.chance(DATAGRAM_LOSS) {
+            return (None, None);
+        }
+        if link.loss > 0 && rng.chance(link.loss) {
+            strike(FaultKind::Loss);
+            return (None, None);
+        }
+        let mut at = time + link.latency.draw(rng);
+        if let Some((chance, by)) = self.reorder
+            && rng.chance(chance)
+        {
+            strike(FaultKind::Reorder);
+            at += rng.below(by.max(1));
+        }
+        let again = self.copies.filter(|(chance, _)| rng.chance(*chance)).map(|(_, by)| {
+            strike(FaultKind::Copies);
+            at + 1 + rng.below(by.max(1))
+        });
+        (Some(at), again)
+    }
+
     /// Decides on a message sent at `time`; `strike` hears of every fault that changed its course.
     pub(crate) fn send(
         &mut self,
@@ -184,3 +219,6 @@ impl Network {
         Fate::Arrives { at, again }
     }
 }
+
+/// Datagrams that are lost in fair weather, per million.
+const DATAGRAM_LOSS: u32 = 2_000;

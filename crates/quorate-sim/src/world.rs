@@ -61,6 +61,13 @@ pub enum Input<'a, R> {
         /// The message, as it was encoded.
         bytes: &'a [u8],
     },
+    /// A datagram came.
+    Datagram {
+        /// From where: an address, not a proof.
+        from: Seat,
+        /// The datagram, as it was encoded.
+        bytes: &'a [u8],
+    },
     /// The own stream to a peer is up.
     PeerConnected(Seat),
     /// The own stream to a peer is down.

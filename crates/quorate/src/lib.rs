@@ -14,7 +14,7 @@
 //! let config = Config::builder()
 //!     .node_id("alpha")
 //!     .data_dir("/var/lib/alpha")
-//!     .founders(["alpha@127.0.0.1:7001", "beta@127.0.0.1:7002", "gamma@127.0.0.1:7003"])
+//!     .seeds(["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"])
 //!     .bind("127.0.0.1:7001".parse()?)
 //!     .enable_state()
 //!     .build()?;
@@ -56,8 +56,9 @@ pub use config::{
     NodeConfig, Origin, StateConfig, StorageConfig, Timing,
 };
 pub use machine::{
-    Answer, Doubt, Effect, Failure, Found, NodeError, NodeEvent, NodeInput, NodeMachine, NodeSetup,
-    NodeStatus, PeerMessage, Query, ReadLevel, Request, RequestId,
+    Answer, Doubt, Effect, Failure, Found, NeighbourStatus, NodeError, NodeEvent, NodeInput,
+    NodeMachine, NodeSetup, NodeState, NodeStatus, PeerMessage, Query, ReadLevel, Request,
+    RequestId,
 };
 #[cfg(feature = "tokio")]
 pub use quorate_storage::{FolderError, OpenError};

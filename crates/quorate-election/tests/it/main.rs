@@ -1,4 +1,6 @@
 //! The tests of quorate-election.
+mod birth;
+mod bootstrap;
 mod cluster;
 mod invariants;
 #[cfg(mutants)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
-use quorate::ConfigOption;
+use quorate::{ConfigOption, NodeId, NodeStatus};
 use serde::Serialize;
 
 use super::App;
@@ -51,7 +51,7 @@ pub(super) async fn info(State(app): State<App>) -> Response {
     let info = cluster.info();
     let leader_node = info.leader_node.map(|leader| {
         let (address, port) = parts(&leader.address);
-        let api_address = (leader.node_id == *app.node.id()).then(|| app.api.to_string());
+        let api_address = api_address(&app, &leader.node_id);
         LeaderBody { node_id: leader.node_id.to_string(), address, port, api_address }
     });
     let body = ClusterBody {
@@ -61,15 +61,15 @@ pub(super) async fn info(State(app): State<App>) -> Response {
         leader_node,
         is_healthy: info.is_healthy,
         quorum: QuorumBody { voters: info.voters, reachable: info.reachable, needed: info.needed },
-        advice: advice(info.voters),
+        advice: advice(&app.node.status(), info.voters),
     };
     ok(&app, body)
 }
 
 /// What a person should know about the size of the cluster.
-fn advice(voters: usize) -> Vec<String> {
+fn advice(status: &NodeStatus, voters: usize) -> Vec<String> {
     match voters {
-        0 => vec!["no cluster yet: start as many nodes as `min_nodes` says".to_owned()],
+        0 => vec![format!("no cluster yet: {}", status.bootstrap)],
         1 => {
             vec!["one voter: its loss stops the cluster; three survive the loss of one".to_owned()]
         }
@@ -91,9 +91,9 @@ struct MemberBody {
     address: String,
     port: u16,
     api_address: Option<String>,
-    state: &'static str,
+    state: String,
     kind: Option<&'static str>,
-    priority: u8,
+    priority: Option<u8>,
     health: Option<&'static str>,
     tags: BTreeMap<String, String>,
     last_seen_ms: Option<u64>,
@@ -102,30 +102,45 @@ struct MemberBody {
 /// `GET /v1/members`
 pub(super) async fn members(State(app): State<App>) -> Response {
     let status = app.node.status();
-    let configuration = &status.configuration;
-    let members = configuration.ids().filter_map(|id| {
-        let member = configuration.member(id)?;
-        let (address, port) = parts(&member.address);
-        let reached = *id == status.node || status.connected.contains(id);
-        Some(MemberBody {
-            node_id: id.to_string(),
+    let now = app.node.now();
+    let members = status.nodes().into_iter().map(|(id, state)| {
+        let neighbour = status.neighbours.get(&id);
+        let member = status.configuration.member(&id);
+        // Gossip knows where a node is now; the log, where it was when it joined.
+        let address = neighbour.map(|n| &n.address).or_else(|| member.map(|m| &m.address));
+        let (address, port) = parts(address.map_or("", String::as_str));
+        let tags = neighbour.map(|n| &n.tags);
+        let itself = id == status.node;
+        MemberBody {
             address,
             port,
-            api_address: (*id == status.node).then(|| app.api.to_string()),
-            state: match (reached, status.leader.as_ref() == Some(id)) {
-                (false, _) => "UNREACHABLE",
-                (true, true) => "LEADER",
-                (true, false) => "ACTIVE",
-            },
-            kind: configuration.kind(id).map(kind),
-            priority: member.priority,
+            api_address: api_address(&app, &id),
+            state: state.to_string(),
+            kind: status.configuration.kind(&id).or_else(|| tags.map(|tags| tags.kind)).map(kind),
+            priority: tags.map(|tags| tags.priority).or_else(|| member.map(|m| m.priority)),
             health: None,
-            tags: BTreeMap::new(),
-            last_seen_ms: None,
-        })
+            tags: tags.map(|tags| tags.extra.clone()).unwrap_or_default(),
+            last_seen_ms: if itself {
+                Some(0)
+            } else {
+                let heard_at = neighbour.and_then(|n| n.heard_at);
+                heard_at.and_then(|at| u64::try_from(now.since(at).as_millis()).ok())
+            },
+            node_id: id.to_string(),
+        }
     });
     let members = members.collect();
     ok(&app, MembersBody { members })
+}
+
+/// Where clients reach the API of `id`, as far as it has said so.
+pub(super) fn api_address(app: &App, id: &NodeId) -> Option<String> {
+    if id == app.node.id() {
+        return Some(app.api.to_string());
+    }
+    let status = app.node.status();
+    let said = &status.neighbours.get(id)?.tags.api_address;
+    (!said.is_empty()).then(|| said.clone())
 }
 
 const fn kind(kind: quorate_core::Kind) -> &'static str {

@@ -22,10 +22,7 @@ impl Meta {
     pub(super) fn of(app: &App) -> Self {
         let status = app.node.status();
         let leader = status.leader.as_ref();
-        let leader_api = leader.and_then(|leader| {
-            // Where other nodes' APIs are is not known yet.
-            (*leader == status.node).then(|| app.api.to_string())
-        });
+        let leader_api = leader.and_then(|leader| super::cluster::api_address(app, leader));
         let term = (status.term.0 > 0).then_some(status.term.0);
         Self {
             node: status.node.to_string(),

@@ -45,6 +45,48 @@ fn waiting_reads_are_bounded() {
 }
 
 #[test]
+fn what_the_own_disk_does_not_take_is_bounded_though_others_commit_it() {
+    let config = Config { uncommitted_entries: 100, ..Config::default() };
+    let mut a = Desk::founded("a", &["a", "b", "c"], config);
+    a.lead(1, &["b"]);
+    // The disk hangs; b and c have everything at once.
+    let mut taken = 0;
+    for number in 1..1_000 {
+        if a.propose(number).starts_with("refused") {
+            break;
+        }
+        taken += 1;
+        a.receive("b", appended(1, 0, 2 + number, number));
+        a.receive("c", appended(1, 0, 2 + number, number));
+        assert_eq!(a.replicator.log().commit(), LogIndex(2 + number));
+    }
+    assert_eq!(taken, 99, "together with the leader's own first entry");
+    // It works again.
+    a.persisted(1, 101);
+    assert!(a.propose(1_000).starts_with("proposed 1000 at 1-102\n"));
+}
+
+#[test]
+fn a_backlog_that_is_not_committed_asks_for_no_snapshot() {
+    let config = Config { compact_log_entries: 10, ..Config::default() };
+    let mut a = Desk::founded("a", &["a", "b", "c"], config);
+    a.lead(1, &["b"]);
+    a.tell_all((1..=40).map(proposal));
+    a.persisted(1, 42);
+    let mut asked = 0;
+    for matched in 3..=42 {
+        let text = a.receive("b", appended(1, 0, matched, 2));
+        if text.contains("snapshot wanted") {
+            asked += 1;
+            let log = a.replicator.log();
+            let snapshot = log.snapshot_of(log.commit(), Bytes::new()).unwrap();
+            a.tell(Input::Snapshotted(snapshot));
+        }
+    }
+    assert_eq!(asked, 4, "one for every ten entries that it spares");
+}
+
+#[test]
 fn a_dead_peer_costs_bounded_messages_and_no_memory() {
     let mut a = Desk::founded("a", &["a", "b", "c"], Config::default());
     a.lead(1, &["b"]);
@@ -99,6 +141,19 @@ fn malformed_entries_change_nothing() {
         assert_eq!(b.receive("a", message), "distrusts a: malformed entries\n");
     }
     assert_eq!(b.terms(), [0]);
+    // Time goes back within the entries, or from the one that is here already.
+    b.receive("a", append(1, (0, 1), 1, &[1]));
+    for times in [[3, 2], [1, 3]] {
+        let mut entries = crate::desk::entries(3, &[1, 1]);
+        for (entry, time) in entries.iter_mut().zip(times) {
+            entry.time = ClusterTime(time);
+        }
+        let (prev, commit) = (LogId::new(1, 2), LogIndex(1));
+        let message = Message::Append { term: Term(1), prev, commit, attempt: 0, entries };
+        let text = b.receive("a", message);
+        assert!(text.ends_with("distrusts a: malformed entries\n"), "{times:?}: {text}");
+    }
+    assert_eq!(b.terms(), [0, 1]);
 }
 
 #[test]

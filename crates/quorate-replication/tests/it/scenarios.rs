@@ -199,6 +199,21 @@ fn a_follower_says_what_it_has_and_drops_what_conflicts() {
 }
 
 #[test]
+fn an_append_says_nothing_of_the_tail_behind_it() {
+    let mut b = Desk::founded("b", &["a", "b", "c"], Config::default());
+    b.receive("a", append(1, (0, 1), 1, &[1, 1, 1]));
+    // The new leader has committed four entries, but showed only that two are the same.
+    check(
+        &b.receive("c", append(2, (1, 2), 4, &[])),
+        &expect![[r#"
+        leader c heard
+        committed 2
+        -> c (ack, held) t2 appended #0 up to 2, commit 2
+    "#]],
+    );
+}
+
+#[test]
 fn an_old_append_changes_nothing() {
     let mut b = Desk::founded("b", &["a", "b", "c"], Config::default());
     b.receive("a", append(1, (0, 1), 1, &[1, 1, 1]));
@@ -442,6 +457,7 @@ fn a_restart_keeps_the_mark_and_drops_a_tail_that_a_snapshot_replaced() {
     assert_eq!(recover(entries(3, &[3, 3, 3, 5]), 5), (LogId::new(5, 6), 5));
     assert_eq!(recover(entries(5, &[3, 5]), 0), (LogId::new(5, 6), 4));
     assert_eq!(recover(entries(3, &[2, 2, 2, 2]), 0), (LogId::new(3, 4), 4), "another entry 4");
+    assert_eq!(recover(entries(3, &[2, 2, 5]), 0), (LogId::new(3, 4), 4), "and what follows it");
     assert_eq!(recover(entries(5, &[2, 2]), 0), (LogId::new(3, 4), 4), "terms never fall");
     assert_eq!(recover(entries(7, &[5]), 0), (LogId::new(3, 4), 4), "a gap");
 }

@@ -457,6 +457,10 @@ fn outcome(answer: Answer, cx: &mut Context<KvRequest>) -> Outcome {
             cx.mark(if full { "too many sessions" } else { "a write was rejected" });
             Outcome::NoEffect
         }
+        Answer::Failed(Failure::Overloaded) => {
+            cx.mark("a request was one too many");
+            Outcome::NoEffect
+        }
         Answer::Failed(_) | Answer::Found { .. } => Outcome::NoEffect,
         Answer::Unknown(Doubt::Session(_)) => Outcome::SessionLost,
         Answer::Unknown(_) => Outcome::Doubt,

@@ -69,6 +69,12 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 const MILLISECOND: u64 = 1_000_000;
 
+/// How many clients only read, around partitions.
+const READERS: u8 = 3;
+/// How often each of them reads, and how long after a cut.
+const READ_GAP: u64 = 60 * MILLISECOND;
+const READ_TIME: u64 = 600 * MILLISECOND;
+
 /// Draws the operations of a run: some at any time, and some around each of its faults, where
 /// promises are broken if they are.
 pub(super) fn draw(
@@ -92,6 +98,10 @@ pub(super) fn draw(
             let at = strike.saturating_sub(20 * MILLISECOND) + draw.rng.below(spread);
             operations.push(PlannedOperation { at, operation: draw.one(false) });
         }
+    }
+    let cuts = plan.faults.iter().filter(|fault| fault.fault.kind() == FaultKind::Partition);
+    for cut in cuts.filter(|fault| fault.at > 300 * MILLISECOND) {
+        draw.readers(cut.at, &mut operations);
     }
     operations.sort_by_key(|planned| planned.at);
     operations
@@ -130,6 +140,30 @@ impl Draw {
         let count = if burst { 5 + self.rng.below(20) } else { 1 };
         for _ in 0..count {
             operations.push(PlannedOperation { at, operation: self.one(burst) });
+        }
+    }
+
+    /// Readers who ask on while a leader is cut off. What it says is old from the moment on at
+    /// which the others follow a new one, and until it steps down: a short while, soon after the
+    /// cut.
+    fn readers(&mut self, cut: u64, operations: &mut Vec<PlannedOperation<KvOperation>>) {
+        for reader in 0..READERS {
+            let mut at = cut + self.rng.below(READ_GAP);
+            while at < cut + READ_TIME {
+                let operation = KvOperation {
+                    client: self.clients + reader,
+                    act: Act::Get,
+                    key: self.rng.below(self.keys.into()) as u8,
+                    wait_ms: 50,
+                    retries: 0,
+                    stall_ms: 0,
+                    tagged: false,
+                    dies: false,
+                    burst: false,
+                };
+                operations.push(PlannedOperation { at, operation });
+                at += READ_GAP;
+            }
         }
     }
 

@@ -16,7 +16,7 @@ pub struct Profile {
     pub operations_max: usize,
     /// One more than the most operations around each fault, at least 1.
     pub operations_per_fault: u64,
-    /// The most events: a run ends there whatever happens.
+    /// The most events: a run that needs more makes no progress, and that is a violation.
     pub events_max: u64,
 }
 

@@ -1,5 +1,6 @@
 //! The shipped node as a program of the engine: the same machine, codec and journal.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,8 +9,11 @@ use quorate::{
     Request, RequestId,
 };
 use quorate_core::{
-    Ballot, Instant, LogId, LogIndex, Machine as _, Outbox, Record, Recovered, Rng, Term, Token,
+    Ballot, BootEpoch, ClusterId, Instant, LogId, LogIndex, Machine as _, Outbox, Record,
+    Recovered, Rng, Term, Token,
 };
+use quorate_election::BootstrapConfig;
+use quorate_membership::Tags;
 use quorate_storage::{Journal, OpenError, WriteError};
 
 use super::settings::Settings;
@@ -41,12 +45,20 @@ pub(super) enum Seen {
     Entries(Vec<LogId>),
     Snapshot(LogId),
     Commit(LogIndex),
+    /// The node takes part in this birth, or was told of it.
+    Born(ClusterId),
+    /// Gossip said so.
+    Member(quorate_membership::Event),
     /// The state was replaced by a snapshot.
     Installed,
     /// Its own log was compacted.
     Compacted,
     /// The journal refused a record that its own node wrote.
     Misplaced(String),
+    /// It passed a request on under this number.
+    Forwarded(u64),
+    /// It answered a request that it had answered, or that nobody asked.
+    AnsweredTwice(u64),
 }
 
 /// A node in the simulator.
@@ -57,6 +69,8 @@ pub(super) struct NodeProgram {
     journal: Journal,
     rng: Rng,
     outbox: Outbox<NodeEffect>,
+    /// Names whose addresses were asked for.
+    lookups: Vec<String>,
     queue: Vec<(Token, Record)>,
     /// What was handed to the file system and is not synced yet.
     written: Option<Token>,
@@ -64,12 +78,15 @@ pub(super) struct NodeProgram {
     /// What was synced and not told to the node yet.
     synced: Option<Token>,
     pub(super) seen: Vec<Seen>,
-    /// The highest term it has bound itself to before others.
+    /// The highest term in anything it said: others may rely on it, so it must not be forgotten.
     pub(super) spoken: Term,
     /// When each peer was last heard, on the own clock.
     pub(super) heard: Vec<Instant>,
     /// The own clock at the last step.
     pub(super) now: Instant,
+    /// Requests without an answer, by deadline.
+    open: BTreeSet<(Instant, u64)>,
+    deadlines: BTreeMap<u64, Instant>,
 }
 
 impl std::fmt::Debug for NodeProgram {
@@ -97,7 +114,15 @@ impl NodeProgram {
             election: settings.election.clone(),
             replication: settings.replication.clone(),
             limits: settings.limits.clone(),
-            founders: Some(settings.founders.clone()),
+            membership: quorate_membership::Config {
+                address: Settings::address(boot.seat).to_string(),
+                ..settings.membership.clone()
+            },
+            tags: Tags::default(),
+            bootstrap: BootstrapConfig::new(settings.ids.len()),
+            boot: BootEpoch(u64::from(boot.life) + 1),
+            instance: boot.seed,
+            founders: settings.founders.clone(),
         };
         let mut outbox = Outbox::new();
         let machine = NodeMachine::new(setup, &recovered, boot.seed, boot.now, &mut outbox)
@@ -108,6 +133,7 @@ impl NodeProgram {
             journal,
             rng: Rng::stream(boot.seed, "storage thread"),
             outbox,
+            lookups: Vec::new(),
             queue: Vec::new(),
             written: None,
             unsynced: Vec::new(),
@@ -116,6 +142,8 @@ impl NodeProgram {
             spoken: Term::ZERO,
             heard: vec![boot.now; settings.ids.len()],
             now: boot.now,
+            open: BTreeSet::new(),
+            deadlines: BTreeMap::new(),
             settings,
         };
         program.pass_on(out);
@@ -139,9 +167,32 @@ impl NodeProgram {
                         encoded.expect("a message of a simulated node is within the limit");
                     });
                 }
-                NodeEffect::Reply { id, answer } => out.reply(id.0, answer),
+                NodeEffect::Datagram { to, packet } => {
+                    let Some(to) = self.settings.seat_at(to) else { continue };
+                    out.datagram(to, |bytes| {
+                        let encoded = quorate_wire::encode_into(&packet, bytes);
+                        encoded.expect("a packet of a simulated node is within the limit");
+                    });
+                }
+                NodeEffect::Resolve { name } => self.lookups.push(name),
+                // The engine keeps streams between all nodes, and runs one cluster.
+                NodeEffect::Connect { .. }
+                | NodeEffect::Disconnect { .. }
+                | NodeEffect::Belong { .. } => {}
+                NodeEffect::Reply { id, answer } => {
+                    match self.deadlines.remove(&id.0) {
+                        Some(deadline) => _ = self.open.remove(&(deadline, id.0)),
+                        None => self.seen.push(Seen::AnsweredTwice(id.0)),
+                    }
+                    out.reply(id.0, answer);
+                }
                 NodeEffect::Event(event) => match event {
                     NodeEvent::BecameLeader { term } => self.seen.push(Seen::Led { term }),
+                    NodeEvent::Founded { cluster }
+                    | NodeEvent::TwoClusters { theirs: cluster, .. } => {
+                        self.seen.push(Seen::Born(cluster));
+                    }
+                    NodeEvent::Member(event) => self.seen.push(Seen::Member(event)),
                     NodeEvent::Installed { .. } => self.seen.push(Seen::Installed),
                     NodeEvent::Compacted { .. } => self.seen.push(Seen::Compacted),
                     _ => {}
@@ -151,25 +202,40 @@ impl NodeProgram {
         self.outbox = outbox;
     }
 
-    fn spoke(&mut self, to: Seat, message: &PeerMessage) {
-        use quorate_election::Message as Vote;
-        use quorate_replication::Message as Log;
-        // Only what binds: a term that was merely seen may be forgotten in a crash.
-        match message {
-            PeerMessage::Election(Vote::Vote { term, .. }) => self.granted(*term, self.seat),
-            PeerMessage::Election(Vote::VoteReply { term, granted: true, .. }) => {
-                self.granted(*term, to);
-            }
-            PeerMessage::Replication(Log::Appended { term, .. }) => {
-                self.spoken = self.spoken.max(*term);
-            }
-            _ => {}
+    /// Answers what was asked of the name service, which fails now and then.
+    fn look_up(&mut self, now: Instant, out: &mut Effects<Answer>) {
+        while let Some(name) = self.lookups.pop() {
+            let fails = self.rng.chance(100_000);
+            let addresses = if fails { Vec::new() } else { self.settings.resolve(&name) };
+            let input = NodeInput::Resolved { name, addresses };
+            self.machine.handle(now, input, &mut self.outbox);
+            self.pass_on(out);
         }
     }
 
-    fn granted(&mut self, term: Term, to: Seat) {
-        self.spoken = self.spoken.max(term);
-        self.seen.push(Seen::Granted { term, to });
+    /// A request whose deadline is over and that has no answer.
+    pub(super) fn overdue(&self) -> Option<u64> {
+        self.open.first().filter(|(deadline, _)| *deadline < self.now).map(|(_, id)| *id)
+    }
+
+    fn spoke(&mut self, to: Seat, message: &PeerMessage) {
+        use quorate_election::Message as Vote;
+        use quorate_replication::Message as Log;
+        match message {
+            PeerMessage::Election(Vote::Vote { term, .. }) => {
+                self.seen.push(Seen::Granted { term: *term, to: self.seat });
+            }
+            PeerMessage::Election(Vote::VoteReply { term, granted: true, .. }) => {
+                self.seen.push(Seen::Granted { term: *term, to });
+            }
+            // It overtakes the ballot of its term: see why at `Output::Send` of the log.
+            PeerMessage::Replication(Log::ProbeReply { .. }) => return,
+            PeerMessage::Forward { id, .. } => self.seen.push(Seen::Forwarded(*id)),
+            _ => {}
+        }
+        if let Some(term) = message.term() {
+            self.spoken = self.spoken.max(term);
+        }
     }
 
     fn halt(&mut self, error: &WriteError) -> Halt {
@@ -194,6 +260,10 @@ impl Program for NodeProgram {
                 let Ok(message) = quorate_wire::decode(bytes) else { return };
                 NodeInput::Message { from, message }
             }
+            Input::Datagram { from, bytes } => {
+                let Ok(packet) = quorate_wire::decode(bytes) else { return };
+                NodeInput::Datagram { from: Settings::address(from), packet }
+            }
             Input::PeerConnected(peer) => {
                 NodeInput::PeerConnected(self.settings.ids[peer.index()].clone())
             }
@@ -205,17 +275,21 @@ impl Program for NodeProgram {
                 None => return,
             },
             Input::Request { id, request: KvRequest { request, wait } } => {
+                self.deadlines.insert(id, now + wait);
+                self.open.insert((now + wait, id));
                 NodeInput::Request { id: RequestId(id), deadline: now + wait, request }
             }
         };
         self.machine.handle(now, input, &mut self.outbox);
         self.pass_on(out);
+        self.look_up(now, out);
     }
 
     fn wake(&mut self, now: Instant, out: &mut Effects<Answer>) {
         self.now = now;
         self.machine.wake(now, &mut self.outbox);
         self.pass_on(out);
+        self.look_up(now, out);
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -1,9 +1,10 @@
 //! How the nodes of a run are set up: drawn from the seed, with rare and tiny values among them.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_core::{Configuration, NodeId, Rng};
+use quorate_core::{ClusterId, Configuration, NodeId, Proposal, Rng};
 use quorate_dist_state::Limits;
 use quorate_storage::Options;
 
@@ -16,7 +17,9 @@ pub(super) struct Settings {
     pub(super) replication: quorate_replication::Config,
     pub(super) journal: Options,
     pub(super) limits: Limits,
-    pub(super) founders: Configuration,
+    /// Agreed in advance; `None` where the nodes find one another through seeds.
+    pub(super) founders: Option<Proposal>,
+    pub(super) membership: quorate_membership::Config,
     /// The name of each seat.
     pub(super) ids: Vec<NodeId>,
     /// How long a session lives after its last use, in milliseconds.
@@ -37,7 +40,8 @@ impl Settings {
                 .segment_bytes([4 << 10, 16 << 10, 64 << 10][rng.index(3)])
                 .spares_max(1 + rng.index(2)),
             limits: draw_limits(&mut rng),
-            founders: Configuration::of_voters(ids.clone()),
+            founders: draw_founders(&mut rng, &ids),
+            membership: draw_membership(&mut rng, nodes),
             ids,
             session_ttl_ms: [1_000, 3_000, 60_000][rng.index(3)],
             value_bytes: [8, 200, 3_000][rng.index(3)],
@@ -65,6 +69,24 @@ impl Settings {
 
     pub(super) fn seat(&self, id: &NodeId) -> Option<Seat> {
         self.ids.iter().position(|known| known == id).map(|place| Seat(place as u8))
+    }
+
+    /// Where a seat's cluster port is.
+    pub(super) fn address(seat: Seat) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::new(10, 0, 0, seat.0 + 1), PORT))
+    }
+
+    /// Whose cluster port is there.
+    pub(super) fn seat_at(&self, address: SocketAddr) -> Option<Seat> {
+        let seats = (0..self.ids.len()).map(|seat| Seat(seat as u8));
+        seats.into_iter().find(|seat| Self::address(*seat) == address)
+    }
+
+    /// What a name service says: seats have names as well.
+    pub(super) fn resolve(&self, name: &str) -> Vec<SocketAddr> {
+        let seat = name.split_once(':').and_then(|(host, _)| host.parse().ok());
+        let known = seat.filter(|seat: &Seat| seat.index() < self.ids.len());
+        known.map(Self::address).into_iter().collect()
     }
 
     pub(super) const fn majority(&self) -> usize {
@@ -105,8 +127,44 @@ fn draw_replication(rng: &mut Rng) -> quorate_replication::Config {
     config.commit_notice_after = Duration::from_millis([0, 1, 20][rng.index(3)]);
     config.resend_after = Duration::from_millis([50, 200][rng.index(2)]);
     config.commit_mark_after = Duration::from_millis([20, 500][rng.index(2)]);
+    // Overload in some runs: what is refused must have no effect.
+    if rng.chance(200_000) {
+        config.uncommitted_entries = rng.between(2, 20);
+        config.waiting_reads = rng.between(1, 4) as usize;
+    }
     config
 }
+
+/// In half of the runs the first members are agreed, so that those begin with a working log.
+fn draw_founders(rng: &mut Rng, ids: &[NodeId]) -> Option<Proposal> {
+    let mut configuration = Configuration::of_voters(ids.iter().cloned());
+    for (seat, member) in configuration.members.values_mut().enumerate() {
+        member.address = Settings::address(Seat(seat as u8)).to_string();
+    }
+    let cluster = ClusterId(u128::from(rng.next_u64()) + 1);
+    rng.chance(500_000).then_some(Proposal { cluster, configuration })
+}
+
+fn draw_membership(rng: &mut Rng, nodes: u8) -> quorate_membership::Config {
+    let mut seats: Vec<Seat> = (0..nodes).map(Seat).collect();
+    rng.shuffle(&mut seats);
+    let count = 1 + rng.index(seats.len());
+    let seeds = seats.into_iter().take(count).map(|seat| match rng.below(2) {
+        0 => Settings::address(seat).to_string(),
+        _ => format!("{seat}:{PORT}"),
+    });
+    quorate_membership::Config {
+        cluster_name: "simulated".to_owned(),
+        seeds: seeds.collect(),
+        ..match rng.below(2) {
+            0 => quorate_membership::Config::local(),
+            _ => quorate_membership::Config::lan(),
+        }
+    }
+}
+
+/// The cluster port of all nodes.
+const PORT: u16 = 7946;
 
 fn draw_limits(rng: &mut Rng) -> Limits {
     let sessions_max = [3, 100_000][rng.index(2)];

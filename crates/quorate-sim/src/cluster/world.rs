@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use quorate::{Answer, PeerMessage};
-use quorate_core::LogView as _;
+use quorate_core::{LogView as _, Rng};
 use quorate_lin::{Budget, Register, Verdict};
+use quorate_membership::Packet;
 
 use super::checks::Checks;
 use super::clients::Clients;
@@ -122,6 +123,15 @@ impl World for Cluster {
         Ok(())
     }
 
+    fn core(&mut self, nodes: u8, rng: &mut Rng) -> SeatSet {
+        let mut seats: Vec<Seat> = (0..nodes).map(Seat).collect();
+        rng.shuffle(&mut seats);
+        let core: SeatSet = seats.into_iter().take(usize::from(nodes) / 2 + 1).collect();
+        // Before all have spoken there is no cluster that could live on without the others.
+        let is_born = core.iter().any(|seat| self.checks.is_born(seat));
+        if is_born { core } else { SeatSet::first(nodes) }
+    }
+
     fn calm(&mut self, core: SeatSet, cx: &mut Context<KvRequest>) {
         self.checks.count("E8");
         self.clients.drain();
@@ -173,8 +183,12 @@ impl World for Cluster {
     }
 
     fn describe(&self, bytes: &[u8]) -> String {
-        match quorate_wire::decode::<PeerMessage>(bytes) {
-            Ok(message) => format!("{message:?}"),
+        // A message, or a datagram.
+        if let Ok(message) = quorate_wire::decode::<PeerMessage>(bytes) {
+            return format!("{message:?}");
+        }
+        match quorate_wire::decode::<Packet>(bytes) {
+            Ok(packet) => format!("{packet:?}"),
             Err(error) => format!("{error}"),
         }
     }

@@ -74,8 +74,9 @@ const AT_ONCE_MAX: u64 = 100_000;
 struct Message {
     from: Seat,
     to: Seat,
-    /// The life of the target that the stream leads to; `None` for a copy that may reach any.
+    /// The life of the target that the stream leads to; `None` for what may reach any.
     life: Option<u32>,
+    is_datagram: bool,
     bytes: Vec<u8>,
 }
 
@@ -143,7 +144,7 @@ impl<'a, W: World> Sim<'a, W> {
         self
     }
 
-    /// Ends the run after so many events: a run must not take for ever, whatever a program does.
+    /// Takes so many events for a violation: whatever happens, a run needs fewer.
     #[must_use]
     pub const fn with_event_limit(mut self, events: u64) -> Self {
         self.event_limit = events;
@@ -185,8 +186,10 @@ impl<'a, W: World> Sim<'a, W> {
                 self.violation = Some(Violation::new("progress", message));
                 break;
             }
-            if self.events >= self.event_limit {
-                self.over();
+            if self.events >= self.event_limit && !self.is_over {
+                let message = format!("{} events and no end", self.events);
+                self.violation = Some(Violation::new("progress", message));
+                break;
             }
         }
         if self.violation.is_none() {

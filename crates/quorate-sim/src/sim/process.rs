@@ -82,7 +82,7 @@ impl<W: World> Sim<'_, W> {
         for effect in items.drain(..) {
             if self.nodes[seat.index()].program.is_some() && !self.is_cut(seat) {
                 self.carry_out(seat, effect);
-            } else if let Effect::Send { bytes, .. } = effect {
+            } else if let Effect::Send { bytes, .. } | Effect::Datagram { bytes, .. } = effect {
                 self.effects.give_back(bytes);
             }
         }
@@ -120,8 +120,27 @@ impl<W: World> Sim<'_, W> {
                 self.note(|world| format!("{seat} -> {to} {lane:?} {}", world.describe(&bytes)));
                 self.send(seat, to, copies, bytes);
             }
+            Effect::Datagram { to, bytes } => {
+                self.note(|world| format!("{seat} ~> {to} {}", world.describe(&bytes)));
+                self.send_datagram(seat, to, bytes);
+            }
             Effect::Reply { id, answer } => self.reply(seat, id, answer),
         }
+    }
+
+    fn send_datagram(&mut self, from: Seat, to: Seat, bytes: Vec<u8>) {
+        self.trace.mix(digest(&bytes));
+        let tally = &mut self.context.tally;
+        let (at, again) =
+            self.network.send_datagram(self.time, from, to, |kind| tally.struck(kind));
+        for at in [at, again].into_iter().flatten() {
+            let mut copy = self.effects.spare.pop().unwrap_or_default();
+            copy.extend_from_slice(&bytes);
+            let message = Message { from, to, life: None, is_datagram: true, bytes: copy };
+            let slot = self.messages.put(message);
+            self.agenda.add(at, Event::Deliver { slot });
+        }
+        self.effects.give_back(bytes);
     }
 
     fn send(&mut self, from: Seat, to: Seat, copies: Copies, bytes: Vec<u8>) {
@@ -133,7 +152,7 @@ impl<W: World> Sim<'_, W> {
         let tally = &mut self.context.tally;
         let may_copy = copies == Copies::Any;
         let fate = self.network.send(self.time, from, to, may_copy, |kind| tally.struck(kind));
-        let message = Message { from, to, life: Some(stream.life), bytes };
+        let message = Message { from, to, life: Some(stream.life), is_datagram: false, bytes };
         match fate {
             Fate::Lost => self.effects.give_back(message.bytes),
             Fate::Held => self.held.push(message),
@@ -141,7 +160,8 @@ impl<W: World> Sim<'_, W> {
                 if let Some(again) = again {
                     let mut bytes = self.effects.spare.pop().unwrap_or_default();
                     bytes.extend_from_slice(&message.bytes);
-                    let slot = self.messages.put(Message { from, to, life: None, bytes });
+                    let copy = Message { from, to, life: None, is_datagram: false, bytes };
+                    let slot = self.messages.put(copy);
                     self.agenda.add(again, Event::Deliver { slot });
                 }
                 let slot = self.messages.put(message);
@@ -280,9 +300,12 @@ impl<W: World> Sim<'_, W> {
             self.trace.mix(digest(&message.bytes));
             self.note(|world| format!("{to} <- {from} {}", world.describe(&message.bytes)));
             let bytes = &message.bytes;
-            self.step(to, |program, now, out| {
-                program.input(now, Input::Message { from, bytes }, out);
-            });
+            let input = if message.is_datagram {
+                Input::Datagram { from, bytes }
+            } else {
+                Input::Message { from, bytes }
+            };
+            self.step(to, |program, now, out| program.input(now, input, out));
         }
         self.effects.give_back(message.bytes);
     }

@@ -52,12 +52,20 @@ fn under_faults_every_promise_holds_and_every_kind_of_fault_strikes() {
         "log compacted",
         "pause of a leader",
         "a process ended itself",
+        "a request was one too many",
         "a session was lost",
         "snapshot installed",
         "stalled disk of a leader",
     ] {
         assert!(summary.tally.marks.contains_key(mark), "never reached: {mark}");
     }
+}
+
+#[test]
+fn one_and_two_nodes_keep_every_promise_too() {
+    let mut profile = Profile::short();
+    profile.swarm.nodes = (1, 2);
+    assert_eq!(seeds(&profile, 0..60).seeds, 60);
 }
 
 #[test]

@@ -25,9 +25,9 @@ fn y1_the_hash_of_a_seed_is_the_same_in_every_build_and_process() {
     assert_eq!(
         hashes,
         [
-            "4b3890fd7354505edd7389ef31796731",
-            "c8838803396e70fb865dd14c54f641cb",
-            "244167a1eb1758b21fb8df37e0b0e11e",
+            "a24fdaaa1d803746c49e9ab289dc5028",
+            "ac74b0d51eb55a8370dcd0e9f35a26d5",
+            "e206fb7ff2308523ade1e91f46d836b0",
         ]
     );
 }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) const MILLISECOND: u64 = 1_000_000;
 pub(crate) const SECOND: u64 = 1_000_000_000;
+/// Set in the numbers that travel as datagrams.
+pub(crate) const DATAGRAM: u64 = 1 << 63;
 
 /// Sends a number to everyone every 10 ms or so, and answers what it hears.
 pub(crate) struct Pinger {
@@ -38,6 +40,10 @@ impl Program for Pinger {
                     self.send(from, number + 1, out);
                 }
             }
+            Input::Datagram { from, bytes } => {
+                let number = u64::from_le_bytes(bytes.try_into().expect("pings have 8 bytes"));
+                self.heard.push((from, number, now));
+            }
             Input::PeerConnected(peer) => self.connected = self.connected.with(peer),
             Input::PeerLost { peer, .. } => {
                 self.connected = self.connected.minus(SeatSet::only(peer));
@@ -57,6 +63,9 @@ impl Program for Pinger {
         for seat in self.connected.iter() {
             self.send(seat, self.sent, out);
         }
+        // Needs no stream: also across what cut the last one.
+        let number = self.sent | DATAGRAM;
+        out.datagram(Seat(0), |bytes| bytes.extend_from_slice(&number.to_le_bytes()));
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -69,12 +69,6 @@ impl ConfigBuilder {
         self.with("cluster.seeds", Value::Array(seeds))
     }
 
-    /// `id@host:port` of each first member; the same list on all of them.
-    pub fn founders<S: Into<String>>(self, founders: impl IntoIterator<Item = S>) -> Self {
-        let founders = founders.into_iter().map(|founder| Value::String(founder.into())).collect();
-        self.with("cluster.founders", Value::Array(founders))
-    }
-
     /// How many nodes found the cluster together. 1 without seeds starts alone, at once.
     pub fn min_nodes(self, nodes: u32) -> Self {
         self.with("cluster.min_nodes", Value::Integer(nodes.into()))

@@ -26,10 +26,7 @@ pub enum ConfigError {
     #[error("{0}")]
     Syntax(String),
     /// The part exists in the specification but not in this version.
-    #[error(
-        "`{key}` asks for {part}, which this version does not hold: unset it (a cluster's first \
-         members are named by `cluster.founders`)"
-    )]
+    #[error("`{key}` asks for {part}, which this version does not hold: unset it")]
     NotInThisVersion {
         /// The variable.
         key: String,
@@ -39,6 +36,9 @@ pub enum ConfigError {
     /// The timings of `[election]` do not fit together.
     #[error("[election] {0}")]
     Election(#[from] quorate_election::ConfigError),
+    /// Name, address, seeds or pace of `[cluster]` do not fit together.
+    #[error("[cluster] {0}")]
+    Membership(#[from] quorate_membership::ConfigError),
     /// The limits of `[storage]` do not fit together.
     #[error("[storage] {0}")]
     Replication(#[from] quorate_replication::ConfigError),
@@ -49,6 +49,15 @@ pub enum ConfigError {
          --insecure-cluster (CLUSTER_INSECURE=true) to accept that"
     )]
     InsecureCluster {
+        /// The address.
+        address: String,
+    },
+    /// Others would be told an address that leads to themselves.
+    #[error(
+        "cluster.address {address} is no address that others can call: set cluster.advertise \
+         (--advertise) to the host:port under which they reach this node"
+    )]
+    NoAdvertise {
         /// The address.
         address: String,
     },
@@ -68,7 +77,10 @@ pub enum ConfigError {
     #[error("cluster.max_voters {0} must be 1, 3, 5 or 7: an even voter adds risk, not safety")]
     MaxVoters(u32),
     /// The cluster can never form.
-    #[error("cluster.min_nodes {min_nodes} is above cluster.max_voters {max_voters}: lower it")]
+    #[error(
+        "cluster.min_nodes {min_nodes} must be 1 to cluster.max_voters {max_voters}: change one of \
+         them"
+    )]
     MinNodes {
         /// Wanted founders.
         min_nodes: u32,

@@ -40,7 +40,6 @@ pub(crate) const KEYS: &[Key] = &[
     key("cluster.port", Shape::Number, Some("CLUSTER_PORT"), "cluster port, TCP and UDP"),
     key("cluster.advertise", Shape::Text, None, "host:port under which peers reach this node"),
     key("cluster.seeds", Shape::List, Some("CLUSTER_SEED_NODES"), "host:port of nodes to find"),
-    key("cluster.founders", Shape::List, None, "id@host:port of each first member"),
     key("cluster.min_nodes", Shape::Number, Some("HA_MIN_NODES"), "nodes that found the cluster"),
     key("cluster.max_voters", Shape::Number, None, "most voters, odd"),
     key("cluster.insecure", Shape::Bool, Some("CLUSTER_INSECURE"), "allow a public cluster port"),

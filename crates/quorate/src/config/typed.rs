@@ -1,12 +1,12 @@
 //! The typed configuration: what [`ConfigBuilder::build`](super::ConfigBuilder::build) returns is
 //! consistent.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use quorate_core::{Configuration, Kind, Member, NodeId};
+use quorate_core::{Member, NodeId};
+use quorate_election::BootstrapConfig;
 use serde::{Deserialize, Serialize};
 
 use super::keys::KEYS;
@@ -57,9 +57,6 @@ pub struct ClusterConfig {
     pub advertise: Option<String>,
     /// `host:port` of nodes through which to find the cluster.
     pub seeds: Vec<String>,
-    /// `id@host:port` of each first member, where they are agreed in advance; the same list on all
-    /// of them.
-    pub founders: Vec<String>,
     /// How many nodes found the cluster together; absent: 1 without seeds, 2 with one seed, else 3.
     pub min_nodes: Option<u32>,
     /// Most voters, odd. Default 5.
@@ -165,7 +162,6 @@ impl Default for ClusterConfig {
             port: 7946,
             advertise: None,
             seeds: Vec::new(),
-            founders: Vec::new(),
             min_nodes: None,
             max_voters: 5,
             insecure: false,
@@ -247,14 +243,9 @@ impl Config {
         if max_voters.is_multiple_of(2) || max_voters > 7 {
             return Err(ConfigError::MaxVoters(max_voters));
         }
-        for text in &self.cluster.founders {
-            founder(text)?;
-        }
-        if !self.cluster.seeds.is_empty() && self.cluster.founders.is_empty() {
-            let (key, part) =
-                ("cluster.seeds".to_owned(), "finding peers through seeds".to_owned());
-            return Err(ConfigError::NotInThisVersion { key, part });
-        }
+        // Port 0 is replaced by the one that is found free, before anybody is told of it.
+        let bound = SocketAddr::new(self.cluster.address, self.cluster.port.max(1));
+        self.membership_config(&bound.to_string()).validate()?;
         let min_nodes = self.min_nodes();
         if min_nodes > max_voters || min_nodes == 0 {
             return Err(ConfigError::MinNodes { min_nodes, max_voters });
@@ -262,6 +253,10 @@ impl Config {
         if !self.cluster.address.is_loopback() && !self.cluster.insecure {
             let address = self.cluster.address.to_string();
             return Err(ConfigError::InsecureCluster { address });
+        }
+        if self.cluster.address.is_unspecified() && self.cluster.advertise.is_none() {
+            let address = self.cluster.address.to_string();
+            return Err(ConfigError::NoAdvertise { address });
         }
         if !self.api.address.is_loopback() {
             return Err(ConfigError::InsecureApi { address: self.api.address.to_string() });
@@ -285,12 +280,28 @@ impl Config {
         })
     }
 
-    /// The first members, if they are agreed in advance.
+    /// How peers are found and watched; `bound` is where the cluster port listens.
     #[must_use]
-    pub fn founders(&self) -> Option<Configuration> {
-        let members: BTreeMap<NodeId, Member> =
-            self.cluster.founders.iter().filter_map(|text| founder(text).ok()).collect();
-        (!members.is_empty()).then_some(Configuration { members, outgoing: None })
+    pub fn membership_config(&self, bound: &str) -> quorate_membership::Config {
+        let pace = match self.election.timing {
+            Timing::Fast | Timing::Dev => quorate_membership::Config::local(),
+            Timing::Lan => quorate_membership::Config::lan(),
+            Timing::Wan | Timing::Seed => quorate_membership::Config::wan(),
+        };
+        quorate_membership::Config {
+            cluster_name: self.cluster.name.clone(),
+            address: self.cluster.advertise.clone().unwrap_or_else(|| bound.to_owned()),
+            seeds: self.cluster.seeds.clone(),
+            ..pace
+        }
+    }
+
+    /// How the first members are found. A node that may found alone has nothing to wait for.
+    #[must_use]
+    pub fn bootstrap_config(&self) -> BootstrapConfig {
+        let config = BootstrapConfig::new(self.min_nodes() as usize);
+        let alone = self.cluster.seeds.is_empty() && self.min_nodes() == 1;
+        if alone { BootstrapConfig { settle: Duration::ZERO, ..config } } else { config }
     }
 
     /// Where the cluster port is bound.
@@ -348,20 +359,4 @@ impl Config {
             }
         })
     }
-}
-
-/// A first member out of `id@host:port`.
-fn founder(text: &str) -> Result<(NodeId, Member), ConfigError> {
-    let wrong = || ConfigError::WrongValue {
-        key: "cluster.founders".to_owned(),
-        value: text.to_owned(),
-        wanted: "id@host:port, the same list on every founder".to_owned(),
-    };
-    let (id, address) = text.split_once('@').ok_or_else(wrong)?;
-    let id = NodeId::new(id).map_err(|_| wrong())?;
-    if !address.contains(':') {
-        return Err(wrong());
-    }
-    let (kind, priority) = (Kind::Voter, Member::PRIORITY_DEFAULT);
-    Ok((id, Member { kind, priority, address: address.to_owned() }))
 }

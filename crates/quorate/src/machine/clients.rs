@@ -187,7 +187,10 @@ impl NodeMachine {
 
     pub(super) fn read_refused(&mut self, now: Instant, number: u64, out: &mut Outbox<Effect>) {
         if let Some(open) = self.pending.remove(number) {
-            self.fail_or_retry(now, open, Failure::NotLeading, out);
+            // A leader refuses a read only because too many wait.
+            let leads = self.replicator.is_leading();
+            let failure = if leads { Failure::Overloaded } else { Failure::NotLeading };
+            self.fail_or_retry(now, open, failure, out);
         }
     }
 
@@ -244,6 +247,9 @@ impl NodeMachine {
         let open: Vec<Open> = self.pending.take_all().collect();
         for open in open {
             let answer = match open.stage {
+                Stage::Proposed if mutant!("deposed-called-failed") => {
+                    Answer::Failed(Failure::NotLeading)
+                }
                 Stage::Proposed => Answer::Unknown(Doubt::Deposed),
                 Stage::Offered | Stage::Reading(_) => Answer::Failed(Failure::NotLeading),
             };
@@ -256,6 +262,9 @@ impl NodeMachine {
         while let Some(open) = self.pending.take_expired(now) {
             let answer = match open.stage {
                 Stage::Reading(_) => Answer::Failed(Failure::NoQuorum),
+                Stage::Offered | Stage::Proposed if mutant!("deadline-called-failed") => {
+                    Answer::Failed(Failure::NoQuorum)
+                }
                 Stage::Offered | Stage::Proposed => Answer::Unknown(Doubt::Deadline),
             };
             reply(open.origin, answer, out);

@@ -1,6 +1,9 @@
 //! What a node is told, and what it wants done.
 
-use quorate_core::{Instant, Lane, LogId, LogIndex, NodeId, Record, Term, Token};
+use std::net::SocketAddr;
+
+use quorate_core::{ClusterId, Instant, Lane, LogId, LogIndex, NodeId, Record, Term, Token};
+use quorate_membership::Packet;
 
 use crate::{Answer, PeerMessage, Request, RequestId};
 
@@ -13,6 +16,20 @@ pub enum NodeInput {
         from: NodeId,
         /// The message.
         message: PeerMessage,
+    },
+    /// A datagram came.
+    Datagram {
+        /// From where; not proven.
+        from: SocketAddr,
+        /// What it says.
+        packet: Packet,
+    },
+    /// The answer to [`Effect::Resolve`].
+    Resolved {
+        /// The name.
+        name: String,
+        /// Its addresses; none if it could not be resolved.
+        addresses: Vec<SocketAddr>,
     },
     /// The own stream to a peer is up.
     PeerConnected(NodeId),
@@ -60,6 +77,35 @@ pub enum Effect {
         /// The message.
         message: PeerMessage,
     },
+    /// Send a datagram, at once or never.
+    Datagram {
+        /// Where to.
+        to: SocketAddr,
+        /// What.
+        packet: Packet,
+    },
+    /// Look up `host:port`, and answer with [`NodeInput::Resolved`].
+    Resolve {
+        /// The name.
+        name: String,
+    },
+    /// Keep a stream to `peer` from now on; another address replaces the stream.
+    Connect {
+        /// The peer.
+        peer: NodeId,
+        /// `host:port` of its cluster port.
+        address: String,
+    },
+    /// Let go of the stream to `peer`.
+    Disconnect {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// This node belongs to a cluster now: those of other clusters are to be refused.
+    Belong {
+        /// Which.
+        cluster: ClusterId,
+    },
     /// Answer a client.
     Reply {
         /// Of its request.
@@ -87,6 +133,21 @@ pub enum NodeEvent {
         /// Whom.
         leader: Option<NodeId>,
     },
+    /// The cluster is born, and this node is one of its first members.
+    Founded {
+        /// Its identity.
+        cluster: ClusterId,
+    },
+    /// Two clusters of one name were born: an alarm. A seed lost its disk, or the lists of seeds
+    /// differ. This node stays in its own.
+    TwoClusters {
+        /// The own cluster.
+        ours: ClusterId,
+        /// The other one.
+        theirs: ClusterId,
+    },
+    /// Something about a neighbour, or what one did wrong.
+    Member(quorate_membership::Event),
     /// The leader hears no majority.
     QuorumLost,
     /// The leader hears a majority again.

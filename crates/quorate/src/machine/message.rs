@@ -28,6 +28,8 @@ pub enum PeerMessage {
         /// What became of it.
         answer: Answer,
     },
+    /// The birth of the cluster.
+    Bootstrap(quorate_election::BootstrapMessage),
 }
 
 impl PeerMessage {
@@ -37,7 +39,7 @@ impl PeerMessage {
         match self {
             Self::Election(message) => Some(message.term()),
             Self::Replication(message) => Some(message.term()),
-            Self::Forward { .. } | Self::Answer { .. } => None,
+            Self::Forward { .. } | Self::Answer { .. } | Self::Bootstrap(_) => None,
         }
     }
 }

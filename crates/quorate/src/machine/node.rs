@@ -4,15 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quorate_core::{
-    Ballot, ClusterId, Configuration, Entry, Hold, Instant, LogId, LogIndex, LogView as _, Machine,
-    NodeId, Outbox, Record, Recovered, Rng, Token, mutant,
+    Ballot, BootEpoch, ClusterId, Entry, Hold, Instant, LogId, LogIndex, LogView as _, Machine,
+    NodeId, Outbox, Pledge, Proposal, Record, Recovered, Rng, Token, mutant,
 };
 use quorate_dist_state::Limits;
-use quorate_election::{self as election, Voter};
+use quorate_election::{self as election, Bootstrap, BootstrapConfig, BootstrapInput, Voter};
+use quorate_membership::{self as membership, Membership, Tags};
 use quorate_replication::{self as replication, Replicator};
 
 use super::applier::Applier;
 use super::forwards::Forwards;
+use super::neighbours::Neighbours;
 use super::pending::Pending;
 use crate::{Effect, NodeEvent, NodeInput, NodeStatus, PeerMessage};
 
@@ -27,9 +29,20 @@ pub struct NodeSetup {
     pub replication: replication::Config,
     /// Limits of the shared state.
     pub limits: Limits,
-    /// The first members, where they are agreed by other means than the bootstrap; used only by
-    /// a node whose disk knows no configuration. It must be the same on all of them.
-    pub founders: Option<Configuration>,
+    /// The name of the cluster, the address of this node, its seeds, and the pace of gossip.
+    pub membership: membership::Config,
+    /// What others are told of this node; the cluster is filled in.
+    pub tags: Tags,
+    /// How many first members there are to be.
+    pub bootstrap: BootstrapConfig,
+    /// How often the data folder was started, this time included.
+    pub boot: BootEpoch,
+    /// Drawn at random when the process started: tells two processes of one name apart.
+    pub instance: u64,
+    /// The first members and their cluster, where they are agreed by other means than the
+    /// bootstrap; used only by a node whose disk knows no configuration. It must be the same on
+    /// all of them.
+    pub founders: Option<Proposal>,
 }
 
 /// Why a node cannot start from what its disk holds.
@@ -51,8 +64,9 @@ pub enum NodeError {
 
 /// What became durable with a token.
 #[derive(Debug)]
-enum Written {
+pub(super) enum Written {
     Ballot(Ballot),
+    Pledge(Pledge),
     Entries(LogId),
     Other,
 }
@@ -69,6 +83,7 @@ pub struct NodeMachine {
     pub(super) applier: Applier,
     pub(super) pending: Pending,
     pub(super) forwards: Forwards,
+    pub(super) neighbours: Neighbours,
     pub(super) connected: BTreeSet<NodeId>,
     pub(super) stopping: bool,
     failed: Option<quorate_core::RestoreError>,
@@ -114,6 +129,25 @@ impl NodeMachine {
         let voter =
             Voter::new(setup.me.clone(), setup.election, recovered.ballot.clone(), rng, now);
         let replicator = Replicator::new(setup.me.clone(), setup.replication, recovered, now);
+        let tags = Tags { cluster: cluster.unwrap_or(ClusterId::NONE), ..setup.tags };
+        let membership = Membership::new(
+            setup.me.clone(),
+            setup.boot,
+            setup.instance,
+            setup.membership,
+            tags.clone(),
+            Rng::stream(seed, "membership"),
+            now,
+        );
+        let has_log = !replicator.log().configuration().is_empty();
+        let bootstrap = Bootstrap::new(
+            setup.me.clone(),
+            setup.bootstrap,
+            recovered.pledge.clone(),
+            cluster.filter(|_| has_log),
+            Rng::stream(seed, "bootstrap"),
+            now,
+        );
         // 48 bits leave room to count and are short on the wire.
         let random = Rng::stream(seed, "forwards").next_u64() >> 16;
         let first_forward = if mutant!("forward-numbers-restart") { 0 } else { random };
@@ -126,6 +160,7 @@ impl NodeMachine {
             applier,
             pending: Pending::default(),
             forwards: Forwards::new(first_forward),
+            neighbours: Neighbours::new(membership, bootstrap, tags, setup.boot),
             connected: BTreeSet::new(),
             stopping: false,
             failed: None,
@@ -137,12 +172,16 @@ impl NodeMachine {
             election_out: Outbox::new(),
             log_out: Outbox::new(),
         };
-        if node.replicator.log().configuration().is_empty()
-            && let Some(founders) = setup.founders
-        {
-            node.replicator.found(founders, &mut node.log_out);
+        if !has_log {
+            // A birth that a crash cut short, between the record of the cluster and its first entry.
+            let pledged = recovered.pledge.accepted.as_ref().map(|(_, proposal)| proposal.clone());
+            let born = pledged.filter(|proposal| Some(proposal.cluster) == cluster);
+            if let Some(born) = born.or(setup.founders) {
+                node.founded(now, born, out);
+            }
         }
         node.apply(now, out);
+        node.look_around(now, out);
         node.settle(now, out);
         Ok(node)
     }
@@ -167,6 +206,8 @@ impl NodeMachine {
             connected: self.connected.clone(),
             open: self.pending.len(),
             lag: self.lag(),
+            neighbours: self.neighbours.view.clone(),
+            bootstrap: self.neighbours.bootstrap.status(),
         }
     }
 
@@ -214,6 +255,12 @@ impl NodeMachine {
         &self.voter
     }
 
+    /// Who is there, for those who check it.
+    #[must_use]
+    pub const fn membership(&self) -> &Membership {
+        &self.neighbours.membership
+    }
+
     /// Why the node cannot go on, if it cannot: the driver must stop it.
     #[must_use]
     pub const fn failure(&self) -> Option<&quorate_core::RestoreError> {
@@ -248,6 +295,7 @@ impl NodeMachine {
                 self.forwarded(now, from, id, wait_ms, request, out);
             }
             PeerMessage::Answer { id, answer } => self.answered(now, &from, id, answer, out),
+            PeerMessage::Bootstrap(message) => self.bootstrap_received(now, from, message),
         }
     }
 
@@ -263,25 +311,33 @@ impl NodeMachine {
         // First what rested on the records, then what the machines make of the news.
         self.election_hold.release(token, |effect| out.push(effect));
         self.log_hold.release(token, |effect| out.push(effect));
-        let (mut ballot, mut tip) = (None, None);
+        self.neighbours.hold.release(token, |effect| out.push(effect));
+        let (mut ballot, mut pledge) = (None, None);
         while self.writing.front().is_some_and(|(written, _)| *written <= token) {
             match self.writing.pop_front() {
                 Some((_, Written::Ballot(written))) => ballot = Some(written),
-                Some((_, Written::Entries(written))) => tip = Some(written),
+                Some((_, Written::Pledge(written))) => pledge = Some(written),
+                // Each of them: behind the newest entries a snapshot of older ones may stand.
+                Some((_, Written::Entries(tip))) => {
+                    self.replicate(now, replication::Input::Persisted { tip });
+                }
                 Some((_, Written::Other)) | None => {}
             }
         }
         if let Some(ballot) = ballot {
             self.vote(now, election::Input::Persisted(ballot));
         }
-        if let Some(tip) = tip {
-            self.replicate(now, replication::Input::Persisted { tip });
+        if let Some(pledge) = pledge {
+            self.pledge(now, BootstrapInput::Persisted(pledge));
         }
     }
 
     /// Turns one protocol's outputs into the other's inputs until both are quiet.
     pub(super) fn settle(&mut self, now: Instant, out: &mut Outbox<Effect>) {
-        while !(self.election_out.is_empty() && self.log_out.is_empty()) {
+        while !(self.election_out.is_empty()
+            && self.log_out.is_empty()
+            && self.neighbours.is_quiet())
+        {
             let mut outputs = std::mem::take(&mut self.election_out);
             for output in outputs.drain() {
                 self.election_output(now, output, out);
@@ -295,6 +351,12 @@ impl NodeMachine {
             }
             if self.log_out.is_empty() {
                 self.log_out = outputs;
+            }
+            for output in std::mem::take(&mut self.neighbours.membership_out).drain() {
+                self.membership_output(output, out);
+            }
+            for output in std::mem::take(&mut self.neighbours.bootstrap_out).drain() {
+                self.bootstrap_output(now, output, out);
             }
         }
     }
@@ -311,7 +373,9 @@ impl NodeMachine {
                     self.persist(Record::Ballot(ballot.clone()), Written::Ballot(ballot), out);
                 self.election_hold.rest_on(token);
                 // An acknowledgement of entries is also a promise to the term they came in.
-                self.log_hold.rest_on(token);
+                if !mutant!("ack-ahead-of-ballot") {
+                    self.log_hold.rest_on(token);
+                }
             }
             election::Output::Send { to, message, overtakes } => {
                 let lane = quorate_core::Lane::Urgent;
@@ -331,7 +395,7 @@ impl NodeMachine {
         let event = match event {
             election::Event::BecameLeader { term } => NodeEvent::BecameLeader { term },
             election::Event::BecameFollower { leader, term } => {
-                if self.replicator.is_leading() {
+                if self.replicator.is_leading() && !mutant!("step-down-ignored") {
                     self.replicate(now, replication::Input::StepDown);
                 }
                 self.expire_sessions_at = None;
@@ -402,7 +466,12 @@ impl NodeMachine {
         }
     }
 
-    fn persist(&mut self, record: Record, written: Written, out: &mut Outbox<Effect>) -> Token {
+    pub(super) fn persist(
+        &mut self,
+        record: Record,
+        written: Written,
+        out: &mut Outbox<Effect>,
+    ) -> Token {
         self.last_token = Token(self.last_token.0 + 1);
         self.writing.push_back((self.last_token, written));
         out.push(Effect::Persist { token: self.last_token, record });
@@ -444,6 +513,16 @@ impl Machine for NodeMachine {
     fn handle(&mut self, now: Instant, input: NodeInput, out: &mut Outbox<Effect>) {
         match input {
             NodeInput::Message { from, message } => self.receive(now, from, message, out),
+            NodeInput::Datagram { from, packet } => {
+                self.gossip(now, membership::Input::Received { from, packet });
+                self.settle(now, out);
+                self.look_around(now, out);
+            }
+            NodeInput::Resolved { name, addresses } => {
+                self.gossip(now, membership::Input::Resolved { name, addresses });
+                self.settle(now, out);
+                self.look_around(now, out);
+            }
             NodeInput::PeerConnected(peer) => {
                 self.connected.insert(peer.clone());
                 self.replicate(now, replication::Input::PeerConnected(peer));
@@ -461,11 +540,22 @@ impl Machine for NodeMachine {
             NodeInput::Stop => self.stop(now, out),
         }
         self.settle(now, out);
+        // A configuration may have come with an entry.
+        if self.has_new_configuration() {
+            self.look_around(now, out);
+            self.settle(now, out);
+        }
     }
 
     fn wake(&mut self, now: Instant, out: &mut Outbox<Effect>) {
         self.voter.wake(now, self.replicator.log(), &mut self.election_out);
         self.settle(now, out);
+        if self.neighbours.deadline().is_some_and(|due| due <= now) {
+            self.neighbours.wake(now);
+            self.settle(now, out);
+            self.look_around(now, out);
+            self.settle(now, out);
+        }
         self.expire(now, out);
         self.expire_sessions(now);
         self.replicator.wake(now, self.voter.gate(), &mut self.log_out);
@@ -485,6 +575,7 @@ impl Machine for NodeMachine {
             self.pending.deadline(),
             self.forwards.deadline(),
             self.expire_sessions_at,
+            self.neighbours.deadline(),
         ]
         .into_iter()
         .flatten()

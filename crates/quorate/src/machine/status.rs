@@ -1,10 +1,14 @@
 //! What a node knows, as plain data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use quorate_core::{ClusterId, Configuration, LogId, LogIndex, NodeId, Term};
+use quorate_core::{ClusterId, Configuration, Instant, LogId, LogIndex, NodeId, Term};
 use quorate_dist_state::Revision;
-use quorate_election::Role;
+use quorate_election::{BootstrapStatus, Role};
+use quorate_membership::{Incarnation, State, Tags};
 
 /// What a node knows at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,4 +43,84 @@ pub struct NodeStatus {
     pub open: usize,
     /// Entries each replica is behind, as a leader knows; empty elsewhere.
     pub lag: BTreeMap<NodeId, u64>,
+    /// What gossip knows of everyone, this node included.
+    pub neighbours: Arc<BTreeMap<NodeId, NeighbourStatus>>,
+    /// Whether the cluster is born, and if not, what it waits for.
+    pub bootstrap: BootstrapStatus,
+}
+
+/// What gossip knows of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeighbourStatus {
+    /// How sure gossip is of it.
+    pub state: State,
+    /// Which of its lives this is about.
+    pub incarnation: Incarnation,
+    /// `host:port` of its cluster port.
+    pub address: String,
+    /// What it says of itself.
+    pub tags: Tags,
+    /// When it last answered; `None` if it never did, and for this node itself.
+    pub heard_at: Option<Instant>,
+    /// How long an answer takes; `None` before the first.
+    pub rtt: Option<Duration>,
+}
+
+/// The state of a node in its cluster, as users see it. Where several hold, the first in this
+/// order is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeState {
+    /// It leaves, or has left, by its own will.
+    Leaving,
+    /// It does not answer.
+    Unreachable,
+    /// It is there and not a member of the log yet.
+    Joining,
+    /// It answers, and its own verdict on itself is bad.
+    Degraded,
+    /// It leads.
+    Leader,
+    /// It is a member and well.
+    Active,
+}
+
+impl fmt::Display for NodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Leaving => "LEAVING",
+            Self::Unreachable => "UNREACHABLE",
+            Self::Joining => "JOINING",
+            Self::Degraded => "DEGRADED",
+            Self::Leader => "LEADER",
+            Self::Active => "ACTIVE",
+        })
+    }
+}
+
+impl NodeStatus {
+    /// Every node that is known, member of the log or not, with its state. Nodes that left and are
+    /// no members are not among them.
+    #[must_use]
+    pub fn nodes(&self) -> BTreeMap<NodeId, NodeState> {
+        let known = self.neighbours.keys().chain(self.configuration.ids());
+        let states = known.filter_map(|id| Some((id.clone(), self.state(id)?)));
+        states.collect()
+    }
+
+    fn state(&self, id: &NodeId) -> Option<NodeState> {
+        let gossip = self.neighbours.get(id).map(|neighbour| neighbour.state);
+        let member = self.configuration.member(id).is_some();
+        // A stream that works proves more than any rumour.
+        let reached = *id == self.node || self.connected.contains(id);
+        Some(match gossip {
+            Some(State::Left) if member => NodeState::Leaving,
+            Some(State::Left) => return None,
+            Some(State::Dead) if !member => return None,
+            _ if !reached && gossip != Some(State::Alive) => NodeState::Unreachable,
+            _ if member && !reached => NodeState::Unreachable,
+            _ if !member => NodeState::Joining,
+            _ if self.leader.as_ref() == Some(id) => NodeState::Leader,
+            _ => NodeState::Active,
+        })
+    }
 }

@@ -1,20 +1,23 @@
 //! Carries out what the node wants done.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_core::{Configuration, Instant};
+use quorate_core::Instant;
+use quorate_membership as membership;
 use quorate_tokio::{Perform, StorageEnded, StorageError, StorageThread};
+use tokio::sync::mpsc;
 
 use super::StopReason;
 use super::node::Inner;
-use crate::{Effect, NodeMachine};
+use crate::{Effect, NodeEvent, NodeInput, NodeMachine};
 
 pub(super) struct Performer {
     pub(super) inner: Arc<Inner>,
     pub(super) storage: StorageThread,
-    /// The members whose addresses the transport knows.
-    pub(super) known: Configuration,
 }
 
 impl Perform<NodeMachine> for Performer {
@@ -33,6 +36,16 @@ impl Perform<NodeMachine> for Performer {
                 Ok(bytes) => drop(self.inner.transport.send(&to, lane, Bytes::from(bytes))),
                 Err(error) => tracing::error!(%error, %to, "a message could not be encoded"),
             },
+            Effect::Datagram { to, packet } => match quorate_wire::encode(&packet) {
+                Ok(bytes) => self.inner.transport.send_datagram(to, &bytes),
+                Err(error) => tracing::error!(%error, %to, "a packet could not be encoded"),
+            },
+            Effect::Resolve { name } => {
+                tokio::spawn(resolve(name, self.inner.inputs.clone()));
+            }
+            Effect::Connect { peer, address } => self.inner.transport.set_peer(peer, address),
+            Effect::Disconnect { peer } => self.inner.transport.remove_peer(&peer),
+            Effect::Belong { cluster } => self.inner.transport.set_cluster(cluster),
             Effect::Reply { id, answer } => {
                 let waiting = self.inner.replies.lock().remove(&id);
                 if let Some(waiting) = waiting {
@@ -41,7 +54,11 @@ impl Perform<NodeMachine> for Performer {
                 }
             }
             Effect::Event(event) => {
-                tracing::debug!(?event);
+                log(&event);
+                if let NodeEvent::Member(membership::Event::DuplicateId { from, boot }) = &event {
+                    let text = format!("start {} of this node id runs, says {from}", boot.0);
+                    return Err(StopReason::DuplicateId(text));
+                }
                 // An error means that nobody listens.
                 let _ = self.inner.events.send(event);
             }
@@ -54,27 +71,45 @@ impl Perform<NodeMachine> for Performer {
             return Err(StopReason::Snapshot(error.to_string()));
         }
         let status = machine.status();
-        if status.configuration != self.known {
-            self.meet(&status.configuration);
-        }
         *self.inner.status.write() = Arc::new(status);
         Ok(())
     }
 }
 
-impl Performer {
-    /// Dials the members that are new, and lets go of those that left.
-    fn meet(&mut self, configuration: &Configuration) {
-        let transport = &self.inner.transport;
-        for id in self.known.ids().filter(|id| configuration.member(id).is_none()) {
-            transport.remove_peer(id);
+/// Looks up a name, for as long as it may take; the node asks again if the answer is none.
+async fn resolve(name: String, inputs: mpsc::Sender<NodeInput>) {
+    let lookup = async { Ok(tokio::net::lookup_host(&name).await?.collect()) };
+    let found: io::Result<Vec<SocketAddr>> = tokio::time::timeout(LOOKUP_MAX, lookup)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let addresses = found.unwrap_or_else(|error| {
+        tracing::debug!(%name, %error, "a name could not be resolved");
+        Vec::new()
+    });
+    // An error means that the node has stopped.
+    let _ = inputs.send(NodeInput::Resolved { name, addresses }).await;
+}
+
+/// What a person should read of an event.
+fn log(event: &NodeEvent) {
+    use membership::Event;
+    match event {
+        NodeEvent::Founded { cluster } => tracing::info!(%cluster, "the cluster is born"),
+        NodeEvent::TwoClusters { ours, theirs } => {
+            tracing::error!(%ours, %theirs, "a second cluster of this name was born: refused");
         }
-        for id in configuration.ids().filter(|id| **id != self.inner.me) {
-            if let Some(member) = configuration.member(id) {
-                transport.set_peer(id.clone(), member.address.clone());
-            }
+        NodeEvent::Member(Event::ForeignCluster { id, theirs }) => {
+            tracing::error!(node = %id, %theirs, "a node of another cluster of this name: refused");
         }
-        self.known = configuration.clone();
+        NodeEvent::Member(Event::ForeignName { from, theirs }) => {
+            let theirs = theirs.as_deref().unwrap_or("unknown");
+            tracing::warn!(%from, theirs, "a node of another cluster name: correct name or seeds");
+        }
+        NodeEvent::Member(Event::SeedListsDiffer { id, .. }) => {
+            tracing::warn!(node = %id, "a node has another seed list: make them the same");
+        }
+        NodeEvent::BecameLeader { .. } | NodeEvent::QuorumLost => tracing::info!(?event),
+        event => tracing::debug!(?event),
     }
 }
 
@@ -86,3 +121,6 @@ pub(super) fn storage_failed(error: &StorageError) -> StopReason {
         _ => StopReason::Storage(error.to_string()),
     }
 }
+
+/// The longest a lookup may take.
+const LOOKUP_MAX: Duration = Duration::from_secs(5);

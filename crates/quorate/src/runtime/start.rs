@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use quorate_core::{
     BootEpoch, Clock as _, ClusterId, Configuration, Disk, Identity, Machine as _, NodeId, Outbox,
-    Record, Recovered, Rng,
+    Proposal, Record, Recovered, Rng,
 };
+use quorate_membership::Tags;
 use quorate_storage::{FileDisk, Journal, Options};
 use quorate_tokio::{
     BootClock, DriveEnd, Perform as _, Pulse, StorageThread, Transport, TransportConfig,
@@ -23,6 +24,8 @@ use crate::{Config, Effect, NodeInput, NodeMachine, NodeSetup};
 
 /// How many inputs may wait for the loop before those who bring more must wait.
 const INPUTS_MAX: usize = 4_096;
+/// What the transport calls a frame of another cluster.
+const FOREIGN_CLUSTER: &str = "foreign_cluster";
 /// How many events a listener may lag behind.
 const EVENTS_MAX: usize = 1_024;
 
@@ -32,7 +35,8 @@ const EVENTS_MAX: usize = 1_024;
 pub struct NodeBuilder {
     config: Config,
     disk: Option<DiskBox>,
-    founders: Option<Configuration>,
+    founders: Option<Proposal>,
+    api: String,
 }
 
 struct DiskBox(Box<dyn Disk>);
@@ -45,7 +49,7 @@ impl std::fmt::Debug for DiskBox {
 
 impl NodeBuilder {
     pub(super) const fn new(config: Config) -> Self {
-        Self { config, disk: None, founders: None }
+        Self { config, disk: None, founders: None, api: String::new() }
     }
 
     /// Keeps the journal on a disk of your own in place of `node.data_dir`.
@@ -55,9 +59,16 @@ impl NodeBuilder {
     }
 
     /// Names the first members instead of letting the nodes agree on them; the same on all of
-    /// them, and used only by a node whose disk knows no configuration yet.
-    pub fn founders(mut self, founders: Configuration) -> Self {
-        self.founders = Some(founders);
+    /// them, and used only by a node whose disk knows no configuration yet. `cluster` is the
+    /// identity of the new cluster: draw it at random, once.
+    pub fn founders(mut self, cluster: ClusterId, configuration: Configuration) -> Self {
+        self.founders = Some(Proposal { cluster, configuration });
+        self
+    }
+
+    /// Tells the others where clients reach this node's API, `host:port`.
+    pub fn api_address(mut self, address: impl Into<String>) -> Self {
+        self.api = address.into();
         self
     }
 
@@ -71,7 +82,7 @@ impl NodeBuilder {
     ///
     /// Dropping the future before it is ready leaves nothing running.
     pub async fn start(self) -> Result<Node, StartError> {
-        let Self { config, disk, founders } = self;
+        let Self { config, disk, founders, api } = self;
         if !config.cluster_enabled() {
             return Err(StartError::NothingEnabled);
         }
@@ -85,6 +96,7 @@ impl NodeBuilder {
         journal.sync()?;
         recovered.identity = Some(identity.clone());
 
+        let seed = entropy();
         let (transport, events) = Transport::bind(TransportConfig {
             bind: config.cluster_bind(),
             advertise: config.cluster.advertise.clone().unwrap_or_default(),
@@ -93,24 +105,24 @@ impl NodeBuilder {
             cluster_name: config.cluster.name.clone(),
             cluster: identity.cluster,
             limits: TransportLimits::default(),
-            seed: entropy(),
+            seed,
         })
         .await?;
-        let advertised =
-            config.cluster.advertise.clone().unwrap_or_else(|| transport.local_addr().to_string());
         let clock = BootClock::new();
         let setup = NodeSetup {
             me: identity.node.clone(),
             election: config.election_config(),
             replication: config.replication_config(),
             limits: quorate_dist_state::Limits::default(),
-            founders: founders
-                .or_else(|| config.founders())
-                .or_else(|| alone(&config, &identity.node, &advertised)),
+            membership: config.membership_config(&transport.local_addr().to_string()),
+            tags: Tags { priority: config.election.priority, api_address: api, ..Tags::default() },
+            bootstrap: config.bootstrap_config(),
+            boot: identity.boot,
+            instance: seed,
+            founders,
         };
         let mut out = Outbox::new();
         let now = clock.now();
-        let seed = entropy();
         let machine = NodeMachine::new(setup, &recovered, seed, now, &mut out)?;
         let first: Vec<Effect> = out.drain().collect();
 
@@ -143,8 +155,7 @@ impl NodeBuilder {
             pulse: Pulse::new(),
         });
         tokio::spawn(listen(events, inputs, inner.clone(), refused));
-        let performer =
-            Performer { inner: inner.clone(), storage, known: Configuration::default() };
+        let performer = Performer { inner: inner.clone(), storage };
         tokio::spawn(run(machine, performer, first, received, failure));
         Ok(Node { inner })
     }
@@ -182,19 +193,6 @@ fn made_up() -> Result<NodeId, StartError> {
     Ok(NodeId::new(&format!("{host}-{:06x}", entropy() & 0x00ff_ffff))?)
 }
 
-/// A node without seeds that may found a cluster by itself does so at once.
-fn alone(config: &Config, me: &NodeId, advertised: &str) -> Option<Configuration> {
-    if !config.cluster.seeds.is_empty() || config.min_nodes() != 1 {
-        return None;
-    }
-    let mut configuration = Configuration::of_voters([me.clone()]);
-    if let Some(member) = configuration.members.get_mut(me) {
-        member.priority = config.election.priority;
-        member.address = advertised.to_owned();
-    }
-    Some(configuration)
-}
-
 /// A seed from the operating system.
 fn entropy() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
@@ -222,6 +220,27 @@ async fn listen(
                         continue;
                     }
                 }
+            }
+            TransportEvent::Datagram { from, bytes } => match quorate_wire::decode(&bytes) {
+                Ok(packet) => NodeInput::Datagram { from, packet },
+                Err(error) => {
+                    inner.undecodable.fetch_add(1, Ordering::Relaxed);
+                    tracing::debug!(%error, %from, "a datagram could not be decoded");
+                    continue;
+                }
+            },
+            TransportEvent::DuplicateOfUs { address, boot } if boot.0 > inner.boot => {
+                let text = format!("a later start of this node id runs at {address:?}");
+                let _ = failed.try_send(StopReason::DuplicateId(text));
+                continue;
+            }
+            TransportEvent::Rejected { from, why } => {
+                if why == FOREIGN_CLUSTER {
+                    tracing::error!(%from, "a node of another cluster of this name: refused");
+                } else {
+                    tracing::debug!(%from, why, "refused");
+                }
+                continue;
             }
             TransportEvent::Connected { peer, .. } => NodeInput::PeerConnected(peer),
             TransportEvent::Lost { peer, refused } => NodeInput::PeerLost { peer, refused },

@@ -1,8 +1,14 @@
 //! A node on a desk: time and disk move when the test says so.
 
 use bytes::Bytes;
-use quorate::{Answer, Command, Effect, NodeInput, NodeMachine, NodeSetup, Op, Request, RequestId};
-use quorate_core::{Configuration, Instant, Machine as _, NodeId, Outbox, Recovered, Token};
+use quorate::{
+    Answer, Command, Effect, NodeInput, NodeMachine, NodeSetup, Op, PeerMessage, Query, ReadLevel,
+    Request, RequestId,
+};
+use quorate_core::{
+    BootEpoch, ClusterId, Configuration, Instant, Machine as _, NodeId, Outbox, Proposal,
+    Recovered, Token,
+};
 
 /// A node, its clock, and what it has wanted done so far.
 pub(crate) struct Desk {
@@ -23,15 +29,37 @@ pub(crate) fn set(key: &'static str, value: &'static str) -> Request {
     Request::Write(Command { tag: None, op: Op::Set { key, value } })
 }
 
+pub(crate) fn get(key: &'static str) -> Request {
+    let query = Query::Get { key: Bytes::from(key) };
+    Request::Read { query, level: ReadLevel::Linearizable }
+}
+
 impl Desk {
     /// The node `a` of a new cluster of `members`.
     pub(crate) fn new(members: &[&str]) -> Self {
+        Self::with(members, quorate_replication::Config::default())
+    }
+
+    /// As [`Self::new`], its log set up as `replication` says.
+    pub(crate) fn with(members: &[&str], replication: quorate_replication::Config) -> Self {
         let setup = NodeSetup {
             me: id("a"),
             election: quorate_election::Config::lan(),
-            replication: quorate_replication::Config::default(),
+            replication,
             limits: quorate_dist_state::Limits::default(),
-            founders: Some(Configuration::of_voters(members.iter().map(|name| id(name)))),
+            membership: quorate_membership::Config {
+                cluster_name: "desk".into(),
+                address: "10.0.0.1:7946".into(),
+                ..quorate_membership::Config::lan()
+            },
+            tags: quorate_membership::Tags::default(),
+            bootstrap: quorate_election::BootstrapConfig::new(members.len()),
+            boot: BootEpoch(1),
+            instance: 1,
+            founders: Some(Proposal {
+                cluster: ClusterId(7),
+                configuration: Configuration::of_voters(members.iter().map(|name| id(name))),
+            }),
         };
         let now = Instant::from_millis(1);
         let mut out = Outbox::new();
@@ -79,6 +107,10 @@ impl Desk {
 
     pub(crate) fn ask(&mut self, number: u64, deadline: Instant, request: Request) {
         self.handle(NodeInput::Request { id: RequestId(number), deadline, request });
+    }
+
+    pub(crate) fn receive(&mut self, from: &str, message: PeerMessage) {
+        self.handle(NodeInput::Message { from: id(from), message });
     }
 
     /// What was answered to request `number`.

@@ -3,3 +3,4 @@ mod desk;
 mod invariants;
 #[cfg(feature = "tokio")]
 mod running;
+mod scenarios;

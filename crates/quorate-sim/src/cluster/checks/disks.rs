@@ -67,6 +67,11 @@ impl Disks {
         *commit = (*commit).max(index);
     }
 
+    /// Whether the disk holds any entry or snapshot.
+    pub(super) fn holds_any(&self, seat: Seat) -> bool {
+        !self.nodes[seat.index()].terms.is_empty()
+    }
+
     /// How many disks hold the entry.
     pub(super) fn holders(&self, id: LogId) -> usize {
         self.nodes.iter().filter(|twin| twin.holds(id)).count()

@@ -26,7 +26,7 @@ pub(super) struct ElectionCheck {
 /// The terms of one node.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spoken {
-    /// The highest it has bound itself to before others, over all its lives.
+    /// The highest it has spoken of to others, over all its lives.
     spoken: Term,
     /// Its term at its last step; zero in a new life.
     current: Term,
@@ -52,7 +52,7 @@ impl ElectionCheck {
         node.current = term;
         if term < node.spoken {
             let message =
-                format!("{seat} was bound to {:?} and came back in {term:?}", node.spoken);
+                format!("{seat} had spoken of {:?} and came back in {term:?}", node.spoken);
             return Err(Violation::new("E5", message));
         }
         Ok(())
@@ -71,6 +71,9 @@ impl ElectionCheck {
         let leads = voter.role() == Role::Leader;
         if leads {
             self.heard_enough(seat, program)?;
+        } else if program.machine.replicator().is_leading() {
+            let message = format!("{seat} has stepped down, and its log leads on");
+            return Err(Violation::new("E11", message));
         }
         Ok(leads)
     }

@@ -67,7 +67,8 @@ impl LogCheck {
         known.tip != log.tip() || known.commit != log.commit()
     }
 
-    /// R1: an entry of one identity says one thing and follows one entry, in every log.
+    /// R1: an entry of one identity says one thing and follows one entry, in every log. X4: time
+    /// never goes back from entry to entry; sessions live by it.
     pub(super) fn entries(&mut self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
         let log = program.machine.log();
         let known = &mut self.nodes[seat.index()];
@@ -97,6 +98,10 @@ impl LogCheck {
         for index in from..=tip.index.0 {
             let Some(entry) = log.entry(LogIndex(index)) else { continue };
             known.terms.push(entry.id.term);
+            if log.entry(LogIndex(index - 1)).is_some_and(|before| entry.time < before.time) {
+                let message = format!("{seat} holds {} of before its predecessor", entry.id);
+                return Err(Violation::new("X4", message));
+            }
             let before = log.term_at(LogIndex(index - 1));
             let says = (content(entry), before);
             let earlier = *self.entries.entry(entry.id).or_insert(says);

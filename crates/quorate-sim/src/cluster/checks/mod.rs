@@ -1,24 +1,34 @@
 //! What must hold after every event.
 
+mod birth;
 mod disks;
 mod election;
 mod log;
+mod members;
+
+use std::collections::BTreeSet;
 
 use quorate_core::{LogId, LogView as _, Recovered, Term};
 
 use super::program::{NodeProgram, Seen};
 use super::settings::Settings;
 use crate::{Seat, Violation};
+use birth::BirthCheck;
 use disks::Disks;
 use election::ElectionCheck;
 use log::LogCheck;
+use members::MembersCheck;
 
 /// All checks over all nodes. Each looks only at what changed in a step.
 #[derive(Debug)]
 pub(super) struct Checks {
     election: ElectionCheck,
     log: LogCheck,
+    birth: BirthCheck,
+    members: MembersCheck,
     disks: Disks,
+    /// The numbers under which each node passed requests on.
+    forwarded: BTreeSet<(Seat, u64)>,
     /// Found where no violation can be returned.
     found: Option<Violation>,
     /// How many times something was checked, by invariant, in the order of [`CHECKED`].
@@ -27,8 +37,10 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 15] =
-    ["E1", "E3", "E4", "E5", "E6", "E8", "E11", "R1", "R2", "R3", "R4", "R5", "R6", "K1", "K5"];
+pub(super) const CHECKED: [&str; 20] = [
+    "E1", "E3", "E4", "E5", "E6", "E8", "E11", "E12", "R1", "R2", "R3", "R4", "R5", "R6", "K1",
+    "K5", "M1", "M3", "X4", "F1",
+];
 
 /// Rare situations that a step can show.
 pub(super) type Mark = &'static str;
@@ -39,7 +51,10 @@ impl Checks {
         Self {
             election: ElectionCheck::new(settings),
             log: LogCheck::new(nodes),
+            birth: BirthCheck::default(),
+            members: MembersCheck::new(nodes),
             disks: Disks::new(nodes),
+            forwarded: BTreeSet::new(),
             found: None,
             counts: [0; CHECKED.len()],
             majority: settings.majority(),
@@ -66,6 +81,7 @@ impl Checks {
             self.found.get_or_insert(violation);
         }
         self.log.booted(seat);
+        self.members.booted(seat);
         self.count("E5");
         self.count("R5");
     }
@@ -85,6 +101,10 @@ impl Checks {
             self.see(seat, program, one, &mut mark)?;
         }
         program.seen = seen;
+        self.count("F1");
+        if let Some(id) = program.overdue() {
+            return Err(Violation::new("F1", format!("{seat} let the deadline of r{id} pass")));
+        }
         if self.election.stepped(seat, program)? {
             self.count("E11");
         }
@@ -93,6 +113,7 @@ impl Checks {
         }
         if self.log.has_changed(seat, program) {
             self.count("R1");
+            self.count("X4");
             self.log.entries(seat, program)?;
             self.count("R5");
             let committed = self.log.commits(seat, program)?;
@@ -135,6 +156,15 @@ impl Checks {
                 self.election.led(seat, term)?;
                 self.log.led(seat, term, program)
             }
+            Seen::Born(cluster) => {
+                self.count("E12");
+                self.birth.born(seat, cluster)
+            }
+            Seen::Member(event) => {
+                self.count("M1");
+                self.count("M3");
+                self.members.changed(seat, program, &event)
+            }
             Seen::Entries(ids) => {
                 self.disks.entries(seat, &ids);
                 Ok(())
@@ -155,6 +185,14 @@ impl Checks {
                 mark("log compacted");
                 Ok(())
             }
+            // In all its lives: an answer may come after a crash.
+            Seen::Forwarded(id) if !self.forwarded.insert((seat, id)) => {
+                Err(Violation::new("F1", format!("{seat} passed two requests on as {id}")))
+            }
+            Seen::Forwarded(_) => Ok(()),
+            Seen::AnsweredTwice(id) => {
+                Err(Violation::new("F1", format!("{seat} answered r{id} twice")))
+            }
             Seen::Misplaced(error) => Err(Violation::new("R5", format!("{seat}: {error}"))),
         }
     }
@@ -169,6 +207,11 @@ impl Checks {
         }
         let message = format!("{seat} calls {id} committed, but {holders} disks hold it");
         Err(Violation::new("R4", message))
+    }
+
+    /// Whether the disk on `seat` holds the first configuration: its node knows that it is born.
+    pub(super) fn is_born(&self, seat: Seat) -> bool {
+        self.disks.holds_any(seat)
     }
 
     /// The highest revision that any node has applied: no later read may be older.

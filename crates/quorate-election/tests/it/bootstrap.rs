@@ -1,0 +1,199 @@
+//! E12: at most one birth, whatever is cut, lost, repeated or crashed; and one, once it is calm.
+
+use std::collections::BTreeSet;
+
+use std::time::Duration;
+
+use quorate_core::{ClusterId, Instant, Kind, Machine as _, Outbox, Pledge, PledgeBallot, Rng};
+use quorate_election::{
+    Bootstrap, BootstrapConfig, BootstrapInput, BootstrapMessage, BootstrapOutput, BootstrapStatus,
+    Candidate, Sight,
+};
+
+use crate::birth::{Birth, Weather, id};
+
+const CALM: Weather = Weather { loss: 0, repeats: 0, fault_millis: 0, disk_millis: 5 };
+
+/// Runs on without faults until all first members know of their birth.
+fn must_be_born(birth: &mut Birth, context: &str) {
+    assert_eq!(birth.violation, None, "{context}");
+    birth.heal();
+    birth.run(30_000);
+    assert_eq!(birth.violation, None, "{context}");
+    let first = birth.first_members.clone().unwrap_or_default();
+    assert!(!first.is_empty(), "{context}: none was born: {:?}", birth.statuses());
+    assert_eq!(birth.formed(), first, "{context}: {:?}", birth.statuses());
+}
+
+/// All ways to part `count` nodes into groups, as the group of each.
+fn partitions(count: usize) -> Vec<Vec<usize>> {
+    let mut all = vec![vec![]];
+    for _ in 0..count {
+        all = all
+            .into_iter()
+            .flat_map(|parts: Vec<usize>| {
+                let groups = parts.iter().max().map_or(0, |most| most + 1);
+                (0..=groups).map(move |group| [parts.clone(), vec![group]].concat())
+            })
+            .collect();
+    }
+    all
+}
+
+fn subset(bits: usize, count: usize) -> BTreeSet<usize> {
+    (0..count).filter(|index| bits & (1 << index) != 0).collect()
+}
+
+#[test]
+fn e12_at_most_one_cluster_is_born_under_every_partition() {
+    for count in 2..=4 {
+        for groups in partitions(count) {
+            for bits in 1..1 << count {
+                for min_nodes in 2..=count {
+                    let seeds = subset(bits, count);
+                    let mut birth = Birth::new(7, CALM, count, &seeds, min_nodes);
+                    birth.partition(&groups);
+                    birth.run(6_000);
+                    let context = format!("{groups:?} seeds {seeds:?} min_nodes {min_nodes}");
+                    must_be_born(&mut birth, &context);
+                }
+            }
+        }
+    }
+}
+
+fn stormy(seed: u64) -> Birth {
+    let mut rng = Rng::stream(seed, "storm");
+    let count = 2 + rng.index(6);
+    let bits = 1 + rng.index((1 << count) - 1);
+    let min_nodes = 2 + rng.index(count - 1);
+    let weather = Weather {
+        loss: [0, 50_000, 300_000][rng.index(3)],
+        repeats: [0, 200_000][rng.index(2)],
+        fault_millis: [40, 150, 600][rng.index(3)],
+        disk_millis: [2, 30, 300][rng.index(3)],
+    };
+    Birth::new(seed, weather, count, &subset(bits, count), min_nodes)
+}
+
+#[test]
+fn e12_at_most_one_cluster_is_born_in_any_storm() {
+    let (mut born, mut crashes) = (0, 0);
+    for seed in 0..400 {
+        let mut birth = stormy(seed);
+        birth.run(20_000);
+        born += usize::from(!birth.born.is_empty());
+        crashes += birth.crashes_while_writing;
+        must_be_born(&mut birth, &format!("seed {seed}"));
+    }
+    assert!(born > 100, "storms must leave room for births: {born}");
+    assert!(crashes > 100, "pledges must be lost in crashes: {crashes}");
+}
+
+/// Two nodes that no seed is among stand well with a part of the seeds each, and not with one
+/// another: what each hears is more than half, and yet only one may found.
+#[test]
+fn two_callers_who_share_but_one_seed_found_one_cluster() {
+    let seeds = BTreeSet::from([4, 5, 6]);
+    for seed in 0..50 {
+        let mut birth = Birth::new(seed, CALM, 7, &seeds, 2);
+        for (a, b) in [(0, 2), (0, 3), (1, 2), (1, 3), (0, 6), (1, 6), (2, 4), (3, 4)] {
+            birth.cut.insert((id(a), id(b)));
+            birth.cut.insert((id(b), id(a)));
+        }
+        birth.run(10_000);
+        must_be_born(&mut birth, &format!("seed {seed}"));
+    }
+}
+
+/// Seed lists change over the years. Whoever hears of the old cluster does not found a new one.
+#[test]
+fn a_node_that_knows_of_a_cluster_founds_none_and_says_so() {
+    let me = id(0);
+    let candidate = |index: usize| {
+        let address = format!("n{index}:1");
+        (id(index), Candidate { priority: 100, address, kind: Kind::Voter })
+    };
+    let sight = Sight {
+        candidates: [candidate(0), candidate(1)].into(),
+        seeds: vec![Some(id(0)), Some(id(1))],
+        cluster: None,
+    };
+    for known in [None, Some(ClusterId(7))] {
+        let (config, rng) = (BootstrapConfig::new(2), Rng::seeded(1));
+        let mut bootstrap =
+            Bootstrap::new(me.clone(), config, Pledge::default(), None, rng, Instant::ZERO);
+        let mut out = Outbox::new();
+        let sight = Sight { cluster: known, ..sight.clone() };
+        bootstrap.handle(Instant::ZERO, BootstrapInput::Saw(sight), &mut out);
+        bootstrap.wake(Instant::from_millis(5_000), &mut out);
+        assert_eq!(out.is_empty(), known.is_some(), "a round is begun: {:?}", out.as_slice());
+
+        out.drain();
+        let ballot = PledgeBallot { round: 9, priority: 100, proposer: Some(id(1)) };
+        let message = BootstrapMessage::Prepare { ballot };
+        let received = BootstrapInput::Received { from: id(1), message };
+        bootstrap.handle(Instant::from_millis(5_001), received, &mut out);
+        let pledged = BootstrapOutput::Persist(bootstrap.pledge().clone());
+        let answer = known.map_or(pledged, |cluster| BootstrapOutput::Send {
+            to: id(1),
+            message: BootstrapMessage::Exists { cluster },
+        });
+        assert_eq!(out.as_slice().first(), Some(&answer));
+    }
+}
+
+/// A round that could not be exceeded would keep every other from being begun.
+#[test]
+fn a_hostile_round_is_not_promised() {
+    let (config, rng) = (BootstrapConfig::new(2), Rng::seeded(1));
+    let mut bootstrap = Bootstrap::new(id(0), config, Pledge::default(), None, rng, Instant::ZERO);
+    let mut out = Outbox::new();
+    let ballot = PledgeBallot { round: u64::MAX, priority: 255, proposer: Some(id(1)) };
+    let message = BootstrapMessage::Prepare { ballot };
+    let received = BootstrapInput::Received { from: id(1), message };
+    bootstrap.handle(Instant::ZERO, received, &mut out);
+    assert!(out.is_empty());
+    assert_eq!(*bootstrap.pledge(), Pledge::default());
+}
+
+/// A node without seeds that is to found alone does so at once, and asks nobody.
+#[test]
+fn a_node_alone_founds_at_once() {
+    let (config, rng) = (BootstrapConfig::new(1), Rng::seeded(1));
+    let config = BootstrapConfig { settle: Duration::ZERO, ..config };
+    let mut bootstrap = Bootstrap::new(id(0), config, Pledge::default(), None, rng, Instant::ZERO);
+    let me = Candidate { priority: 100, address: "n0:1".to_owned(), kind: Kind::Voter };
+    let sight = Sight { candidates: [(id(0), me)].into(), ..Sight::default() };
+    let mut out = Outbox::new();
+    bootstrap.handle(Instant::ZERO, BootstrapInput::Saw(sight), &mut out);
+    bootstrap.wake(Instant::ZERO, &mut out);
+    let founded = |output: &BootstrapOutput| matches!(output, BootstrapOutput::Founded(_));
+    assert!(out.as_slice().iter().any(founded), "{:?}", out.as_slice());
+    assert!(matches!(bootstrap.status(), BootstrapStatus::Formed(_)));
+}
+
+#[cfg(mutants)]
+#[test]
+fn every_seeded_bug_of_the_bootstrap_is_caught() {
+    let mut missed = Vec::new();
+    for name in [
+        "bootstrap-half-of-the-seeds",
+        "bootstrap-seeds-not-asked",
+        "bootstrap-promises-backwards",
+        "bootstrap-forgets-accepted",
+        "bootstrap-pledge-not-durable",
+    ] {
+        quorate_core::choose_mutant(Some(name));
+        let caught = (0..4_000).any(|seed| {
+            let mut birth = stormy(seed);
+            birth.run(20_000);
+            birth.violation.is_some()
+        });
+        quorate_core::choose_mutant(None);
+        if !caught {
+            missed.push(name);
+        }
+    }
+    assert!(missed.is_empty(), "not caught: {missed:?}");
+}

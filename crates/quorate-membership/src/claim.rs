@@ -1,0 +1,182 @@
+//! What is said of a member, and which of two sayings is the newer.
+
+use std::collections::BTreeMap;
+
+use quorate_core::{BootEpoch, ClusterId, Kind, Member, NodeId};
+use serde::{Deserialize, Serialize};
+
+/// One life of a node and how often it spoke up in it. Ordered by boot, then counter.
+///
+/// Only the node itself makes a new one: by a restart, by a change of its tags, or to refute that
+/// it is gone.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Incarnation {
+    /// How often its data folder has been started.
+    pub boot: BootEpoch,
+    /// How often it spoke up since.
+    pub counter: u64,
+}
+
+impl Incarnation {
+    /// Counters above this are refused from the wire, so that nobody can put a node beyond reach
+    /// of its own refutations. 2^48: a refutation each microsecond for nine years.
+    pub const COUNTER_MAX: u64 = 1 << 48;
+
+    /// The first of a boot.
+    #[must_use]
+    pub const fn first(boot: BootEpoch) -> Self {
+        Self { boot, counter: 0 }
+    }
+}
+
+/// What is known of a member. Of one incarnation, the later state wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum State {
+    /// It answers, or nobody says otherwise.
+    Alive,
+    /// It does not answer. Reversible: it may still refute.
+    Suspect,
+    /// It was suspected for long enough. Final for this incarnation.
+    Dead,
+    /// It said that it leaves. Final for this incarnation.
+    Left,
+}
+
+impl State {
+    /// Whether it counts as a member: alive or suspected.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Alive | Self::Suspect)
+    }
+}
+
+/// What a member says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Info {
+    /// In which life, and how often it spoke in it.
+    pub incarnation: Incarnation,
+    /// Where its cluster port is, `host:port`, for TCP and UDP.
+    pub address: String,
+    /// What it is.
+    pub tags: Tags,
+}
+
+/// What a member is, for others to read. Bounded, so that every claim fits into a datagram.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Tags {
+    /// What it is meant to be in the cluster.
+    pub kind: Kind,
+    /// Higher leads sooner. Default 100.
+    pub priority: u8,
+    /// Where its API is, `host:port`; may be empty. At most [`Self::ADDRESS_MAX`] bytes.
+    pub api_address: String,
+    /// Which fate it shares: a rack, a zone, a region. At most [`Self::ZONE_MAX`] bytes.
+    pub zone: String,
+    /// Its cluster; [`ClusterId::NONE`] until that is born.
+    pub cluster: ClusterId,
+    /// Anything else; with their lengths, at most [`Self::EXTRA_MAX`] bytes.
+    pub extra: BTreeMap<String, String>,
+}
+
+impl Tags {
+    /// The longest address in bytes: a name of DNS, a colon and a port.
+    pub const ADDRESS_MAX: usize = 260;
+    /// The longest zone, in bytes.
+    pub const ZONE_MAX: usize = 64;
+    /// The most bytes of `extra` together, with two for each text's length.
+    pub const EXTRA_MAX: usize = 256;
+
+    /// Whether everything is within its bounds.
+    ///
+    /// # Errors
+    ///
+    /// The first bound that is broken.
+    pub fn validate(&self) -> Result<(), TagsError> {
+        let bytes = |text: &String| text.len() + 2;
+        let extra = self.extra.iter().map(|(key, value)| bytes(key) + bytes(value)).sum();
+        for (what, length, max) in [
+            ("api_address", self.api_address.len(), Self::ADDRESS_MAX),
+            ("zone", self.zone.len(), Self::ZONE_MAX),
+            ("extra", extra, Self::EXTRA_MAX),
+        ] {
+            if length > max {
+                return Err(TagsError { what, length, max });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for Tags {
+    /// A voter of ordinary priority that says nothing else.
+    fn default() -> Self {
+        Self {
+            kind: Kind::Voter,
+            priority: Member::PRIORITY_DEFAULT,
+            api_address: String::new(),
+            zone: String::new(),
+            cluster: ClusterId::NONE,
+            extra: BTreeMap::new(),
+        }
+    }
+}
+
+/// Why [`Tags`] cannot be spoken: a part is too long.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the tag {what} takes {length} bytes: shorten it to {max}")]
+pub struct TagsError {
+    /// Which part.
+    pub what: &'static str,
+    /// Its bytes.
+    pub length: usize,
+    /// The most it may have.
+    pub max: usize,
+}
+
+/// A claim about a member, as it travels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// About whom.
+    pub id: NodeId,
+    /// How it is.
+    pub state: State,
+    /// Of a member that is gone: for how many seconds, rounded up at every hop. So a tombstone only
+    /// ever gets older on its way, and cannot outlive its horizon by being passed on.
+    pub gone_secs: u32,
+    /// What it said of itself last.
+    pub info: Info,
+}
+
+impl Update {
+    /// Whether this claim is newer than that one, about the same member.
+    ///
+    /// Claims are in a total order: by incarnation, then state, then content (which honest members
+    /// never change without a new incarnation). A view keeps the greatest, so it does not matter
+    /// in which order, how often and by whom claims are told.
+    #[must_use]
+    pub fn supersedes(&self, state: State, info: &Info) -> bool {
+        rank(self.state, &self.info) > rank(state, info)
+    }
+
+    /// Whether an honest node could have sent it.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.info.incarnation.counter <= Incarnation::COUNTER_MAX
+            && is_address(&self.info.address)
+            && self.info.tags.validate().is_ok()
+    }
+}
+
+/// The order of claims about one member.
+pub(crate) const fn rank(state: State, info: &Info) -> (Incarnation, State, &Info) {
+    (info.incarnation, state, info)
+}
+
+/// Whether `text` has the form `host:port` and is not too long.
+pub(crate) fn is_address(text: &str) -> bool {
+    text.len() <= Tags::ADDRESS_MAX
+        && text.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
+        })
+}

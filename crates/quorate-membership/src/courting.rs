@@ -1,0 +1,160 @@
+//! Looking for others, for ever: seeds, and peers that were lost.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use quorate_core::{Instant, NodeId, Outbox, mutant};
+
+use crate::Output;
+use crate::agenda::Timer;
+use crate::claim::State;
+use crate::membership::Membership;
+use crate::packet::Body;
+
+/// A peer that is announced to while it is no live member.
+#[derive(Debug)]
+pub(crate) struct Court {
+    address: String,
+    wait: Duration,
+    /// Whether the owner of this node named it: then it is never forgotten.
+    pub(crate) known: bool,
+}
+
+impl Membership {
+    // Seeds.
+
+    /// Takes over what the seeds' names resolve to.
+    pub(crate) fn refresh_seeds(&mut self, now: Instant) {
+        let (new, old) = self.contacts.refresh(&self.names, self.config.announce_min);
+        for address in new {
+            self.agenda.set(Timer::Seed(address), now);
+        }
+        for address in old {
+            self.agenda.cancel(&Timer::Seed(address));
+        }
+    }
+
+    pub(crate) fn resolve_seed(&mut self, now: Instant, name: String, out: &mut Outbox<Output>) {
+        self.names.ask(now, &name, out);
+        self.agenda.set(Timer::Name(name), now + self.config.resolve_every);
+    }
+
+    /// How often a seed that answers is asked again: about as often as all members are probed, so
+    /// that in a small cluster the probes alone suffice.
+    fn check_every(&self) -> Duration {
+        let live = u32::try_from(self.view.live()).unwrap_or(u32::MAX);
+        let round = self.config.probe_interval.saturating_mul(live);
+        round.min(self.config.announce_max / 2).max(self.config.announce_min * 2)
+    }
+
+    /// Asks at the address of a seed who is there, if nobody said so lately.
+    pub(crate) fn look_for_seed(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        out: &mut Outbox<Output>,
+    ) {
+        let every = self.check_every();
+        let wait_max = self.config.announce_max;
+        let seq = self.rng.next_u64() as u32;
+        let Some(contact) = self.contacts.get_mut(address) else { return };
+        if contact.answered(now, every / 2).is_some() {
+            self.agenda.set(Timer::Seed(address), now + every / 2);
+            return;
+        }
+        contact.seq = Some(seq);
+        let there = contact.answered(now, every * LATELY).cloned();
+        let wait = if there.is_some() {
+            every / 2
+        } else {
+            contact.forget();
+            let wait = contact.wait;
+            contact.wait = (wait * 2).min(wait_max);
+            wait
+        };
+        let wait = self.about(wait);
+        self.agenda.set(Timer::Seed(address), now + wait);
+        match there {
+            Some(target) if self.view.is_live(&target) && target != self.me => {
+                self.send(now, address, Body::Ping { seq, target }, &[], out);
+            }
+            _ => self.announce(now, seq, address, out),
+        }
+    }
+
+    fn announce(&mut self, now: Instant, seq: u32, to: SocketAddr, out: &mut Outbox<Output>) {
+        let seeds = self.seeds_digest;
+        let me = self.me.clone();
+        self.send(now, to, Body::Announce { seq, seeds }, &[me], out);
+    }
+
+    /// Question `seq` was answered by `id`: wherever the answer came from, it stands for the
+    /// address that was asked.
+    pub(crate) fn seed_answered(&mut self, now: Instant, seq: u32, id: &NodeId) {
+        if let Some(address) = self.contacts.asked(seq) {
+            self.seed_answered_at(now, address, id);
+        }
+    }
+
+    /// `id` answered at `address`, which may be that of a seed.
+    pub(crate) fn seed_answered_at(&mut self, now: Instant, address: SocketAddr, id: &NodeId) {
+        if !self.contacts.answered(now, address, id) {
+            return;
+        }
+        let wait = self.config.announce_min;
+        if let Some(contact) = self.contacts.get_mut(address) {
+            contact.wait = wait;
+        }
+        self.agenda.set(Timer::Seed(address), now + self.check_every());
+    }
+
+    // Lost peers.
+
+    /// A peer that this node knew in an earlier life.
+    pub(crate) fn remember(&mut self, now: Instant, id: NodeId, address: String) {
+        let full = self.courts.len() >= self.config.members_max;
+        if id == self.me || (full && !self.courts.contains_key(&id)) {
+            return;
+        }
+        let wait = self.config.announce_min;
+        let court = Court { address, wait, known: true };
+        self.courts.insert(id.clone(), court);
+        if !self.view.is_live(&id) {
+            self.agenda.set(Timer::Court(id), now);
+        }
+    }
+
+    /// A member was given up: it may be an island of its own.
+    pub(crate) fn begin_courting(&mut self, now: Instant, id: &NodeId) {
+        let Some(peer) = self.view.get(id) else { return };
+        let (address, wait) = (peer.info.address.clone(), self.config.announce_min);
+        let known = self.courts.get(id).is_some_and(|court| court.known);
+        self.courts.insert(id.clone(), Court { address, wait, known });
+        let wait = self.about(wait);
+        self.agenda.set(Timer::Court(id.clone()), now + wait);
+    }
+
+    /// Announces this node to a lost peer, unless it is back or left.
+    pub(crate) fn court(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
+        let state = self.view.get(id).map(|peer| peer.state);
+        if mutant!("lost-peers-forgotten") || matches!(state, Some(s) if s != State::Dead) {
+            return;
+        }
+        // Many lost peers share the pace of few: about one announce for each `announce_min`.
+        let crowd = u32::try_from(self.courts.len()).unwrap_or(u32::MAX);
+        let wait_max = self.config.announce_max.max(self.config.announce_min.saturating_mul(crowd));
+        let Some(court) = self.courts.get_mut(id) else { return };
+        let wait = court.wait;
+        court.wait = (wait * 2).min(wait_max);
+        let address = court.address.clone();
+        let wait = self.about(wait);
+        self.agenda.set(Timer::Court(id.clone()), now + wait);
+        if let Some(at) = self.names.find(now, &address, out) {
+            let seq = self.rng.next_u64() as u32;
+            self.announce(now, seq, at, out);
+        }
+    }
+}
+
+/// How many checks a seed may miss before it counts as silent.
+const LATELY: u32 = 3;

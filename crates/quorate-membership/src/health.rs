@@ -1,0 +1,52 @@
+//! How well this node itself is, before it judges others.
+
+use std::time::Duration;
+
+use quorate_core::Instant;
+
+/// Lifeguard's local health multiplier (Dadgar et al. 2018, section IV.A), and whether anybody is
+/// heard at all.
+#[derive(Debug)]
+pub(crate) struct Health {
+    /// 0 is well, 7 is worst.
+    score: u32,
+    /// When anybody was heard.
+    heard_at: Option<Instant>,
+}
+
+impl Health {
+    pub(crate) const fn new() -> Self {
+        Self { score: 0, heard_at: None }
+    }
+
+    /// By how much this node stretches its patience: 1 to 8.
+    pub(crate) const fn multiplier(&self) -> u32 {
+        self.score + 1
+    }
+
+    pub(crate) const fn better(&mut self) {
+        self.score = self.score.saturating_sub(1);
+    }
+
+    pub(crate) fn worse(&mut self) {
+        self.score = (self.score + 1).min(WORST);
+    }
+
+    pub(crate) const fn heard(&mut self, now: Instant) {
+        self.heard_at = Some(now);
+    }
+
+    /// It was stalled: whatever it did not hear says nothing.
+    pub(crate) fn stalled(&mut self) {
+        self.heard_at = None;
+        self.worse();
+    }
+
+    /// Whether nobody was heard for `window`. Then the silence of all others is more likely this
+    /// node's own deafness.
+    pub(crate) fn is_deaf(&self, now: Instant, window: Duration) -> bool {
+        self.heard_at.is_none_or(|at| now.since(at) >= window)
+    }
+}
+
+const WORST: u32 = 7;

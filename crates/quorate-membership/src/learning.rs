@@ -1,0 +1,264 @@
+//! What others claim, and what that changes here.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use quorate_core::{Instant, NodeId, Outbox, mutant};
+
+use crate::agenda::Timer;
+use crate::claim::{Info, State, Update};
+use crate::membership::Membership;
+use crate::peer::Peer;
+use crate::{Event, Output};
+
+impl Membership {
+    /// Takes a claim from `from`; a `page` only repeats what its sender's neighbours know.
+    ///
+    /// `true` if it is about this node and wrong: then the sender should hear the truth. O(log
+    /// members).
+    pub(crate) fn learn(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        mut update: Update,
+        page: bool,
+        out: &mut Outbox<Output>,
+    ) -> bool {
+        if update.state == State::Left && mutant!("leave-becomes-dead") {
+            update.state = State::Dead;
+        }
+        if update.id == self.me {
+            return self.hear_of_me(now, from, &update, out);
+        }
+        if self.is_foreign(update.info.tags.cluster) {
+            self.counters.foreign_cluster += 1;
+            return false;
+        }
+        let Some(peer) = self.view.get_mut(&update.id) else {
+            self.take_up(now, update, page, out);
+            return false;
+        };
+        let resurrects = mutant!("membership-resurrects")
+            && (update.state, peer.state) == (State::Alive, State::Dead)
+            && update.info == peer.info;
+        if !update.supersedes(peer.state, &peer.info) && !resurrects {
+            let same = peer.info.incarnation == update.info.incarnation;
+            if same && peer.state == update.state && !peer.state.is_live() {
+                let left = left_of(self.config.tombstone_horizon, update.gone_secs);
+                peer.collect_at = peer.collect_at.min(now + left);
+                let at = peer.collect_at;
+                self.agenda.set(Timer::Collect(update.id), at);
+            }
+            return false;
+        }
+        if update.state == State::Dead && peer.state.is_live() {
+            self.condemn(now, update, out);
+        } else {
+            self.adopt(now, update, true, out);
+        }
+        false
+    }
+
+    /// A member that was not known.
+    fn take_up(&mut self, now: Instant, update: Update, page: bool, out: &mut Outbox<Output>) {
+        let horizon = self.config.tombstone_horizon;
+        if !update.state.is_live() && left_of(horizon, update.gone_secs).is_zero() {
+            return;
+        }
+        if self.view.len() >= self.config.members_max && !self.make_room() {
+            self.counters.no_room += 1;
+            return;
+        }
+        self.adopt(now, update, !page, out);
+    }
+
+    /// Forgets the member that is gone for longest. O(members), and only when the view is full.
+    fn make_room(&mut self) -> bool {
+        let oldest = (self.view.iter())
+            .filter(|(id, peer)| !peer.state.is_live() && **id != self.me)
+            .min_by_key(|(_, peer)| peer.collect_at)
+            .map(|(id, _)| id.clone());
+        if let Some(id) = &oldest {
+            self.forget(id);
+        }
+        oldest.is_some()
+    }
+
+    /// Makes a newer claim about another the one that counts here, and tells it on.
+    pub(crate) fn adopt(
+        &mut self,
+        now: Instant,
+        update: Update,
+        tell: bool,
+        out: &mut Outbox<Output>,
+    ) {
+        let Update { id, state, gone_secs, info } = update;
+        self.counters.learned += 1;
+        let before = self.view.get(&id).map(Before::of);
+        let suspected = self.view.get(&id).is_some_and(|peer| {
+            peer.state == State::Suspect && peer.info.incarnation == info.incarnation
+        });
+        let incarnation = info.incarnation;
+        self.view.claim(now, &id, state, info);
+        let left = left_of(self.config.tombstone_horizon, gone_secs);
+        let Some(peer) = self.view.get_mut(&id) else { return };
+        if before.as_ref().is_some_and(|before| before.info.incarnation != incarnation) {
+            peer.failed_at = None;
+            peer.condemned = false;
+            peer.told_at = None;
+        }
+        if state == State::Suspect && !suspected {
+            peer.suspected_at = now;
+        }
+        peer.collect_at = if state.is_live() { Instant::FAR } else { now + left };
+        let collect_at = peer.collect_at;
+        if state.is_live() {
+            self.agenda.cancel(&Timer::Collect(id.clone()));
+            self.agenda.cancel(&Timer::Court(id.clone()));
+            if !before.as_ref().is_some_and(|before| before.state.is_live()) {
+                self.ring.insert(&id, &mut self.rng);
+            }
+        } else {
+            self.agenda.set(Timer::Collect(id.clone()), collect_at);
+        }
+        match state {
+            State::Suspect => self.arm_suspicion(now, &id),
+            State::Alive | State::Dead | State::Left => {
+                self.agenda.cancel(&Timer::Suspicion(id.clone()));
+            }
+        }
+        if state == State::Dead {
+            self.begin_courting(now, &id);
+        }
+        if tell {
+            self.tell(now, &id);
+        }
+        self.report(now, &id, before, out);
+    }
+
+    /// This node can reach `id`, whatever it thought.
+    pub(crate) fn reached(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
+        let Some(peer) = self.view.get_mut(id).filter(|peer| peer.failed_at.is_some()) else {
+            return;
+        };
+        let before = Before::of(peer);
+        peer.failed_at = None;
+        self.report(now, id, Some(before), out);
+    }
+
+    /// This node cannot reach `id`.
+    pub(crate) fn missed(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
+        let Some(peer) = self.view.get_mut(id).filter(|peer| peer.failed_at.is_none()) else {
+            return;
+        };
+        let before = Before::of(peer);
+        peer.failed_at = Some(now);
+        self.report(now, id, Some(before), out);
+    }
+
+    /// What is said of this node itself. `true` if it is wrong.
+    fn hear_of_me(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        update: &Update,
+        out: &mut Outbox<Output>,
+    ) -> bool {
+        let theirs = update.info.incarnation;
+        if theirs.boot > self.boot {
+            self.meet_twin(now, from, theirs, out);
+            return false;
+        }
+        let own = self.own();
+        if theirs < own.incarnation {
+            // Old news; but whoever takes this node for gone should know better.
+            return update.state != State::Alive;
+        }
+        let state = if self.leaving.is_some() { State::Left } else { State::Alive };
+        if !update.supersedes(state, own) || mutant!("refutation-forgotten") {
+            return false;
+        }
+        let tags = own.tags.clone();
+        self.counters.refutations += 1;
+        self.health.worse();
+        self.speak_up(now, state, theirs.counter + 1, tags);
+        true
+    }
+
+    /// Says what changed about a member that is not this node.
+    fn report(
+        &mut self,
+        now: Instant,
+        id: &NodeId,
+        before: Option<Before>,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(peer) = self.view.get_mut(id) else { return };
+        let after = peer.shown();
+        if before.as_ref().is_none_or(|before| before.shown != after) {
+            peer.since = now;
+        }
+        for event in events(id, before.as_ref(), after, &peer.info) {
+            out.push(Output::Event(event));
+        }
+    }
+
+    /// The claim that `id`, as it is known, is in `state` now.
+    pub(crate) fn claim_of(&self, id: &NodeId, state: State) -> Option<Update> {
+        let info = self.view.get(id)?.info.clone();
+        Some(Update { id: id.clone(), state, gone_secs: 0, info })
+    }
+}
+
+/// How a member was before a change.
+struct Before {
+    state: State,
+    shown: State,
+    info: Info,
+}
+
+impl Before {
+    fn of(peer: &Peer) -> Self {
+        Self { state: peer.state, shown: peer.shown(), info: peer.info.clone() }
+    }
+}
+
+fn events(id: &NodeId, before: Option<&Before>, after: State, info: &Info) -> Vec<Event> {
+    let id = || id.clone();
+    let was = before.map(|before| before.shown);
+    let restarted =
+        before.is_some_and(|before| before.info.incarnation.boot < info.incarnation.boot);
+    let mut events = Vec::new();
+    match after {
+        State::Dead if was.is_some_and(|was| was != State::Dead) => {
+            events.push(Event::Dead { id: id() });
+        }
+        State::Left if was.is_some_and(|was| was != State::Left) => {
+            events.push(Event::Left { id: id() });
+        }
+        State::Dead | State::Left => {}
+        State::Alive | State::Suspect => {
+            match was {
+                None | Some(State::Left) => events.push(Event::Joined { id: id() }),
+                Some(_) if restarted => events.push(Event::Restarted { id: id() }),
+                Some(was) if was > after => events.push(Event::Reachable { id: id() }),
+                Some(_) => {}
+            }
+            let changed = before.is_some_and(|before| {
+                (&before.info.tags, &before.info.address) != (&info.tags, &info.address)
+            });
+            if changed && !restarted {
+                events.push(Event::Updated { id: id() });
+            }
+            if after == State::Suspect && (was != Some(State::Suspect) || restarted) {
+                events.push(Event::Unreachable { id: id() });
+            }
+        }
+    }
+    events
+}
+
+/// How long a tombstone of that age is still kept.
+pub(crate) fn left_of(horizon: Duration, gone_secs: u32) -> Duration {
+    horizon.saturating_sub(Duration::from_secs(u64::from(gone_secs)))
+}

@@ -1,0 +1,132 @@
+//! What a membership is told and what it answers.
+
+use std::net::SocketAddr;
+
+use quorate_core::{BootEpoch, ClusterId, NodeId};
+
+use crate::{Packet, Tags};
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A datagram came.
+    Received {
+        /// From where; not proven.
+        from: SocketAddr,
+        /// What it says; may come from anybody.
+        packet: Packet,
+    },
+    /// The answer to an [`Output::Resolve`].
+    Resolved {
+        /// The name that was asked for, `host:port`.
+        name: String,
+        /// Its addresses; none if it could not be resolved.
+        addresses: Vec<SocketAddr>,
+    },
+    /// From now on this node is described by these. They must [`validate`](Tags::validate).
+    SetTags(Tags),
+    /// A peer of an earlier life, or of the log. It is announced to until it answers, like a seed,
+    /// but is none.
+    Known {
+        /// Who.
+        id: NodeId,
+        /// Where it was last, `host:port`.
+        address: String,
+    },
+    /// Leave the cluster. [`Event::LeaveSpread`] says when the process may end.
+    Leave,
+}
+
+/// What to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send a datagram.
+    Send {
+        /// Where to.
+        to: SocketAddr,
+        /// What to send; [`Packet::BYTES_MAX`] at most.
+        packet: Packet,
+    },
+    /// Look up a name, `host:port`, and answer with [`Input::Resolved`]. Asked again and again:
+    /// names move. A lookup that hangs may be dropped.
+    Resolve {
+        /// The name.
+        name: String,
+    },
+    /// Something that others may want to know.
+    Event(Event),
+}
+
+/// What changed, or what somebody did wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A member is new, or back after it had left.
+    Joined {
+        /// Who.
+        id: NodeId,
+    },
+    /// A member says something else of itself: tags or address.
+    Updated {
+        /// Who.
+        id: NodeId,
+    },
+    /// A member does not answer. Fast and reversible.
+    Unreachable {
+        /// Who.
+        id: NodeId,
+    },
+    /// A member answers again, also after it was taken for dead.
+    Reachable {
+        /// Who.
+        id: NodeId,
+    },
+    /// A member is gone for good, as far as its incarnation goes.
+    Dead {
+        /// Who.
+        id: NodeId,
+    },
+    /// A member left by its own will.
+    Left {
+        /// Who.
+        id: NodeId,
+    },
+    /// A member that had not left lives its next life: all that its process had in memory is gone.
+    /// Its tags and address may have changed too.
+    Restarted {
+        /// Who.
+        id: NodeId,
+    },
+    /// A peer was started with another list of seeds; at most once a minute for each. Lists that
+    /// are empty do not count: the first node of a cluster may have none.
+    SeedListsDiffer {
+        /// Who.
+        id: NodeId,
+        /// The digest of its list.
+        theirs: u64,
+    },
+    /// A node of a cluster of another name speaks to us; at most once a minute for each source.
+    ForeignName {
+        /// From where.
+        from: SocketAddr,
+        /// The other name, if it was told; shortened.
+        theirs: Option<String>,
+    },
+    /// A node of another cluster of the same name speaks to us; at most once a minute for each.
+    ForeignCluster {
+        /// Who.
+        id: NodeId,
+        /// Its cluster.
+        theirs: ClusterId,
+    },
+    /// Somebody else uses our id, with a higher boot epoch: this node must stop. At most once a
+    /// minute.
+    DuplicateId {
+        /// Who told us: the other one, or one who knows it.
+        from: SocketAddr,
+        /// The higher epoch.
+        boot: BootEpoch,
+    },
+    /// Our leave is known to all who answer, or they had their time: the process may end.
+    LeaveSpread,
+}

@@ -1,0 +1,151 @@
+//! From silence to death: fast to suspect, slow to give up, and never on deaf ears.
+
+use std::time::Duration;
+
+use quorate_core::{Instant, NodeId, Outbox, mutant};
+
+use crate::Output;
+use crate::agenda::Timer;
+use crate::claim::{State, Update};
+use crate::membership::Membership;
+use crate::peer::Peer;
+
+impl Membership {
+    /// This node's own probe of `id` failed.
+    pub(crate) fn accuse(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
+        self.missed(now, id, out);
+        let Some(state) = self.view.get(id).map(|peer| peer.state) else { return };
+        // What a deaf node thinks of others it keeps to itself: it can be taken back.
+        if state == State::Alive && (!self.is_deaf(now) || self.is_pair()) {
+            self.counters.accusations += 1;
+            if let Some(claim) = self.claim_of(id, State::Suspect) {
+                self.adopt(now, claim, true, out);
+            }
+        }
+        self.arm_suspicion(now, id);
+    }
+
+    /// Somebody says that `id`, which is a live member here, is dead.
+    ///
+    /// Invariant: no member dies here that was not suspected here for the whole minimum. Where two
+    /// halves of a cluster meet again, each takes the other for dead; all of them live, and each is
+    /// given the time to say so.
+    pub(crate) fn condemn(&mut self, now: Instant, update: Update, out: &mut Outbox<Output>) {
+        let id = update.id.clone();
+        let Some(peer) = self.view.get(&id) else { return };
+        let same = peer.info.incarnation == update.info.incarnation;
+        let held = now.since(peer.suspected_at);
+        let believed = same && peer.state == State::Suspect && held >= self.config.suspicion;
+        if believed || mutant!("death-believed-at-once") {
+            self.adopt(now, update, true, out);
+            return;
+        }
+        let suspicion = Update { state: State::Suspect, ..update };
+        if suspicion.supersedes(peer.state, &peer.info) {
+            self.adopt(now, suspicion, true, out);
+            self.warn(now, &id, out);
+        }
+        if let Some(peer) = self.view.get_mut(&id) {
+            peer.condemned = true;
+        }
+        self.arm_suspicion(now, &id);
+    }
+
+    /// Tells a member what is claimed of it.
+    fn warn(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
+        if self.may_tell(now, id) {
+            let seq = self.rng.next_u64() as u32;
+            self.send_ping(now, seq, id, out);
+        }
+    }
+
+    /// Sets when a suspicion is looked after next: at its end, or to warn the suspect once more.
+    pub(crate) fn arm_suspicion(&mut self, now: Instant, id: &NodeId) {
+        let Some(peer) = self.view.get(id).filter(|peer| peer.state == State::Suspect) else {
+            return;
+        };
+        let end = peer.suspected_at + self.patience(now, peer);
+        let soon = now + self.config.probe_timeout * 2;
+        let at = if peer.failed_at.is_some() { end.min(soon) } else { end };
+        self.agenda.set(Timer::Suspicion(id.clone()), at.max(now + LEAST));
+    }
+
+    /// For how long a suspect may refute.
+    fn patience(&self, now: Instant, peer: &Peer) -> Duration {
+        let suspicion = self.config.suspicion;
+        if peer.condemned {
+            return suspicion;
+        }
+        let stretched = suspicion * self.health.multiplier();
+        if self.is_pair() && self.is_deaf(now) {
+            // Of two nodes, neither can know who is at fault.
+            return (suspicion * PAIR).max(stretched);
+        }
+        // Whoever does not see the silence himself leaves the verdict to those who do, for a while.
+        if peer.failed_at.is_some() { stretched } else { stretched * 2 }
+    }
+
+    /// A suspicion is due to be looked after.
+    pub(crate) fn look_after(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
+        let Some(peer) = self.view.get(id).filter(|peer| peer.state == State::Suspect) else {
+            return;
+        };
+        let own = peer.failed_at.is_some();
+        let over = now.since(peer.suspected_at) >= self.patience(now, peer);
+        let sure = own || peer.condemned;
+        let frozen = self.is_deaf(now) && !self.is_pair();
+        if sure && !frozen && (over || mutant!("suspect-dies-at-once")) {
+            self.counters.deaths += 1;
+            if let Some(claim) = self.claim_of(id, State::Dead) {
+                self.adopt(now, claim, true, out);
+            }
+            return;
+        }
+        if over && !own {
+            // The accuser itself may be gone: see for ourselves.
+            self.probe(now, id, out);
+        } else if own {
+            self.warn(now, id, out);
+        }
+        self.arm_suspicion(now, id);
+        if over {
+            // Frozen, or being probed: no news before another probe has had its time.
+            let later = now + self.config.probe_interval;
+            self.agenda.set(Timer::Suspicion(id.clone()), later);
+        }
+    }
+
+    /// Drops all verdicts under way: this node stood still or was cut off. What it did not hear
+    /// meanwhile says nothing of others, and what waits in its buffers was not read yet. O(members),
+    /// but only after such a pause.
+    pub(crate) fn judge_anew(&mut self, now: Instant) {
+        for seq in std::mem::take(&mut self.probes).into_keys() {
+            self.agenda.cancel(&Timer::Step(seq));
+        }
+        let suspects: Vec<_> = (self.view.iter())
+            .filter(|(_, peer)| peer.state == State::Suspect)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in suspects {
+            if let Some(peer) = self.view.get_mut(&id) {
+                (peer.suspected_at, peer.failed_at) = (now, None);
+            }
+            self.arm_suspicion(now, &id);
+        }
+    }
+
+    /// Whether nobody was heard for two periods.
+    pub(crate) fn is_deaf(&self, now: Instant) -> bool {
+        self.health.is_deaf(now, self.config.probe_interval * 2) && !mutant!("deaf-node-accuses")
+    }
+
+    /// Whether there is only one other member: then its silence and our deafness look the same.
+    const fn is_pair(&self) -> bool {
+        self.view.live() <= 2
+    }
+}
+
+/// How much longer a pair waits: Lifeguard's greatest stretch.
+const PAIR: u32 = 8;
+
+const LEAST: Duration = Duration::from_millis(1);

@@ -1,0 +1,122 @@
+//! Comparing whole views: what gossip missed, and what a joiner has to learn.
+//!
+//! Every ping and answer carries a hash of the view. Where it differs for longer than news take,
+//! the hashes of 64 parts are sent; the answer is pages of those parts that differ, and a request
+//! for the same parts in return.
+
+use std::net::SocketAddr;
+
+use quorate_core::{Instant, NodeId, Outbox, mutant};
+
+use crate::Output;
+use crate::membership::Membership;
+use crate::packet::{Body, Packet};
+use crate::view::part_of;
+
+impl Membership {
+    /// Compares this view with the one whose hash came from `from`. An `urgent` difference is one
+    /// that time will not heal: somebody is new.
+    pub(crate) fn compare(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        theirs: u64,
+        urgent: bool,
+        out: &mut Outbox<Output>,
+    ) {
+        if theirs == self.view.hash() || mutant!("views-not-compared") {
+            self.differs_since = None;
+            return;
+        }
+        let since = *self.differs_since.get_or_insert(now);
+        let pause = self.config.probe_interval;
+        // News under way make views differ for a moment, everywhere at once.
+        let settled = urgent || now.since(since) >= pause * 2;
+        let rested = self.compared_at.is_none_or(|at| now.since(at) >= pause);
+        if settled && rested && self.leaving.is_none() {
+            self.compared_at = Some(now);
+            self.counters.syncs += 1;
+            let parts = self.view.parts().to_vec();
+            self.send(now, from, Body::Digest { parts }, &[], out);
+        }
+    }
+
+    /// Answers a digest with what differs, and asks for the same.
+    pub(crate) fn show_differences(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        sender: &NodeId,
+        theirs: &[u64],
+        out: &mut Outbox<Output>,
+    ) {
+        let differ = self.view.parts().iter().zip(theirs).enumerate();
+        let parts = differ
+            .fold(0, |parts, (part, (ours, theirs))| parts | u64::from(ours != theirs) << part);
+        if parts != 0 && self.leaving.is_none() && self.show(now, from, sender, parts, out) {
+            self.pull(now, from, parts, out);
+        }
+    }
+
+    /// Asks for `parts` of a view.
+    pub(crate) fn pull(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        parts: u64,
+        out: &mut Outbox<Output>,
+    ) {
+        if parts != 0 && self.leaving.is_none() {
+            self.send(now, from, Body::Pull { parts }, &[], out);
+        }
+    }
+
+    /// Sends these parts of the view in pages, or the first of them if that would be too much at
+    /// once; not too often to the same node. O(members).
+    pub(crate) fn show(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        sender: &NodeId,
+        parts: u64,
+        out: &mut Outbox<Output>,
+    ) -> bool {
+        let first = parts.trailing_zeros() as usize;
+        // One that comes back for what was left asks from a later part on.
+        if parts == 0 || !self.answered.allows(now, (sender.clone(), first)) {
+            return false;
+        }
+        let mut by_part: Vec<(usize, NodeId)> = (self.view.iter())
+            .map(|(id, _)| (part_of(id), id.clone()))
+            .filter(|(part, _)| parts >> part & 1 == 1)
+            .collect();
+        by_part.sort_unstable();
+        let mut left = 0;
+        let mut page = self.packet(Body::Page { left });
+        let mut pages = 0;
+        for (part, id) in by_part {
+            let Some(update) = self.update(now, &id) else { continue };
+            if page.bytes() + update.bytes() > PAGE_BYTES {
+                if pages + 1 >= PAGES_MAX && part > first {
+                    // This part is cut and comes again, with those behind it.
+                    left = parts & (u64::MAX << part);
+                    break;
+                }
+                let full = std::mem::replace(&mut page, self.packet(Body::Page { left }));
+                pages += 1;
+                self.emit(from, full, out);
+            }
+            page.updates.push(update);
+        }
+        page.body = Body::Page { left };
+        self.counters.pages += pages + 1;
+        self.emit(from, page, out);
+        true
+    }
+}
+
+/// The most bytes of a page: room is kept for the parts that are left.
+const PAGE_BYTES: usize = Packet::BYTES_MAX - 16;
+
+/// The most pages sent for one question: about 80 KiB, as much as a socket takes at once.
+const PAGES_MAX: u64 = 64;

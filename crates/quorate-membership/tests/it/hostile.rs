@@ -1,0 +1,266 @@
+//! Packets from anybody: no panic, no broken view, no unbounded memory.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use quorate_core::{BootEpoch, ClusterId, Instant, Kind, Machine, NodeId, Outbox, Rng, check_laws};
+use quorate_membership::{
+    Body, Config, Incarnation, Info, Input, Membership, Output, Packet, State, Tags, Update,
+};
+
+use crate::net::{address_of, id};
+
+const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+fn names() -> impl Strategy<Value = NodeId> {
+    // `a` is the node under test: its own id comes back to it, from twins and from liars.
+    proptest::sample::select(NAMES.as_slice()).prop_map(id)
+}
+
+fn incarnations() -> impl Strategy<Value = Incarnation> {
+    let counter =
+        prop_oneof![8 => 0..4_u64, 1 => Just(Incarnation::COUNTER_MAX), 1 => any::<u64>()];
+    (0..3_u64, counter).prop_map(|(boot, counter)| Incarnation { boot: BootEpoch(boot), counter })
+}
+
+fn tags() -> impl Strategy<Value = Tags> {
+    let cluster = prop_oneof![3 => Just(0), 2 => Just(1), 1 => Just(2)];
+    let zone = prop_oneof![9 => "[xy]?", 1 => "z{60,70}"];
+    (any::<u8>(), cluster, zone).prop_map(|(priority, cluster, zone)| Tags {
+        kind: Kind::Voter,
+        priority,
+        zone,
+        cluster: ClusterId(cluster),
+        ..Tags::default()
+    })
+}
+
+fn states() -> impl Strategy<Value = State> {
+    proptest::sample::select([State::Alive, State::Suspect, State::Dead, State::Left].as_slice())
+}
+
+pub(crate) fn updates() -> impl Strategy<Value = Update> {
+    let address = prop_oneof![
+        8 => (0..6_usize).prop_map(|index| address_of(index).to_string()),
+        2 => Just("name.example:1".to_owned()),
+        1 => ".{0,5}",
+    ];
+    let age = prop_oneof![Just(0), Just(3_600), Just(u32::MAX)];
+    (names(), states(), age, incarnations(), address, tags()).prop_map(
+        |(id, state, gone_secs, incarnation, address, tags)| Update {
+            id,
+            state,
+            gone_secs,
+            info: Info { incarnation, address, tags },
+        },
+    )
+}
+
+fn bodies() -> impl Strategy<Value = Body> {
+    let (seq, seeds) = (|| any::<u32>(), || 0..3_u64);
+    prop_oneof![
+        (seq(), seeds()).prop_map(|(seq, seeds)| Body::Announce { seq, seeds }),
+        (seq(), seeds()).prop_map(|(seq, seeds)| Body::Welcome { seq, seeds }),
+        (seq(), names()).prop_map(|(seq, target)| Body::Ping { seq, target }),
+        seq().prop_map(|seq| Body::Ack { seq }),
+        (seq(), names()).prop_map(|(seq, target)| Body::PingReq { seq, target }),
+        seq().prop_map(|seq| Body::Nack { seq }),
+        Just(Body::Gossip),
+        proptest::collection::vec(any::<u64>(), 60..70).prop_map(|parts| Body::Digest { parts }),
+        Just(Body::Digest { parts: vec![7; 64] }),
+        any::<u64>().prop_map(|parts| Body::Pull { parts }),
+        any::<u64>().prop_map(|left| Body::Page { left }),
+    ]
+}
+
+fn packets(updates_max: usize) -> impl Strategy<Value = Packet> {
+    let head = (
+        prop_oneof![20 => Just(Packet::VERSION), 1 => any::<u8>()],
+        prop_oneof![20 => Just(own_name()), 1 => any::<u64>()],
+        prop_oneof![3 => Just(0), 3 => Just(1), 1 => Just(2)],
+        any::<u64>(),
+    );
+    let updates = proptest::collection::vec(updates(), 0..=updates_max);
+    (head, names(), 0..3_u64, incarnations(), bodies(), updates).prop_map(
+        |((version, name, cluster, view), from, instance, incarnation, body, updates)| Packet {
+            version,
+            name,
+            cluster: ClusterId(cluster),
+            from,
+            instance,
+            incarnation,
+            view,
+            body,
+            updates,
+        },
+    )
+}
+
+/// One claim for each packet, so that every change of a view can be seen.
+fn inputs() -> impl Strategy<Value = Input> {
+    let received = (0..6_usize, packets(1))
+        .prop_map(|(from, packet)| Input::Received { from: address_of(from), packet });
+    let resolved = (0..3_usize).prop_map(|count| Input::Resolved {
+        name: "name.example:1".to_owned(),
+        addresses: (0..count).map(address_of).collect(),
+    });
+    let known = (names(), 0..6_usize)
+        .prop_map(|(id, at)| Input::Known { id, address: address_of(at).to_string() });
+    prop_oneof![
+        60 => received,
+        2 => resolved,
+        2 => known,
+        2 => (0..3_u128).prop_map(|cluster| {
+            Input::SetTags(Tags { cluster: ClusterId(cluster), ..Tags::default() })
+        }),
+        1 => Just(Input::Leave),
+    ]
+}
+
+fn script(length: usize) -> impl Strategy<Value = Vec<(Instant, Input)>> {
+    proptest::collection::vec((0..900_u64, inputs()), 0..length).prop_map(|steps| {
+        let mut now = Instant::ZERO;
+        let timed = steps.into_iter().map(|(pause, input)| {
+            now += Duration::from_millis(pause);
+            (now, input)
+        });
+        timed.collect()
+    })
+}
+
+fn node(config: Config) -> Membership {
+    let config = Config {
+        cluster_name: "test".to_owned(),
+        address: address_of(0).to_string(),
+        seeds: vec![address_of(1).to_string(), "name.example:1".to_owned()],
+        ..config
+    };
+    let rng = Rng::seeded(1);
+    Membership::new(id("a"), BootEpoch(1), 1, config, Tags::default(), rng, Instant::ZERO)
+}
+
+/// The hash of the name of the cluster of [`node`], as its first packet says.
+fn own_name() -> u64 {
+    let (mut node, mut out) = (node(Config::lan()), Outbox::new());
+    node.wake(Instant::ZERO, &mut out);
+    let sent = out.drain().find_map(|output| match output {
+        Output::Send { packet, .. } => Some(packet.name),
+        _ => None,
+    });
+    sent.expect("it announces itself to its seed")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_laws_of_machines_hold(script in script(40)) {
+        check_laws(|| node(Config::lan()), script).unwrap();
+    }
+
+    #[test]
+    fn hostile_packets_break_no_view(script in script(60)) {
+        // Room for all the names: to forget one and meet it anew is no return.
+        let config = Config { members_max: NAMES.len(), ..Config::lan() };
+        let suspicion = config.suspicion;
+        let (mut node, mut out) = (node(config), Outbox::new());
+        let mut before: BTreeMap<NodeId, (State, Incarnation)> = BTreeMap::new();
+        let mut suspected: BTreeMap<(NodeId, Incarnation), Instant> = BTreeMap::new();
+        for (now, input) in script {
+            let mut steps: Vec<(Instant, Option<Input>)> = Vec::new();
+            steps.push((now, Some(input)));
+            while let Some((at, input)) = steps.pop() {
+                // Wake at each deadline on the way.
+                match node.deadline().filter(|due| *due <= at && input.is_some()) {
+                    Some(due) => {
+                        steps.push((at, input));
+                        node.wake(due, &mut out);
+                        check(&node, due, suspicion, &mut before, &mut suspected)?;
+                    }
+                    None => {
+                        node.handle(at, input.expect("each has one"), &mut out);
+                        check(&node, at, suspicion, &mut before, &mut suspected)?;
+                    }
+                }
+            }
+            for output in out.drain() {
+                if let Output::Send { packet, .. } = output {
+                    prop_assert!(packet.bytes() <= Packet::BYTES_MAX, "M5: {packet:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_a_packet_are_those_of_its_encoding(packet in packets(6)) {
+        let bytes = quorate_wire::encode(&packet).unwrap();
+        prop_assert_eq!(bytes.len(), packet.bytes());
+        let again: Packet = quorate_wire::decode(&bytes).unwrap();
+        prop_assert_eq!(again, packet);
+    }
+}
+
+fn check(
+    node: &Membership,
+    now: Instant,
+    suspicion: Duration,
+    before: &mut BTreeMap<NodeId, (State, Incarnation)>,
+    suspected: &mut BTreeMap<(NodeId, Incarnation), Instant>,
+) -> Result<(), TestCaseError> {
+    prop_assert!(node.members().count() <= NAMES.len(), "memory");
+    let mut seen = BTreeMap::new();
+    for (id, member) in node.members() {
+        let (state, incarnation) = (member.state, member.info.incarnation);
+        if state == State::Suspect {
+            suspected.entry((id.clone(), incarnation)).or_insert(now);
+        }
+        if let Some((was, old)) = before.get(id) {
+            prop_assert!(incarnation >= *old, "M1: {id} {old:?} {incarnation:?}");
+            let returned = !was.is_live() && state.is_live();
+            prop_assert!(!returned || incarnation > *old, "M3: {id} {old:?}");
+            if was.is_live() && state == State::Dead {
+                let since = suspected.get(&(id.clone(), incarnation));
+                let held = since.map(|since| now.since(*since));
+                prop_assert!(held.is_some_and(|held| held >= suspicion), "M2: {id} {held:?}");
+            }
+        }
+        seen.insert(id.clone(), (state, incarnation));
+    }
+    *before = seen;
+    Ok(())
+}
+
+#[test]
+fn a_flood_of_members_is_bounded() {
+    let (mut node, mut out) = (node(Config { members_max: 100, ..Config::lan() }), Outbox::new());
+    for round in 0..2_000_u64 {
+        let updates = (0..10).map(|index| Update {
+            id: id(&format!("m{}", round * 10 + index)),
+            state: [State::Alive, State::Suspect, State::Dead, State::Left][index as usize % 4],
+            gone_secs: 0,
+            info: Info {
+                incarnation: Incarnation::first(BootEpoch(1)),
+                address: format!("name-{round}.example:7946"),
+                tags: Tags::default(),
+            },
+        });
+        let packet = Packet {
+            version: Packet::VERSION,
+            name: own_name(),
+            cluster: ClusterId::NONE,
+            from: id(&format!("x{round}")),
+            instance: 1,
+            incarnation: Incarnation::first(BootEpoch(1)),
+            view: round,
+            body: Body::PingReq { seq: round as u32, target: id("a") },
+            updates: updates.collect(),
+        };
+        let now = Instant::from_millis(round);
+        node.wake(now, &mut out);
+        node.handle(now, Input::Received { from: address_of(round as usize), packet }, &mut out);
+        out.drain();
+    }
+    assert!(node.members().count() <= 100);
+    assert!(node.counters().no_room > 1_000);
+}

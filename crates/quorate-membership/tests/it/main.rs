@@ -1,0 +1,7 @@
+//! The tests of quorate-membership.
+mod hostile;
+mod invariants;
+mod merge;
+#[cfg(mutants)]
+mod mutants;
+mod net;
