@@ -77,7 +77,7 @@ fn fault(net: &mut Net, rng: &mut Rng, count: usize) {
         // One seed stays where it is: if all moved at once, nobody could find anybody.
         _ if !runs && index > 0 && rng.chance(300_000) => {
             net.crash(&name);
-            net.relocate(&name, address_of(100 + rng.index(100)));
+            net.relocate(&name);
             net.start(&name);
         }
         _ => {}
