@@ -39,7 +39,7 @@ pub(crate) struct Relay {
 }
 
 impl Membership {
-    /// Probes the next one: by turns the successor in the order of ids, and one of the round.
+    /// Probes the next one: by turns the successor in the order of hashes, and one of the round.
     ///
     /// The round alone leaves a crash unnoticed for several periods if chance has it (with a third
     /// of the members nobody happens to look at in any period). The successor is looked at in every

@@ -145,7 +145,7 @@ impl Membership {
     }
 
     /// Whether there is only one other member: then its silence and our deafness look the same.
-    const fn is_pair(&self) -> bool {
+    fn is_pair(&self) -> bool {
         self.view.live() <= 2
     }
 }

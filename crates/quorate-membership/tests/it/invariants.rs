@@ -241,7 +241,8 @@ fn known_after(net: &mut Net, wanted: impl Fn(State) -> bool) -> Duration {
         let seen = |observer: &_| net.state(&format!("{observer}"), "n01");
         net.running().iter().all(|observer| seen(observer).is_some_and(&wanted))
     };
-    net.run_until(20_000, known).unwrap().expect("a crash is found")
+    let took = net.run_until(20_000, known).expect("no invariant is broken");
+    took.expect("a crash is found")
 }
 
 #[test]

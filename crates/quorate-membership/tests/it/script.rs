@@ -53,7 +53,7 @@ impl Script {
         script
     }
 
-    pub(crate) fn millis(&self) -> u64 {
+    pub(crate) const fn millis(&self) -> u64 {
         self.now.as_nanos() / 1_000_000
     }
 
