@@ -24,7 +24,8 @@ pub struct Config {
     /// time others are asked to help, after four the member is suspected.
     pub probe_timeout: Duration,
     /// How many others are asked to probe a silent member. More hear it in spite of loss; costs
-    /// four packets each, only when one is silent. Default 3, as SWIM measured.
+    /// four packets each, only when one is silent. A second
+    /// set is asked if the first does not help. Default 3, as SWIM measured.
     pub indirect_probes: usize,
     /// The least time a member is suspected before it is declared dead: how long it may stall
     /// without being given up. It is shown as unreachable at once.

@@ -232,10 +232,10 @@ impl Membership {
     }
 
     /// This node itself stood still.
-    fn stalled(&mut self, now: Instant) {
+    fn stalled(&mut self, now: Instant, out: &mut Outbox<Output>) {
         self.counters.stalls += 1;
         self.health.stalled();
-        self.judge_anew(now);
+        self.judge_anew(now, out);
     }
 
     fn fire(&mut self, now: Instant, timer: Timer, out: &mut Outbox<Output>) {
@@ -276,7 +276,7 @@ impl Machine for Membership {
     fn wake(&mut self, now: Instant, out: &mut Outbox<Output>) {
         let Some(due) = self.deadline().filter(|due| *due <= now) else { return };
         if now.since(due) > self.config.probe_interval {
-            self.stalled(now);
+            self.stalled(now, out);
         }
         while let Some(timer) = self.agenda.pop_due(now) {
             self.fire(now, timer, out);

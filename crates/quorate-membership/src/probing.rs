@@ -21,19 +21,13 @@ pub(crate) struct Probe {
     /// Where its address is now, if that is known.
     at: Option<SocketAddr>,
     sent_at: Instant,
-    stage: Stage,
+    /// How many timeouts have passed. A ping is sent after each, so that one lost packet accuses
+    /// nobody.
+    passed: u32,
     timeout: Duration,
     relays: Vec<NodeId>,
     /// Which relays said that they have no answer either.
     nacks: BTreeSet<NodeId>,
-}
-
-/// How far a probe is. A ping is sent in each stage, so that one lost packet accuses nobody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Direct,
-    Indirect,
-    Last,
 }
 
 /// A ping made for somebody else.
@@ -45,7 +39,7 @@ pub(crate) struct Relay {
 }
 
 impl Membership {
-    /// Probes the next one: by turns the successor in the order of ids, and one of the round.
+    /// Probes the next one: by turns the successor in the order of hashes, and one of the round.
     ///
     /// The round alone leaves a crash unnoticed for several periods if chance has it (with a third
     /// of the members nobody happens to look at in any period). The successor is looked at in every
@@ -76,7 +70,7 @@ impl Membership {
             incarnation: peer.info.incarnation,
             at: None,
             sent_at: now,
-            stage: Stage::Direct,
+            passed: 0,
             timeout: timeout * self.health.multiplier(),
             relays: Vec::new(),
             nacks: BTreeSet::new(),
@@ -123,29 +117,31 @@ impl Membership {
     /// No answer came within another timeout.
     pub(crate) fn step_probe(&mut self, now: Instant, seq: u32, out: &mut Outbox<Output>) {
         let Some(probe) = self.probes.get_mut(&seq) else { return };
-        let next = match probe.stage {
-            Stage::Direct => now + probe.timeout,
-            Stage::Indirect => now + probe.timeout * 2,
-            Stage::Last => return self.probe_failed(now, seq, out),
-        };
+        probe.passed += 1;
+        if probe.passed == TIMEOUTS {
+            return self.probe_failed(now, seq, out);
+        }
+        let (next, passed) = (now + probe.timeout, probe.passed);
         self.agenda.set(Timer::Step(seq), next);
-        let indirect = probe.stage == Stage::Direct;
-        probe.stage = if indirect { Stage::Indirect } else { Stage::Last };
         self.ping(now, seq, out);
-        if indirect {
+        // Relays have two timeouts to answer, so those asked later could not be of help.
+        if passed <= TIMEOUTS - 2 {
             self.ask_relays(now, seq, out);
         }
     }
 
+    /// Asks some others, not yet asked, to ping the target.
     fn ask_relays(&mut self, now: Instant, seq: u32, out: &mut Outbox<Output>) {
         let Some(probe) = self.probes.get_mut(&seq) else { return };
-        let target = probe.target.clone();
+        let (target, asked) = (probe.target.clone(), &probe.relays);
         let view = &self.view;
         let well = |id: &NodeId| {
-            *id != target && view.get(id).is_some_and(|peer| peer.shown() == State::Alive)
+            *id != target
+                && !asked.contains(id)
+                && view.get(id).is_some_and(|peer| peer.shown() == State::Alive)
         };
         let relays = self.ring.sample(self.config.indirect_probes, &mut self.rng, well);
-        probe.relays.clone_from(&relays);
+        probe.relays.extend(relays.iter().cloned());
         for relay in relays {
             let Some(peer) = self.view.get(&relay) else { continue };
             if let Some(at) = self.names.find(now, &peer.info.address, out) {
@@ -173,7 +169,7 @@ impl Membership {
         self.health.better();
         if direct {
             // Of several pings, nobody knows which was answered (Karn's rule).
-            if probe.stage == Stage::Direct
+            if probe.passed == 0
                 && let Some(peer) = self.view.get_mut(sender)
             {
                 peer.rtt.measured(now.since(probe.sent_at));
@@ -238,6 +234,10 @@ impl Membership {
         }
     }
 }
+
+/// After how many timeouts a probe has failed. At a quarter of all packets lost, four pings and six
+/// relays leave one probe of 280 unanswered by chance.
+const TIMEOUTS: u32 = 4;
 
 /// The most pings under way for others.
 const RELAYS_MAX: usize = 256;

@@ -25,7 +25,7 @@ impl Membership {
         }
         let Packet { from: sender, incarnation, view, body, updates, .. } = packet;
         if self.is_deaf(now) {
-            self.judge_anew(now);
+            self.judge_anew(now, out);
         }
         self.health.heard(now);
         // What a page says, others know already: to tell all of it again would flood the cluster

@@ -1,5 +1,7 @@
 //! Whom to probe next: everybody once, in random order, then again in another.
 
+use std::collections::BTreeSet;
+
 use quorate_core::{NodeId, Rng};
 
 /// The other members. Each is probed once a round, so a crash is found within two rounds for
@@ -7,16 +9,20 @@ use quorate_core::{NodeId, Rng};
 #[derive(Debug, Default)]
 pub(crate) struct Ring {
     ids: Vec<NodeId>,
+    /// Invariant: the same ids.
+    held: BTreeSet<NodeId>,
     next: usize,
 }
 
 impl Ring {
-    /// Adds `id` at a random place. O(members).
+    /// Adds `id` at a random place of the round, unless it is there. O(log members).
     pub(crate) fn insert(&mut self, id: &NodeId, rng: &mut Rng) {
-        if self.ids.contains(id) {
-            return;
+        if self.held.insert(id.clone()) {
+            let place = rng.index(self.ids.len() + 1);
+            self.ids.push(id.clone());
+            let last = self.ids.len() - 1;
+            self.ids.swap(place, last);
         }
-        self.ids.insert(rng.index(self.ids.len() + 1), id.clone());
     }
 
     /// The next one that is `live`. Those that are not are dropped on the way. Amortised O(1).
@@ -33,7 +39,8 @@ impl Ring {
                 self.next += 1;
                 return Some(self.ids[self.next - 1].clone());
             }
-            self.ids.swap_remove(self.next);
+            let gone = self.ids.swap_remove(self.next);
+            self.held.remove(&gone);
         }
     }
 

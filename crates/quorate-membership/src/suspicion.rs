@@ -118,19 +118,24 @@ impl Membership {
     /// Drops all verdicts under way: this node stood still or was cut off. What it did not hear
     /// meanwhile says nothing of others, and what waits in its buffers was not read yet. O(members),
     /// but only after such a pause.
-    pub(crate) fn judge_anew(&mut self, now: Instant) {
+    pub(crate) fn judge_anew(&mut self, now: Instant, out: &mut Outbox<Output>) {
         for seq in std::mem::take(&mut self.probes).into_keys() {
             self.agenda.cancel(&Timer::Step(seq));
         }
-        let suspects: Vec<_> = (self.view.iter())
-            .filter(|(_, peer)| peer.state == State::Suspect)
+        let silent: Vec<_> = (self.view.iter())
+            .filter(|(_, peer)| peer.shown() == State::Suspect)
             .map(|(id, _)| id.clone())
             .collect();
-        for id in suspects {
-            if let Some(peer) = self.view.get_mut(&id) {
+        for (index, id) in silent.iter().enumerate() {
+            if let Some(peer) = self.view.get_mut(id).filter(|peer| peer.state == State::Suspect) {
                 (peer.suspected_at, peer.failed_at) = (now, None);
             }
-            self.arm_suspicion(now, &id);
+            self.arm_suspicion(now, id);
+            if index < AT_ONCE {
+                self.probe(now, id, out);
+            } else {
+                self.reached(now, id, out);
+            }
         }
     }
 
@@ -140,12 +145,15 @@ impl Membership {
     }
 
     /// Whether there is only one other member: then its silence and our deafness look the same.
-    const fn is_pair(&self) -> bool {
+    fn is_pair(&self) -> bool {
         self.view.live() <= 2
     }
 }
 
 /// How much longer a pair waits: Lifeguard's greatest stretch.
 const PAIR: u32 = 8;
+
+/// How many members are probed at once after a pause; of more, the round finds the silent ones.
+const AT_ONCE: usize = 32;
 
 const LEAST: Duration = Duration::from_millis(1);

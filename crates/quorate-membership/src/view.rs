@@ -1,6 +1,6 @@
 //! The members, and a hash by which two nodes see at a glance whether they see the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use quorate_core::{Instant, NodeId};
@@ -17,13 +17,13 @@ pub(crate) struct View {
     peers: BTreeMap<NodeId, Peer>,
     /// Invariant: the sum of [`member_hash`] over the live members of each part.
     parts: [u64; PARTS],
-    /// Invariant: how many members are live.
-    live: usize,
+    /// Invariant: the live members, by the hash of their ids.
+    order: BTreeSet<(u64, NodeId)>,
 }
 
 impl View {
     pub(crate) const fn new() -> Self {
-        Self { peers: BTreeMap::new(), parts: [0; PARTS], live: 0 }
+        Self { peers: BTreeMap::new(), parts: [0; PARTS], order: BTreeSet::new() }
     }
 
     pub(crate) fn get(&self, id: &NodeId) -> Option<&Peer> {
@@ -39,20 +39,22 @@ impl View {
         self.peers.iter()
     }
 
-    /// The live member behind `me` in the order of ids, and around to the first. Walks over those
-    /// that are gone.
+    /// The live member behind `me` in the order of hashes, and around to the first. Not in the order
+    /// of ids: neighbours by name often share a rack, and die together.
     pub(crate) fn successor(&self, me: &NodeId) -> Option<&NodeId> {
-        let behind = self.peers.range::<NodeId, _>((Bound::Excluded(me), Bound::Unbounded));
-        let around = self.peers.range::<NodeId, _>(..me);
-        behind.chain(around).find(|(_, peer)| peer.state.is_live()).map(|(id, _)| id)
+        let place = (text_hash(me.as_str()), me.clone());
+        let behind = self.order.range((Bound::Excluded(&place), Bound::Unbounded)).next();
+        let next = behind.or_else(|| self.order.first())?;
+        Some(&next.1).filter(|id| *id != me)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.peers.len()
     }
 
-    pub(crate) const fn live(&self) -> usize {
-        self.live
+    /// How many members are live.
+    pub(crate) fn live(&self) -> usize {
+        self.order.len()
     }
 
     pub(crate) fn is_live(&self, id: &NodeId) -> bool {
@@ -83,7 +85,7 @@ impl View {
             Some(peer) => (peer.state, peer.info) = (state, info),
         }
         if let Some(peer) = self.peers.get(id).filter(|peer| peer.state.is_live()) {
-            self.live += 1;
+            self.order.insert((text_hash(id.as_str()), id.clone()));
             let hash = member_hash(id, peer.info.incarnation);
             let part = &mut self.parts[part_of(id)];
             *part = part.wrapping_add(hash);
@@ -97,7 +99,7 @@ impl View {
 
     fn uncount(&mut self, id: &NodeId) {
         if let Some(peer) = self.peers.get(id).filter(|peer| peer.state.is_live()) {
-            self.live -= 1;
+            self.order.remove(&(text_hash(id.as_str()), id.clone()));
             let hash = member_hash(id, peer.info.incarnation);
             let part = &mut self.parts[part_of(id)];
             *part = part.wrapping_sub(hash);

@@ -5,3 +5,5 @@ mod merge;
 #[cfg(mutants)]
 mod mutants;
 mod net;
+mod scenarios;
+mod script;

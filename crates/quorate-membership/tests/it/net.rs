@@ -60,6 +60,7 @@ pub(crate) struct Net {
     pub(crate) bytes: u64,
     agenda: BTreeMap<(Instant, u64), Act>,
     sequence: u64,
+    moves: usize,
     /// Pairs of groups carry nothing; a node in no group is in group 0.
     groups: BTreeMap<SocketAddr, u32>,
     violation: Option<String>,
@@ -79,6 +80,7 @@ impl Net {
             bytes: 0,
             agenda: BTreeMap::new(),
             sequence: 0,
+            moves: 0,
             groups: BTreeMap::new(),
             violation: None,
         }
@@ -144,8 +146,10 @@ impl Net {
         self.nodes.get_mut(&id(name)).expect("the test made it so").machine = None;
     }
 
-    /// Moves a crashed node elsewhere.
-    pub(crate) fn relocate(&mut self, name: &str, address: SocketAddr) {
+    /// Moves a crashed node to an address that nobody had before.
+    pub(crate) fn relocate(&mut self, name: &str) {
+        self.moves += 1;
+        let address = address_of(1_000 + self.moves);
         let node = self.nodes.get_mut(&id(name)).expect("the test made it so");
         node.address = address;
         node.config.address = address.to_string();

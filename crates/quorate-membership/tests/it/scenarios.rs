@@ -1,0 +1,330 @@
+//! What one node does, step by step.
+
+use expect_test::{Expect, expect};
+use quorate_core::ClusterId;
+use quorate_membership::{Body, Input, Packet, State, Tags};
+
+use crate::net::{address_of, id};
+use crate::script::{Script, claim};
+
+fn check(script: &mut Script, expected: &Expect) {
+    expected.assert_eq(&script.take());
+}
+
+#[test]
+fn a_joiner_asks_its_seed_and_pulls_what_it_does_not_know() {
+    let mut script = Script::new(&["10.0.0.1:7946"]);
+    script.until(0);
+    let (seq, alive) = (script.seq(1), claim("b", State::Alive, 1, 0));
+    let mut welcome = script.packet("b", Body::Welcome { seq, seeds: 0 }, &[alive]);
+    welcome.view = 1;
+    script.receive("b", welcome);
+    let page = [claim("c", State::Alive, 1, 4), claim("d", State::Dead, 1, 0)];
+    script.hear("b", Body::Page { left: 0 }, &page);
+    check(
+        &mut script,
+        &expect![[r#"
+        0ms wake
+          -> b announce #1 [a alive 2.0]
+        0ms <- b welcome [b alive 1.0]
+          joined: b
+          -> b digest of 64 parts [b alive 1.0]
+        0ms <- b page, 0 parts left [c alive 1.4, d dead 1.0]
+          joined: c
+    "#]],
+    );
+    let seeds = script.node.seeds();
+    assert_eq!(seeds[0].node, Some(id("b")));
+}
+
+#[test]
+fn a_silent_member_is_unreachable_soon_and_dead_later() {
+    let mut script = Script::knowing(&["b", "c", "d"]);
+    script.lively = vec!["b", "d"];
+    // Its successor is probed first.
+    script.until(2_500);
+    let text = script.take();
+    let of_c: Vec<_> = text.lines().filter(|line| line.contains(": c")).collect();
+    assert_eq!(of_c, ["  unreachable: c", "  dead: c"], "{text}");
+    // From the accusation to the death, the suspect is told again and again.
+    assert!(text.matches("ping c").count() > 10, "{text}");
+}
+
+#[test]
+fn a_probe_asks_again_and_asks_others_before_it_accuses() {
+    let mut script = Script::knowing(&["b", "c", "d"]);
+    script.lively = vec!["b", "d"];
+    script.until(1_000);
+    check(
+        &mut script,
+        &expect![[r#"
+            405ms wake
+              -> c ping c #1
+            505ms wake
+              -> c ping c #1
+              -> b please ping c #1
+              -> d please ping c #1
+            505ms <- b nack
+            505ms <- d nack
+            605ms wake
+              -> c ping c #1
+            705ms wake
+              -> c ping c #1
+            805ms wake
+              unreachable: c
+            905ms wake
+              -> c ping c #2 [c suspect 1.0]
+              -> b gossip [c suspect 1.0]
+              -> d gossip [c suspect 1.0]
+              -> c gossip [c suspect 1.0]
+        "#]],
+    );
+}
+
+#[test]
+fn a_suspicion_is_told_to_the_suspect_and_refuted_by_a_higher_incarnation() {
+    let mut script = Script::knowing(&["b", "c"]);
+    script.hear("c", Body::Gossip, &[claim("b", State::Suspect, 1, 0)]);
+    script.hear("b", Body::Ping { seq: 9, target: id("a") }, &[]);
+    script.hear("c", Body::Gossip, &[claim("b", State::Alive, 1, 1)]);
+    // The old suspicion, on its way for long, changes nothing.
+    script.hear("c", Body::Gossip, &[claim("b", State::Suspect, 1, 0)]);
+    check(
+        &mut script,
+        &expect![[r#"
+        400ms <- c gossip [b suspect 1.0]
+          unreachable: b
+        400ms <- b ping a
+          -> b ack [b suspect 1.0]
+        400ms <- c gossip [b alive 1.1]
+          reachable: b
+        400ms <- c gossip [b suspect 1.0]
+    "#]],
+    );
+}
+
+#[test]
+fn an_accusation_of_this_node_is_refuted_at_once() {
+    let mut script = Script::knowing(&["b", "c"]);
+    let ping = Body::Ping { seq: 9, target: id("a") };
+    script.hear("b", ping, &[claim("a", State::Suspect, 2, 0)]);
+    script.hear("c", Body::Gossip, &[claim("a", State::Dead, 2, 3)]);
+    // Old news, but whoever believes them should know better.
+    script.hear("c", Body::Gossip, &[claim("a", State::Dead, 1, 7)]);
+    check(
+        &mut script,
+        &expect![[r#"
+        400ms <- b ping a [a suspect 2.0]
+          -> b ack [a alive 2.1]
+        400ms <- c gossip [a dead 2.3]
+          -> c gossip [a alive 2.4]
+        400ms <- c gossip [a dead 1.7]
+          -> c gossip [a alive 2.4]
+    "#]],
+    );
+}
+
+#[test]
+fn a_death_told_by_others_counts_after_the_minimum_suspicion() {
+    let mut script = Script::knowing(&["b", "c", "d"]);
+    script.hear("c", Body::Gossip, &[claim("b", State::Dead, 1, 0)]);
+    let told = script.take();
+    for step in 5..21 {
+        script.until(step * 100).hear("c", Body::Gossip, &[]).take();
+        let state = script.node.member(&id("b")).map(|member| member.state);
+        let dead = step * 100 >= 400 + 1_500;
+        assert_eq!(state, Some(if dead { State::Dead } else { State::Suspect }), "{step}");
+    }
+    expect![[r#"
+        400ms <- c gossip [b dead 1.0]
+          unreachable: b
+          -> b ping b #1 [b suspect 1.0]
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_restarted_member_replaces_its_dead_self_at_a_new_address() {
+    let mut script = Script::knowing(&["b", "c"]);
+    script.hear("c", Body::Gossip, &[claim("b", State::Left, 1, 0)]);
+    script.hear("b", Body::Ping { seq: 9, target: id("a") }, &[]);
+    let mut again = claim("b", State::Alive, 2, 0);
+    again.info.address = address_of(7).to_string();
+    script.hear("b", Body::Announce { seq: 1, seeds: 0 }, std::slice::from_ref(&again));
+    again.info.incarnation.boot = again.info.incarnation.boot.next();
+    script.hear("b", Body::Announce { seq: 2, seeds: 0 }, &[again]);
+    check(
+        &mut script,
+        &expect![[r#"
+        400ms <- c gossip [b left 1.0]
+          left: b
+        400ms <- b ping a
+          -> b ack [b left 1.0]
+        400ms <- b announce [b alive 2.0]
+          joined: b
+          -> b welcome [a alive 2.0, b alive 2.0]
+        400ms <- b announce [b alive 3.0]
+          restarted: b
+          -> b welcome [a alive 2.0, b alive 3.0]
+    "#]],
+    );
+}
+
+#[test]
+fn a_twin_with_a_higher_epoch_stops_this_node() {
+    let mut script = Script::knowing(&["b"]);
+    let announce = Body::Announce { seq: 1, seeds: 0 };
+    let mut twin = script.packet("a", announce, &[claim("a", State::Alive, 3, 0)]);
+    script.receive("g", twin.clone());
+    twin.incarnation.boot = quorate_core::BootEpoch(3);
+    script.receive("g", twin.clone());
+    script.receive("g", twin);
+    check(
+        &mut script,
+        &expect![[r#"
+        400ms <- g announce [a alive 3.0]
+        400ms <- g announce [a alive 3.0]
+          duplicate id: g 3
+        400ms <- g announce [a alive 3.0]
+    "#]],
+    );
+    assert_eq!(script.node.counters().twins, 3);
+}
+
+#[test]
+fn a_node_finds_its_own_address_among_the_seeds() {
+    let mut script = Script::new(&["10.0.0.0:7946", "10.0.0.1:7946", "b.example:7946"]);
+    script.until(0);
+    let mut own = script.packet("a", Body::Announce { seq: script.seq(1), seeds: 0 }, &[]);
+    own.instance = 7;
+    script.receive("a", own);
+    script.input(Input::Resolved { name: "b.example:7946".to_owned(), addresses: Vec::new() });
+    let text: Vec<_> = (script.node.seeds().iter())
+        .map(|seed| format!("{} {:?} {:?}", seed.name, seed.address, seed.node))
+        .collect();
+    expect![[r#"
+        10.0.0.0:7946 Some(10.0.0.0:7946) Some(a)
+        10.0.0.1:7946 Some(10.0.0.1:7946) None
+        b.example:7946 None None"#]]
+    .assert_eq(&text.join("\n"));
+    // Both addresses of a name count; the one that was there already counts once.
+    let addresses = vec![address_of(1), address_of(2)];
+    script.input(Input::Resolved { name: "b.example:7946".to_owned(), addresses });
+    assert_eq!(script.node.seeds().len(), 3);
+    script.until(6_000);
+    check(
+        &mut script,
+        &expect![[r#"
+            0ms wake
+              -> a announce #1 [a alive 2.0]
+              -> b announce #2 [a alive 2.0]
+              resolve b.example:7946
+            0ms <- a announce
+            0ms b.example:7946 is at []
+            0ms b.example:7946 is at [10.0.0.1:7946, 10.0.0.2:7946]
+            0ms wake
+              -> c announce #3 [a alive 2.0]
+            842ms wake
+              -> b announce #4 [a alive 2.0]
+            1243ms wake
+              -> c announce #5 [a alive 2.0]
+            2000ms wake
+              -> a announce #6 [a alive 2.0]
+            2438ms wake
+              -> b announce #7 [a alive 2.0]
+            2786ms wake
+              -> a announce #8 [a alive 2.0]
+            3663ms wake
+              -> c announce #9 [a alive 2.0]
+            3814ms wake
+              -> a announce #10 [a alive 2.0]
+            4696ms wake
+              -> a announce #11 [a alive 2.0]
+            5526ms wake
+              -> a announce #12 [a alive 2.0]
+            5617ms wake
+              -> b announce #13 [a alive 2.0]
+        "#]],
+    );
+}
+
+#[test]
+fn a_known_peer_is_announced_to_until_it_answers() {
+    let mut script = Script::new(&[]);
+    script.input(Input::Known { id: id("b"), address: address_of(1).to_string() });
+    script.until(9_000);
+    script.hear("b", Body::Welcome { seq: 1, seeds: 0 }, &[claim("b", State::Alive, 1, 0)]);
+    let told = script.take();
+    script.until(9_400);
+    let after = script.take();
+    assert!(!after.contains("announce"), "{after}");
+    expect![[r#"
+        0ms known: b at 10.0.0.1:7946
+        0ms wake
+          -> b announce #1 [a alive 2.0]
+        1123ms wake
+          -> b announce #2 [a alive 2.0]
+        3369ms wake
+          -> b announce #3 [a alive 2.0]
+        7550ms wake
+          -> b announce #4 [a alive 2.0]
+        9000ms <- b welcome [b alive 1.0]
+          joined: b
+          -> b digest of 64 parts [b alive 1.0]
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn strangers_are_refused() {
+    let mut script = Script::knowing(&["b"]);
+    script.input(Input::SetTags(Tags { cluster: ClusterId(5), ..Tags::default() }));
+    let other = claim("c", State::Alive, 1, 0);
+    let announce = || Body::Announce { seq: 1, seeds: 0 };
+    let foreign =
+        Packet { name: 1, ..script.packet("c", announce(), std::slice::from_ref(&other)) };
+    script.receive("c", foreign.clone()).receive("c", foreign);
+    let cluster = ClusterId(6);
+    let foreign = Packet { cluster, ..script.packet("c", announce(), &[other]) };
+    script.receive("c", foreign.clone()).receive("c", foreign);
+    check(
+        &mut script,
+        &expect![[r#"
+        400ms tags  100
+        400ms <- c announce [c alive 1.0]
+          foreign name: c
+        400ms <- c announce [c alive 1.0]
+        400ms <- c announce [c alive 1.0]
+          foreign cluster: c 6
+        400ms <- c announce [c alive 1.0]
+    "#]],
+    );
+    assert!(script.node.member(&id("c")).is_none());
+}
+
+#[test]
+fn a_leave_ends_when_all_know_it() {
+    let mut script = Script::knowing(&["b", "c"]);
+    script.input(Input::Leave);
+    // An answer to an older ping proves nothing.
+    script.hear("b", Body::Ack { seq: 0 }, &[]);
+    script.hear("b", Body::Ack { seq: script.seq(1) }, &[]);
+    script.until(550);
+    script.hear("c", Body::Ack { seq: script.seq(2) }, &[]);
+    check(
+        &mut script,
+        &expect![[r#"
+        400ms leave
+          -> b ping b #1 [a left 2.0]
+          -> c ping c #2 [a left 2.0]
+        400ms <- b ack
+        400ms <- b ack
+        500ms wake
+          -> c gossip [a left 2.0]
+          -> b gossip [a left 2.0]
+          -> c ping c #2 [a left 2.0]
+        550ms <- c ack
+          leave spread
+    "#]],
+    );
+}
