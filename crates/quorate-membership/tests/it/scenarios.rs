@@ -290,14 +290,16 @@ fn strangers_are_refused() {
     check(
         &mut script,
         &expect![[r#"
-        400ms tags  100
-        400ms <- c announce [c alive 1.0]
-          foreign name: c
-        400ms <- c announce [c alive 1.0]
-        400ms <- c announce [c alive 1.0]
-          foreign cluster: c 6
-        400ms <- c announce [c alive 1.0]
-    "#]],
+            400ms tags  100
+            400ms <- c announce [c alive 1.0]
+              -> c of another cluster: test [a alive 2.1, b alive 1.0]
+              foreign name: c ?
+            400ms <- c announce [c alive 1.0]
+            400ms <- c announce [c alive 1.0]
+              -> c of another cluster: test [a alive 2.1]
+              foreign cluster: c 6
+            400ms <- c announce [c alive 1.0]
+        "#]],
     );
     assert!(script.node.member(&id("c")).is_none());
 }

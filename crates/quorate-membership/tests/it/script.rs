@@ -198,6 +198,7 @@ fn render_body(body: &Body) -> String {
         Body::Ack { .. } => "ack".to_owned(),
         Body::PingReq { target, .. } => format!("please ping {target}"),
         Body::Nack { .. } => "nack".to_owned(),
+        Body::Foreign { name } => format!("of another cluster: {name}"),
         Body::Gossip => "gossip".to_owned(),
         Body::Digest { parts } => format!("digest of {} parts", parts.len()),
         Body::Pull { parts } => format!("pull {} parts", parts.count_ones()),
@@ -228,7 +229,9 @@ fn render_event(event: &Event) -> String {
         Event::Left { id } => format!("left: {id}"),
         Event::Restarted { id } => format!("restarted: {id}"),
         Event::SeedListsDiffer { id, .. } => format!("seed lists differ: {id}"),
-        Event::ForeignName { from } => format!("foreign name: {}", place(*from)),
+        Event::ForeignName { from, theirs } => {
+            format!("foreign name: {} {}", place(*from), theirs.as_deref().unwrap_or("?"))
+        }
         Event::ForeignCluster { id, theirs } => format!("foreign cluster: {id} {}", theirs.0),
         Event::DuplicateId { from, boot } => format!("duplicate id: {} {boot}", place(*from)),
         Event::LeaveSpread => "leave spread".to_owned(),
