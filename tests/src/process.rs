@@ -35,14 +35,14 @@ pub fn binary() -> PathBuf {
 }
 
 impl Daemon {
-    /// Starts `quorated` with `arguments`; its log is added to `log`.
+    /// Starts `program`, a `quorated`, with `arguments`; its log is added to `log`.
     ///
     /// # Errors
     ///
     /// Those of the operating system.
-    pub fn start(arguments: &[String], log: &Path) -> io::Result<Self> {
+    pub fn start(program: &Path, arguments: &[String], log: &Path) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(log)?;
-        let child = Command::new(binary())
+        let child = Command::new(program)
             .args(arguments)
             .env("QUORATE_LOG", std::env::var("QUORATE_LOG").unwrap_or_else(|_| "info".into()))
             .stdin(Stdio::null())
