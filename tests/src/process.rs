@@ -35,29 +35,23 @@ pub fn binary() -> PathBuf {
 }
 
 impl Daemon {
-    /// Starts `quorated` with `arguments`; its log is added to `log`.
+    /// Starts `program`, a `quorated`, with `arguments`; its log is added to `log`. `limit` is one of
+    /// the shell, such as `-n 128` for files or `-Sn 128` for files it may not exceed unasked.
     ///
     /// # Errors
     ///
     /// Those of the operating system.
-    pub fn start(arguments: &[String], log: &Path) -> io::Result<Self> {
-        Self::spawn(Command::new(binary()), arguments, log)
-    }
-
-    /// The same under limits of the shell, such as `-n 128` for files or `-Sn 128` for files it may
-    /// not exceed unasked.
-    ///
-    /// # Errors
-    ///
-    /// Those of the operating system.
-    pub fn start_limited(arguments: &[String], log: &Path, limit: &str) -> io::Result<Self> {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "ulimit $0 && exec \"$@\""]).arg(limit).arg(binary());
-        Self::spawn(shell, arguments, log)
-    }
-
-    fn spawn(mut command: Command, arguments: &[String], log: &Path) -> io::Result<Self> {
+    pub fn start(
+        program: &Path,
+        arguments: &[String],
+        log: &Path,
+        limit: Option<&str>,
+    ) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(log)?;
+        let mut command = Command::new(limit.map_or(program, |_| Path::new("sh")));
+        if let Some(limit) = limit {
+            command.args(["-c", "ulimit $0 && exec \"$@\"", limit]).arg(program);
+        }
         let child = command
             .args(arguments)
             .env("QUORATE_LOG", std::env::var("QUORATE_LOG").unwrap_or_else(|_| "info".into()))
