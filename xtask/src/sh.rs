@@ -18,15 +18,31 @@ pub(crate) fn skipped_file() -> PathBuf {
 
 /// Runs cargo in the root; whether it succeeded.
 pub(crate) fn cargo(arguments: &[&str]) -> bool {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     say(&format!("$ cargo {}", arguments.join(" ")));
-    Command::new(cargo)
-        .args(arguments)
-        .env(SKIPPED, skipped_file())
-        .current_dir(root())
-        .status()
-        .is_ok_and(|status| status.success())
+    succeeds(cargo_command().args(arguments))
 }
+
+/// The same in the build that holds the seeded bugs, which has a folder of its own.
+pub(crate) fn cargo_seeded(arguments: &[&str]) -> bool {
+    say(&format!("$ RUSTFLAGS='{SEEDED}' cargo {}", arguments.join(" ")));
+    let folder = root().join("target").join("mutants");
+    let mut command = cargo_command();
+    succeeds(command.args(arguments).env("RUSTFLAGS", SEEDED).env("CARGO_TARGET_DIR", folder))
+}
+
+fn cargo_command() -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.env(SKIPPED, skipped_file()).current_dir(root());
+    command
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Compiles the seeded bugs in.
+const SEEDED: &str = "--cfg mutants";
 
 /// Prints a line for the person at the terminal.
 #[expect(clippy::print_stdout, reason = "xtask talks to a person")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use quorate_tests::now;
 
-use crate::sh::{cargo, say, skipped_file};
+use crate::sh::{cargo, cargo_seeded, say, skipped_file};
 
 /// Everything a change must pass.
 #[derive(Debug, Args)]
@@ -17,26 +17,50 @@ pub(crate) struct Test {
 }
 
 /// A step: its name, and the calls of cargo that it is made of.
-type Step = (&'static str, &'static [&'static [&'static str]]);
+type Step = (&'static str, &'static [Call]);
+
+/// A call of cargo.
+enum Call {
+    Plain(&'static [&'static str]),
+    /// In the build that holds the seeded bugs.
+    Seeded(&'static [&'static str]),
+}
+
+use Call::{Plain, Seeded};
 
 /// Without `--workspace` a call takes the default members: everything but the benches.
 const STEPS: &[Step] = &[
-    ("form", &[&["fmt", "--all", "--", "--check"]]),
-    ("tidy", &[&["xtask", "tidy"]]),
-    ("lints", &[&["clippy", "--all-targets", "--", "-D", "warnings"]]),
-    ("build", &[&["build"]]),
-    ("tests", &[&["test"]]),
-    ("simulation", &[&["xtask", "sim", "--budget", "45s"]]),
-    ("seeded bugs", &[&["xtask", "sim", "--mutants", "--budget", "60s"]]),
-    ("demo", &[&["xtask", "demo", "--quiet"]]),
+    ("form", &[Plain(&["fmt", "--all", "--", "--check"])]),
+    ("tidy", &[Plain(&["xtask", "tidy"])]),
+    ("lints", &[Plain(&["clippy", "--all-targets", "--", "-D", "warnings"])]),
+    ("build", &[Plain(&["build"])]),
+    ("tests", &[Plain(&["test"])]),
+    ("simulation", &[Plain(&["xtask", "sim", "--budget", "45s"])]),
+    (
+        "seeded bugs",
+        &[
+            Plain(&["xtask", "sim", "--mutants", "--budget", "60s"]),
+            // And those that the protocols' own tests must find.
+            Seeded(&[
+                "test",
+                "-p=quorate-membership",
+                "-p=quorate-election",
+                "-p=quorate-replication",
+                "-p=quorate-dist-state",
+                "--test=it",
+                "seeded_bug",
+            ]),
+        ],
+    ),
+    ("demo", &[Plain(&["xtask", "demo", "--quiet"])]),
 ];
 
 /// Steps that run only by name: what they build takes long, and nothing else rests on it.
 const BY_HAND: &[Step] = &[(
     "benches",
     &[
-        &["clippy", "-p", "quorate-bench", "--all-targets", "--", "-D", "warnings"],
-        &["test", "-p", "quorate-bench"],
+        Plain(&["clippy", "-p", "quorate-bench", "--all-targets", "--", "-D", "warnings"]),
+        Plain(&["test", "-p", "quorate-bench"]),
     ],
 )];
 
@@ -58,7 +82,10 @@ impl Test {
         let mut lines = Vec::new();
         for (name, calls) in steps {
             let begun = now();
-            let good = calls.iter().all(|call| cargo(call));
+            let good = calls.iter().all(|call| match call {
+                Plain(arguments) => cargo(arguments),
+                Seeded(arguments) => cargo_seeded(arguments),
+            });
             if good {
                 passed += 1;
             } else {

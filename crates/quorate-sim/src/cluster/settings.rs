@@ -148,7 +148,8 @@ fn draw_founders(rng: &mut Rng, ids: &[NodeId]) -> Option<Proposal> {
 fn draw_membership(rng: &mut Rng, nodes: u8) -> quorate_membership::Config {
     let mut seats: Vec<Seat> = (0..nodes).map(Seat).collect();
     rng.shuffle(&mut seats);
-    let count = 1 + rng.index(seats.len());
+    // One node alone has nobody to look for.
+    let count = if nodes == 1 { 0 } else { 1 + rng.index(seats.len()) };
     let seeds = seats.into_iter().take(count).map(|seat| match rng.below(2) {
         0 => Settings::address(seat).to_string(),
         _ => format!("{seat}:{PORT}"),

@@ -106,11 +106,28 @@ fn every_seeded_bug_of_the_tree_is_listed_and_every_listed_one_exists() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found = BTreeSet::new();
     for member in fs::read_dir(crates).unwrap() {
-        collect(&member.unwrap().path().join("src"), &mut found);
+        let member = member.unwrap().path();
+        let mut bugs = BTreeSet::new();
+        collect(&member.join("src"), &mut bugs);
+        // What a crate's own tests must find is listed there; here, what the whole node shows.
+        let hunted = hunted_by_its_own_tests(&member);
+        bugs.retain(|name| !hunted.contains(&format!("\"{name}\"")) || is_listed(name));
+        found.append(&mut bugs);
     }
     let listed: BTreeSet<String> = MUTANTS.iter().map(|mutant| mutant.name.to_owned()).collect();
     assert_eq!(listed.len(), MUTANTS.len(), "a name is listed twice");
     assert_eq!(found, listed);
+}
+
+fn is_listed(name: &str) -> bool {
+    MUTANTS.iter().any(|mutant| mutant.name == name)
+}
+
+/// The tests of a crate that hunt seeded bugs, as text.
+fn hunted_by_its_own_tests(member: &Path) -> String {
+    let Ok(files) = fs::read_dir(member.join("tests/it")) else { return String::new() };
+    let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default());
+    texts.filter(|text| text.contains("choose_mutant")).collect()
 }
 
 /// The names in all calls of the macro below `folder`.
