@@ -31,7 +31,7 @@ pub fn binary() -> PathBuf {
         .take(2)
         .map(|folder| folder.join("quorated"))
         .find(|path| path.is_file())
-        .expect("no quorated beside this binary: run `cargo build -p quorate-node` first")
+        .expect("no quorated beside this binary: run `cargo build --bin quorated` first")
 }
 
 impl Daemon {

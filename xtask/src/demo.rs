@@ -68,7 +68,7 @@ impl Stage {
 
 impl Demo {
     pub(crate) fn run(self) -> ExitCode {
-        if !cargo(&["build", "--quiet", "-p", "quorate-node"]) {
+        if !cargo(&["build", "--quiet", "--bin", "quorated"]) {
             return ExitCode::FAILURE;
         }
         let steps = 7 + 3 * self.kills as u64;
