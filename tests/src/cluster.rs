@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Client, Daemon, free_port, wait_until};
+use crate::{Client, Daemon, binary, free_port, wait_until};
 
 /// How a cluster is made.
 #[derive(Debug, Clone)]
@@ -21,11 +21,20 @@ pub struct ClusterOptions {
     pub flags: Vec<String>,
     /// A limit of the shell for each node, as [`Daemon::start_limited`] takes it.
     pub limit: Option<String>,
+    /// The binary to run; `None` for the one that [`binary`] finds.
+    pub binary: Option<PathBuf>,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { nodes: 3, preset: "lan".into(), name: "test".into(), flags: Vec::new(), limit: None }
+        Self {
+            nodes: 3,
+            preset: "lan".into(),
+            name: "test".into(),
+            flags: Vec::new(),
+            limit: None,
+            binary: None,
+        }
     }
 }
 
@@ -130,9 +139,10 @@ impl Cluster {
             }
         }
         let log = self.log_file(node);
+        let program = self.options.binary.clone().unwrap_or_else(binary);
         self.places[node].daemon = Some(match &self.options.limit {
-            Some(limit) => Daemon::start_limited(&all, &log, limit)?,
-            None => Daemon::start(&all, &log)?,
+            Some(limit) => Daemon::start_limited(&program, &all, &log, limit)?,
+            None => Daemon::start(&program, &all, &log)?,
         });
         Ok(())
     }
@@ -151,6 +161,12 @@ impl Cluster {
     /// The process of a node, if it was started and not killed.
     pub fn daemon(&mut self, node: usize) -> Option<&mut Daemon> {
         self.places[node].daemon.as_mut()
+    }
+
+    /// The process ids of the nodes that run.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        self.places.iter().filter_map(|place| place.daemon.as_ref()).map(Daemon::pid).collect()
     }
 
     /// How many nodes it has, running or not.

@@ -35,13 +35,13 @@ pub fn binary() -> PathBuf {
 }
 
 impl Daemon {
-    /// Starts `quorated` with `arguments`; its log is added to `log`.
+    /// Starts `program`, a `quorated`, with `arguments`; its log is added to `log`.
     ///
     /// # Errors
     ///
     /// Those of the operating system.
-    pub fn start(arguments: &[String], log: &Path) -> io::Result<Self> {
-        Self::spawn(Command::new(binary()), arguments, log)
+    pub fn start(program: &Path, arguments: &[String], log: &Path) -> io::Result<Self> {
+        Self::spawn(Command::new(program), arguments, log)
     }
 
     /// The same under limits of the shell, such as `-n 128` for files or `-Sn 128` for files it may
@@ -50,9 +50,14 @@ impl Daemon {
     /// # Errors
     ///
     /// Those of the operating system.
-    pub fn start_limited(arguments: &[String], log: &Path, limit: &str) -> io::Result<Self> {
+    pub fn start_limited(
+        program: &Path,
+        arguments: &[String],
+        log: &Path,
+        limit: &str,
+    ) -> io::Result<Self> {
         let mut shell = Command::new("sh");
-        shell.args(["-c", "ulimit $0 && exec \"$@\""]).arg(limit).arg(binary());
+        shell.args(["-c", "ulimit $0 && exec \"$@\""]).arg(limit).arg(program);
         Self::spawn(shell, arguments, log)
     }
 

@@ -1,5 +1,6 @@
 //! Automation of the project: `cargo xtask --help`.
 
+mod bench;
 mod demo;
 mod lin;
 mod sh;
@@ -24,6 +25,8 @@ enum Task {
     /// Starts a real cluster of three on this machine, kills its leader under load and shows what
     /// becomes of every promise.
     Demo(demo::Demo),
+    /// Measures quorate beside other systems: `bench state --help`.
+    Bench(bench::Bench),
     /// Everything a change must pass: form, lints, rules, tests, simulation, real processes.
     Test(test::Test),
     /// Runs the shipped node through simulated faults, seed after seed.
@@ -37,6 +40,7 @@ enum Task {
 fn main() -> ExitCode {
     match Cli::parse().task {
         Task::Demo(demo) => demo.run(),
+        Task::Bench(bench) => bench.run(),
         Task::Test(test) => test.run(),
         Task::Sim(sim) => sim.run(),
         Task::Lin(lin) => lin.run(),

@@ -11,7 +11,7 @@ use crate::sh::{cargo, say, skipped_file};
 /// Everything a change must pass.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Only this step.
+    /// Only this step; `benches` runs only so.
     #[arg(long)]
     only: Option<String>,
 }
@@ -19,30 +19,44 @@ pub(crate) struct Test {
 /// A step: its name, and the calls of cargo that it is made of.
 type Step = (&'static str, &'static [&'static [&'static str]]);
 
+/// Without `--workspace` a call takes the default members: everything but the benches.
 const STEPS: &[Step] = &[
     ("form", &[&["fmt", "--all", "--", "--check"]]),
     ("tidy", &[&["xtask", "tidy"]]),
-    ("lints", &[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]]),
-    ("build", &[&["build", "--workspace"]]),
-    ("tests", &[&["test", "--workspace"]]),
+    ("lints", &[&["clippy", "--all-targets", "--", "-D", "warnings"]]),
+    ("build", &[&["build"]]),
+    ("tests", &[&["test"]]),
     ("simulation", &[&["xtask", "sim", "--budget", "45s"]]),
     ("seeded bugs", &[&["xtask", "sim", "--mutants", "--budget", "60s"]]),
     ("demo", &[&["xtask", "demo", "--quiet"]]),
 ];
 
+/// Steps that run only by name: what they build takes long, and nothing else rests on it.
+const BY_HAND: &[Step] = &[(
+    "benches",
+    &[
+        &["clippy", "-p", "quorate-bench", "--all-targets", "--", "-D", "warnings"],
+        &["test", "-p", "quorate-bench"],
+    ],
+)];
+
 impl Test {
     pub(crate) fn run(self) -> ExitCode {
-        let wanted = |name: &str| self.only.as_deref().is_none_or(|only| only == name);
+        let all = || STEPS.iter().chain(BY_HAND);
+        let steps: Vec<&Step> = match &self.only {
+            Some(only) => all().filter(|(name, _)| name == only).collect(),
+            None => STEPS.iter().collect(),
+        };
         if let Some(only) = &self.only
-            && !STEPS.iter().any(|(name, _)| name == only)
+            && steps.is_empty()
         {
-            let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = all().map(|(name, _)| *name).collect();
             say(&format!("there is no step `{only}`: choose from {}", names.join(", ")));
             return ExitCode::from(64);
         }
         let (mut passed, mut failed) = (0, 0);
         let mut lines = Vec::new();
-        for (name, calls) in STEPS.iter().filter(|(name, _)| wanted(name)) {
+        for (name, calls) in steps {
             let begun = now();
             let good = calls.iter().all(|call| cargo(call));
             if good {

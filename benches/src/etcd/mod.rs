@@ -1,0 +1,8 @@
+//! etcd: real processes, and a client of their native protocol.
+
+mod client;
+mod cluster;
+mod messages;
+
+pub(crate) use client::EtcdConnection;
+pub(crate) use cluster::{EtcdCluster, binary};

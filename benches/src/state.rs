@@ -1,0 +1,148 @@
+//! `bench state`: the shared state beside etcd's.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::etcd;
+use crate::load::Work;
+use crate::probe::Probe;
+use crate::report::{self, Row, say};
+use crate::system::{Load, System};
+
+/// Durable writes, linearizable reads and compare-and-swap, beside etcd.
+///
+/// Three real processes of each system run on 127.0.0.1 with fresh data folders (below $TMPDIR,
+/// which must be a real disk for the figures to mean anything) and their default settings. Each
+/// load runs on one system and then on the other, round after round, so that whatever the machine
+/// does besides hits both; the ratio is that of neighbours, with the median, the least and the
+/// most of all rounds.
+///
+/// A client is one connection and one request at a time. quorate is asked over its HTTP API, etcd
+/// over its gRPC; all clients are driven by one thread of the bench. Puts choose among 10,000
+/// keys; a compare-and-swap expects the value of the client's own key, so each succeeds. An answer
+/// that is not a success ends the bench.
+///
+/// Without etcd in the PATH its rows are left out, loudly.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask bench state                              what docs/MEASUREMENTS.md shows
+  cargo xtask bench state --clients 64 --loads put     one row
+  cargo xtask bench state --beside old/quorated        this build beside an earlier one
+  cargo xtask bench state --alone --seconds 20         a long load, to profile under")]
+pub(crate) struct Bench {
+    /// How many clients put at once: one row each.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,64,256")]
+    clients: Vec<usize>,
+    /// How many clients get, and compare-and-swap.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    other_clients: usize,
+    /// Which loads run.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "put,get,cas")]
+    loads: Vec<Loads>,
+    /// How long each measurement takes, in seconds, behind a warm-up of one.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    seconds: u64,
+    /// How often each pair is measured.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    rounds: usize,
+    /// Spread the clients of either system over its three nodes; else all ask the leader.
+    #[arg(long)]
+    spread: bool,
+    /// Compare with this build of `quorated` instead of etcd.
+    #[arg(long, value_name = "FILE", conflicts_with = "alone")]
+    beside: Option<PathBuf>,
+    /// Compare with nothing.
+    #[arg(long)]
+    alone: bool,
+}
+
+/// The loads by their short names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Loads {
+    Put,
+    Get,
+    Cas,
+}
+
+impl Bench {
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let probe = Probe::take().map_err(|error| format!("the probe of the disk: {error}"))?;
+        report::print_probe(&probe);
+        let place = if self.spread { "spread over the three nodes" } else { "all at the leader" };
+        say(&format!("clients: {place}, for either system; values of 256 bytes"));
+        let systems = self.systems().await?;
+        let mut rows = self.rows(systems.len());
+        let bar = bar(rows.len() * systems.len() * self.rounds);
+        for system in &systems {
+            bar.set_message(format!("{}: filling", system.name));
+            system.fill().await?;
+        }
+        for round in 1..=self.rounds {
+            for row in &mut rows {
+                let load = Load {
+                    work: row.work,
+                    clients: row.clients,
+                    spread: self.spread,
+                    warm_up: WARM_UP,
+                    measured: Duration::from_secs(self.seconds),
+                };
+                for (system, found) in systems.iter().zip(&mut row.rounds) {
+                    let work = row.work;
+                    let text =
+                        format!("{}: {work:?} x {}, round {round}", system.name, row.clients);
+                    bar.set_message(text);
+                    found.push(system.measure(load).await?);
+                    bar.inc(1);
+                }
+            }
+        }
+        bar.finish_and_clear();
+        let names: Vec<String> = systems.iter().map(|system| system.name.clone()).collect();
+        report::print(&names, &rows);
+        Ok(())
+    }
+
+    async fn systems(&self) -> Result<Vec<System>, String> {
+        let mut systems = vec![System::quorate("quorate", None)?];
+        if let Some(binary) = &self.beside {
+            systems.push(System::quorate("the other build", Some(binary.clone()))?);
+        } else if !self.alone {
+            match etcd::binary() {
+                Some(binary) => systems.push(System::etcd(&binary).await?),
+                None => say("\n*** etcd skipped: there is none in the PATH. Nothing below is a \
+                             comparison. ***\n"),
+            }
+        }
+        Ok(systems)
+    }
+
+    fn rows(&self, systems: usize) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let mut add = |work, clients| {
+            let rounds = (0..systems).map(|_| Vec::new()).collect();
+            rows.push(Row { work, clients, rounds });
+        };
+        for load in &self.loads {
+            match load {
+                Loads::Put => self.clients.iter().for_each(|clients| add(Work::Put, *clients)),
+                Loads::Get => add(Work::Get, self.other_clients),
+                Loads::Cas => add(Work::Swap, self.other_clients),
+            }
+        }
+        rows
+    }
+}
+
+fn bar(steps: usize) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64);
+    let style = ProgressStyle::with_template("{bar:30} {pos:>3}/{len} {elapsed:>4} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// Long enough for connections and caches.
+const WARM_UP: Duration = Duration::from_secs(1);

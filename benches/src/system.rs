@@ -1,0 +1,143 @@
+//! The systems that are compared, behind one face.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quorate_tests::{Cluster, ClusterOptions};
+
+use crate::etcd::{EtcdCluster, EtcdConnection};
+use crate::http::HttpConnection;
+use crate::load::{self, Connection, Sample, Work};
+use crate::meter;
+
+/// A running system of three nodes.
+pub(crate) struct System {
+    /// How the report calls it.
+    pub(crate) name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Quorate(Cluster),
+    Etcd(EtcdCluster),
+}
+
+/// One measurement of one system.
+pub(crate) struct Measured {
+    pub(crate) sample: Sample,
+    /// Processor time of all nodes together, per second.
+    pub(crate) node_cores: f64,
+    /// Processor time of the clients, per second.
+    pub(crate) client_cores: f64,
+    /// The memory of the largest node, in MiB.
+    pub(crate) memory_mib: f64,
+}
+
+/// How a system is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) work: Work,
+    pub(crate) clients: usize,
+    /// Whether the clients are spread over the nodes; else all ask the leader.
+    pub(crate) spread: bool,
+    pub(crate) warm_up: Duration,
+    pub(crate) measured: Duration,
+}
+
+impl System {
+    /// Three `quorated` processes; of `binary` if it is given.
+    pub(crate) fn quorate(name: &str, binary: Option<PathBuf>) -> Result<Self, String> {
+        let options = ClusterOptions { name: "bench".into(), binary, ..ClusterOptions::default() };
+        let cluster = Cluster::start(options).map_err(|error| format!("quorated: {error}"))?;
+        if cluster.wait_ready(FORM_MAX).is_none() {
+            return Err(format!("quorate does not form\n{}", cluster.logs()));
+        }
+        Ok(Self { name: name.to_owned(), kind: Kind::Quorate(cluster) })
+    }
+
+    /// Three etcd processes.
+    pub(crate) async fn etcd(binary: &std::path::Path) -> Result<Self, String> {
+        let cluster = EtcdCluster::start(binary).await?;
+        Ok(Self { name: format!("etcd {}", cluster.version), kind: Kind::Etcd(cluster) })
+    }
+
+    /// Puts every key once.
+    pub(crate) async fn fill(&self) -> Result<(), String> {
+        let nodes = self.nodes(false).await?;
+        match &self.kind {
+            Kind::Quorate(_) => load::fill(http(&nodes, 64).await?).await,
+            Kind::Etcd(_) => load::fill(etcd(&nodes, 64).await?).await,
+        }
+    }
+
+    /// Runs one load.
+    pub(crate) async fn measure(&self, load: Load) -> Result<Measured, String> {
+        let nodes = self.nodes(load.spread).await?;
+        match &self.kind {
+            Kind::Quorate(_) => self.run(load, http(&nodes, load.clients).await?).await,
+            Kind::Etcd(_) => self.run(load, etcd(&nodes, load.clients).await?).await,
+        }
+    }
+
+    async fn run<C: Connection>(
+        &self,
+        load: Load,
+        connections: Vec<C>,
+    ) -> Result<Measured, String> {
+        let pids = self.pids();
+        let nodes_cpu = || pids.iter().map(|pid| meter::cpu_seconds(*pid)).sum::<f64>();
+        let own_cpu = || meter::cpu_seconds(std::process::id());
+        let (nodes_before, own_before) = (nodes_cpu(), own_cpu());
+        let sample = load::run(connections, load.work, (load.warm_up, load.measured)).await?;
+        let seconds = (load.warm_up + load.measured).as_secs_f64();
+        Ok(Measured {
+            sample,
+            node_cores: (nodes_cpu() - nodes_before) / seconds,
+            client_cores: (own_cpu() - own_before) / seconds,
+            memory_mib: pids.iter().map(|pid| meter::memory_mib(*pid)).fold(0.0, f64::max),
+        })
+    }
+
+    /// The nodes that clients ask: the leader, or all.
+    async fn nodes(&self, spread: bool) -> Result<Vec<String>, String> {
+        let (mut nodes, leader) = match &self.kind {
+            Kind::Quorate(cluster) => {
+                let nodes = (0..cluster.len()).map(|node| cluster.api_address(node).to_owned());
+                let leader = cluster.wait_ready(FORM_MAX).ok_or("quorate has no leader")?;
+                (nodes.collect::<Vec<_>>(), leader)
+            }
+            Kind::Etcd(cluster) => (cluster.addresses(), cluster.leader().await?),
+        };
+        if !spread {
+            nodes = vec![nodes.swap_remove(leader)];
+        }
+        Ok(nodes)
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        match &self.kind {
+            Kind::Quorate(cluster) => cluster.pids(),
+            Kind::Etcd(cluster) => cluster.pids(),
+        }
+    }
+}
+
+async fn http(nodes: &[String], clients: usize) -> Result<Vec<HttpConnection>, String> {
+    let mut connections = Vec::new();
+    for node in nodes.iter().cycle().take(clients) {
+        let opened = HttpConnection::open(node).await;
+        connections.push(opened.map_err(|error| format!("quorate at {node}: {error}"))?);
+    }
+    Ok(connections)
+}
+
+async fn etcd(nodes: &[String], clients: usize) -> Result<Vec<EtcdConnection>, String> {
+    let mut connections = Vec::new();
+    for node in nodes.iter().cycle().take(clients) {
+        connections.push(EtcdConnection::open(node).await?);
+    }
+    Ok(connections)
+}
+
+/// Long enough for any machine.
+const FORM_MAX: Duration = Duration::from_secs(60);
