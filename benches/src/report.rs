@@ -106,8 +106,13 @@ pub(crate) fn print(names: &[String], rows: &[Row]) {
 
 /// What it took.
 fn print_costs(names: &[String], rows: &[Row]) {
-    let mut table =
-        table(&["load", "system", "memory of the largest node", "cores: nodes", "cores: clients"]);
+    let mut table = table(&[
+        "load",
+        "system",
+        "memory of the largest node",
+        "processor time per answer: nodes",
+        "clients",
+    ]);
     for row in rows {
         for (system, name) in names.iter().enumerate() {
             let of = |what: fn(&Measured) -> f64| median(row.rounds[system].iter().map(what));
@@ -115,8 +120,8 @@ fn print_costs(names: &[String], rows: &[Row]) {
                 row.what(),
                 name.clone(),
                 format!("{:.0} MiB", of(|round| round.memory_mib)),
-                format!("{:.2}", of(|round| round.node_cores)),
-                format!("{:.2}", of(|round| round.client_cores)),
+                format!("{:.1} us", of(|round| round.nodes_cpu)),
+                format!("{:.1} us", of(|round| round.clients_cpu)),
             ]);
         }
     }

@@ -25,10 +25,10 @@ enum Kind {
 /// One measurement of one system.
 pub(crate) struct Measured {
     pub(crate) sample: Sample,
-    /// Processor time of all nodes together, per second.
-    pub(crate) node_cores: f64,
-    /// Processor time of the clients, per second.
-    pub(crate) client_cores: f64,
+    /// Processor time of all nodes together, in microseconds per answer.
+    pub(crate) nodes_cpu: f64,
+    /// Processor time of the clients, in microseconds per answer.
+    pub(crate) clients_cpu: f64,
     /// The memory of the largest node, in MiB.
     pub(crate) memory_mib: f64,
 }
@@ -89,11 +89,13 @@ impl System {
         let own_cpu = || meter::cpu_seconds(std::process::id());
         let (nodes_before, own_before) = (nodes_cpu(), own_cpu());
         let sample = load::run(connections, load.work, (load.warm_up, load.measured)).await?;
-        let seconds = (load.warm_up + load.measured).as_secs_f64();
+        // The warm-up is counted on both sides of the division.
+        let answers = sample.per_second * (load.warm_up + load.measured).as_secs_f64();
+        let per_answer = |seconds: f64| seconds * 1e6 / answers.max(1.0);
         Ok(Measured {
             sample,
-            node_cores: (nodes_cpu() - nodes_before) / seconds,
-            client_cores: (own_cpu() - own_before) / seconds,
+            nodes_cpu: per_answer(nodes_cpu() - nodes_before),
+            clients_cpu: per_answer(own_cpu() - own_before),
             memory_mib: pids.iter().map(|pid| meter::memory_mib(*pid)).fold(0.0, f64::max),
         })
     }
