@@ -91,6 +91,15 @@ impl fmt::Debug for Pulse {
 /// The longest a loop without inputs and deadlines stands still, so that its [`Pulse`] goes on.
 pub const IDLE_MAX: Duration = Duration::from_secs(1);
 
+/// Adds the inputs that wait to `batch`, up to [`BATCH`] in all.
+fn take_waiting<I>(inputs: &mut mpsc::Receiver<I>, batch: &mut Vec<I>) {
+    while batch.len() < BATCH
+        && let Ok(input) = inputs.try_recv()
+    {
+        batch.push(input);
+    }
+}
+
 /// How many inputs one turn takes at most. Their outputs form one batch for the disk; more would
 /// only delay the first of them.
 const BATCH: usize = 512;
@@ -134,6 +143,11 @@ pub async fn drive<M: Machine, P: Perform<M>>(
                 if received == 0 {
                     return Ok(DriveEnd::InputsClosed);
                 }
+                // Whoever is about to bring more does so first: a turn for many inputs is one
+                // record and one message to each peer, instead of many small ones. When nobody
+                // is, this costs one look at the sockets.
+                tokio::task::yield_now().await;
+                take_waiting(inputs, &mut batch);
             }
             () = sleep_until(clock, due) => {}
         }
