@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), (Exit, String)> {
     let config = cli.config().map_err(|error| (Exit::Usage, chain(&*error)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(workers())
         .thread_name("quorated")
         .enable_all()
         .build()
@@ -53,6 +53,16 @@ fn run(cli: &Cli) -> Result<(), (Exit, String)> {
     runtime.shutdown_timeout(Duration::from_millis(200));
     ended
 }
+
+/// Threads for the sockets, the API and the node's loop: half of the cores, because the storage
+/// thread and the kernel's side of the sockets need some too. Where they share one, requests that
+/// are ready reach the loop together, in one turn, without waking another thread for each.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, WORKERS_MAX)
+}
+
+/// The loop is one task: more threads than this would mostly wake one another.
+const WORKERS_MAX: usize = 4;
 
 async fn serve(config: quorate::Config, drain: Duration) -> Result<(), (Exit, String)> {
     // Before anything that takes time: who is told to stop while it starts, stops.
