@@ -35,14 +35,15 @@ pub struct Config {
     /// How long the commit mark may lag on the disk when no entry is written. Each mark written on
     /// an idle node costs an fsync. Default 500 ms.
     pub commit_mark_after: Duration,
-    /// A snapshot is wanted once the entries behind the last one take this many bytes.
-    /// Default 64 MiB.
+    /// A snapshot is wanted once the entries behind the last one take this many bytes, and at
+    /// least as many as that snapshot. Default 64 MiB.
     pub compact_log_bytes: usize,
     /// A snapshot is wanted once there are this many entries behind the last one.
     /// Default 262,144.
     pub compact_log_entries: u64,
     /// How many bytes of entries before the snapshot stay in memory, so that a follower that is a
-    /// little behind needs no snapshot. Default 16 MiB.
+    /// little behind needs no snapshot. More: fewer snapshots are sent; less: less memory.
+    /// Default 4 MiB.
     pub keep_log_bytes: usize,
     /// The size of a piece of a snapshot. Default 1 MiB, which is also the most.
     pub snapshot_chunk_bytes: usize,
@@ -115,7 +116,7 @@ impl Default for Config {
             commit_mark_after: Duration::from_millis(500),
             compact_log_bytes: 64 << 20,
             compact_log_entries: 1 << 18,
-            keep_log_bytes: 16 << 20,
+            keep_log_bytes: 4 << 20,
             snapshot_chunk_bytes: 1 << 20,
             snapshot_chunks: 4,
             snapshot_bytes: 1 << 30,

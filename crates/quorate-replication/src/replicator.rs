@@ -233,13 +233,20 @@ impl Replicator {
         self.log.set_commit(index);
         self.mark_at.get_or_insert(self.now + self.config.commit_mark_after);
         out.push(Output::Committed(index));
-        let (entries, bytes) = self.log.spared();
-        let beyond =
-            entries >= self.config.compact_log_entries || bytes >= self.config.compact_log_bytes;
-        if beyond && !self.snapshot_asked {
+        if self.is_snapshot_due() && !self.snapshot_asked {
             self.snapshot_asked = true;
             out.push(Output::SnapshotWanted);
         }
+    }
+
+    /// Whether the log behind the newest snapshot takes more room than a further one is worth.
+    fn is_snapshot_due(&self) -> bool {
+        let (entries, bytes) = self.log.spared();
+        // A snapshot costs its size. Not before the log has grown by as much: so all snapshots
+        // together write no more than the log does, however large the state is.
+        let newest = self.log.snapshot().map_or(0, |snapshot| snapshot.state.len());
+        entries >= self.config.compact_log_entries
+            || bytes >= self.config.compact_log_bytes.max(newest)
     }
 
     /// Takes the own state machine's snapshot; one that came too late is dropped.

@@ -355,6 +355,26 @@ fn a_follower_behind_the_log_gets_a_snapshot_in_pieces() {
     );
 }
 
+#[test]
+fn a_large_snapshot_waits_until_the_log_has_grown_by_its_size() {
+    let config = Config { compact_log_bytes: 200, ..Config::default() };
+    let mut a = Desk::founded("a", &["a"], config);
+    a.lead(1, &[]);
+    a.persisted(1, 2);
+    let mut wanted = Vec::new();
+    for n in 3..40 {
+        let text = a.propose(n) + &a.persisted(1, n);
+        if text.contains("snapshot wanted") {
+            wanted.push(n);
+            let state = Bytes::from(vec![0; 500]);
+            let snapshot = a.replicator.log().snapshot_of(LogIndex(n), state);
+            a.tell(Input::Snapshotted(snapshot.unwrap()));
+        }
+    }
+    // An entry takes 33 bytes or more: the first snapshot at 200 of them, the others at 500.
+    expect!["[5, 20, 35]"].assert_eq(&format!("{wanted:?}"));
+}
+
 fn chunk(offset: u64, data: &'static [u8], total: u64) -> Message {
     let head = SnapshotHead {
         last: LogId::new(1, 9),
