@@ -10,9 +10,6 @@ use tokio::task::JoinSet;
 /// The size of every value, in bytes.
 pub(crate) const VALUE_BYTES: usize = 256;
 
-/// How many keys puts and gets choose from.
-pub(crate) const KEYS: u64 = 10_000;
-
 /// What the clients ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
@@ -63,10 +60,10 @@ pub(crate) fn key(n: u64) -> String {
     format!("bench-{n:08}")
 }
 
-/// Runs `work` on every connection for `warm_up`, and then for `measured`.
+/// Runs `work` over `keys` keys on every connection for `warm_up`, and then for `measured`.
 pub(crate) async fn run<C: Connection>(
     connections: Vec<C>,
-    work: Work,
+    (work, keys): (Work, u64),
     (warm_up, measured): (Duration, Duration),
 ) -> Result<Sample, String> {
     let start = now() + warm_up;
@@ -85,8 +82,8 @@ pub(crate) async fn run<C: Connection>(
                 let n = rng.next_u64();
                 let begun = now();
                 match work {
-                    Work::Put => connection.put(&key(n % KEYS), &value(n)).await?,
-                    Work::Get => connection.get(&key(n % KEYS)).await?,
+                    Work::Put => connection.put(&key(n % keys), &value(n)).await?,
+                    Work::Get => connection.get(&key(n % keys)).await?,
                     Work::Swap => {
                         let next = value(n);
                         connection.swap(&own, &held, &next).await?;
@@ -113,11 +110,11 @@ pub(crate) async fn run<C: Connection>(
 }
 
 /// Puts every key once, so that each get finds one.
-pub(crate) async fn fill<C: Connection>(connections: Vec<C>) -> Result<(), String> {
+pub(crate) async fn fill<C: Connection>(connections: Vec<C>, keys: u64) -> Result<(), String> {
     let (mut clients, count) = (JoinSet::new(), connections.len() as u64);
     for (client, mut connection) in (0..).zip(connections) {
         clients.spawn(async move {
-            for n in (client..KEYS).step_by(count as usize) {
+            for n in (client..keys).step_by(count as usize) {
                 connection.put(&key(n), &value(n)).await?;
             }
             Ok::<_, String>(())

@@ -21,8 +21,8 @@ use crate::system::{Load, System};
 /// most of all rounds.
 ///
 /// A client is one connection and one request at a time. quorate is asked over its HTTP API, etcd
-/// over its gRPC; all clients are driven by one thread of the bench. Puts choose among 10,000
-/// keys; a compare-and-swap expects the value of the client's own key, so each succeeds. An answer
+/// over its gRPC; all clients are driven by one thread of the bench. Puts and
+/// gets choose among the keys; a compare-and-swap expects the value of the client's own key, so each succeeds. An answer
 /// that is not a success ends the bench.
 ///
 /// Without etcd in the PATH its rows are left out, loudly.
@@ -40,6 +40,9 @@ pub(crate) struct Bench {
     /// How many clients get, and compare-and-swap.
     #[arg(long, value_name = "N", default_value_t = 64)]
     other_clients: usize,
+    /// How many keys there are, all filled before.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    keys: u64,
     /// Which loads run.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "put,get,cas")]
     loads: Vec<Loads>,
@@ -73,19 +76,23 @@ impl Bench {
         let probe = Probe::take().map_err(|error| format!("the probe of the disk: {error}"))?;
         report::print_probe(&probe);
         let place = if self.spread { "spread over the three nodes" } else { "all at the leader" };
-        say(&format!("clients: {place}, for either system; values of 256 bytes"));
+        say(&format!(
+            "clients: {place}, for either system; {} keys, values of 256 bytes",
+            self.keys
+        ));
         let systems = self.systems().await?;
         let mut rows = self.rows(systems.len());
         let bar = bar(rows.len() * systems.len() * self.rounds);
         for system in &systems {
             bar.set_message(format!("{}: filling", system.name));
-            system.fill().await?;
+            system.fill(self.keys).await?;
         }
         for round in 1..=self.rounds {
             for row in &mut rows {
                 let load = Load {
                     work: row.work,
                     clients: row.clients,
+                    keys: self.keys,
                     spread: self.spread,
                     warm_up: WARM_UP,
                     measured: Duration::from_secs(self.seconds),

@@ -38,6 +38,8 @@ pub(crate) struct Measured {
 pub(crate) struct Load {
     pub(crate) work: Work,
     pub(crate) clients: usize,
+    /// How many keys puts and gets choose from.
+    pub(crate) keys: u64,
     /// Whether the clients are spread over the nodes; else all ask the leader.
     pub(crate) spread: bool,
     pub(crate) warm_up: Duration,
@@ -62,11 +64,11 @@ impl System {
     }
 
     /// Puts every key once.
-    pub(crate) async fn fill(&self) -> Result<(), String> {
+    pub(crate) async fn fill(&self, keys: u64) -> Result<(), String> {
         let nodes = self.nodes(false).await?;
         match &self.kind {
-            Kind::Quorate(_) => load::fill(http(&nodes, 64).await?).await,
-            Kind::Etcd(_) => load::fill(etcd(&nodes, 64).await?).await,
+            Kind::Quorate(_) => load::fill(http(&nodes, 64).await?, keys).await,
+            Kind::Etcd(_) => load::fill(etcd(&nodes, 64).await?, keys).await,
         }
     }
 
@@ -88,7 +90,8 @@ impl System {
         let nodes_cpu = || pids.iter().map(|pid| meter::cpu_seconds(*pid)).sum::<f64>();
         let own_cpu = || meter::cpu_seconds(std::process::id());
         let (nodes_before, own_before) = (nodes_cpu(), own_cpu());
-        let sample = load::run(connections, load.work, (load.warm_up, load.measured)).await?;
+        let sample =
+            load::run(connections, (load.work, load.keys), (load.warm_up, load.measured)).await?;
         // The warm-up is counted on both sides of the division.
         let answers = sample.per_second * (load.warm_up + load.measured).as_secs_f64();
         let per_answer = |seconds: f64| seconds * 1e6 / answers.max(1.0);
