@@ -21,18 +21,21 @@ use crate::system::{Load, System};
 /// most of all rounds.
 ///
 /// A client is one connection and one request at a time. quorate is asked over its HTTP API, etcd
-/// over its gRPC; all clients are driven by one thread of the bench. Puts and
-/// gets choose among the keys; a compare-and-swap expects the value of the client's own key, so each succeeds. An answer
+/// over its gRPC; all clients are driven by one thread of the bench. Puts and gets choose among the
+/// keys; a compare-and-swap expects the value of the client's own key, so each succeeds. An answer
 /// that is not a success ends the bench.
 ///
 /// Without etcd in the PATH its rows are left out, loudly.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
 Examples:
   cargo xtask bench state                              what docs/MEASUREMENTS.md shows
   cargo xtask bench state --clients 64 --loads put     one row
   cargo xtask bench state --beside old/quorated        this build beside an earlier one
-  cargo xtask bench state --alone --seconds 20         a long load, to profile under")]
+  cargo xtask bench state --alone --seconds 20         a long load, to profile under"
+)]
 pub(crate) struct Bench {
     /// How many clients put at once: one row each.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,64,256")]
