@@ -26,7 +26,6 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
-    /// The shared state: durable writes, linearizable reads, compare-and-swap.
     State(state::Bench),
 }
 

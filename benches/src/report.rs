@@ -11,7 +11,7 @@ use crate::system::Measured;
 pub(crate) struct Row {
     pub(crate) work: Work,
     pub(crate) clients: usize,
-    /// By system; equally many rounds each.
+    /// By contestant; equally many rounds each.
     pub(crate) rounds: Vec<Vec<Measured>>,
 }
 
@@ -30,15 +30,14 @@ impl Row {
         all
     }
 
-    /// The first system's rate over the second one's: median, least and most of the pairs.
-    fn ratio(&self) -> Option<[f64; 3]> {
-        let [first, second] = self.rounds.as_slice() else { return None };
-        let pairs = first.iter().zip(second);
+    /// The first system's rate over another one's: median, least and most of the pairs.
+    fn ratio(&self, other: usize) -> [f64; 3] {
+        let pairs = self.rounds[0].iter().zip(&self.rounds[other]);
         let ratios: Vec<f64> =
             pairs.map(|(a, b)| a.sample.per_second / b.sample.per_second).collect();
         let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
         let most = ratios.iter().copied().fold(0.0, f64::max);
-        Some([median(ratios.iter().copied()), least, most])
+        [median(ratios.iter().copied()), least, most]
     }
 
     fn what(&self) -> String {
@@ -76,17 +75,17 @@ pub(crate) fn print(names: &[String], rows: &[Row]) {
         "per second",
         "p50",
         "p99",
-        "ratio (pairs)",
+        "quorate over it (pairs)",
         "waited for the disk",
     ]);
     for row in rows {
         for (system, name) in names.iter().enumerate() {
             let latency = row.latency(system);
-            let ratio = match row.ratio() {
-                Some([median, least, most]) if system == 0 => {
-                    format!("{median:.2} ({least:.2} to {most:.2})")
-                }
-                _ => String::new(),
+            let [median, least, most] = row.ratio(system);
+            let ratio = if system == 0 {
+                String::new()
+            } else {
+                format!("{median:.2} ({least:.2} to {most:.2})")
             };
             table.add_row([
                 row.what(),

@@ -21,18 +21,24 @@ use crate::system::{Load, System};
 /// most of all rounds.
 ///
 /// A client is one connection and one request at a time. quorate is asked over its HTTP API, etcd
-/// over its gRPC; all clients are driven by one thread of the bench. Puts and
-/// gets choose among the keys; a compare-and-swap expects the value of the client's own key, so each succeeds. An answer
+/// over its gRPC; and as that carries many calls on one connection, which spares etcd and its
+/// clients a good part of the work, etcd is measured a second time with all clients on one: as
+/// the tasks of one program that share a client, not as so many programs. All clients are driven
+/// by one thread of the bench. Puts and gets choose among the
+/// keys; a compare-and-swap expects the value of the client's own key, so each succeeds. An answer
 /// that is not a success ends the bench.
 ///
 /// Without etcd in the PATH its rows are left out, loudly.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
 Examples:
   cargo xtask bench state                              what docs/MEASUREMENTS.md shows
   cargo xtask bench state --clients 64 --loads put     one row
   cargo xtask bench state --beside old/quorated        this build beside an earlier one
-  cargo xtask bench state --alone --seconds 20         a long load, to profile under")]
+  cargo xtask bench state --alone --seconds 20         a long load, to profile under"
+)]
 pub(crate) struct Bench {
     /// How many clients put at once: one row each.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,64,256")]
@@ -81,34 +87,34 @@ impl Bench {
             self.keys
         ));
         let systems = self.systems().await?;
-        let mut rows = self.rows(systems.len());
-        let bar = bar(rows.len() * systems.len() * self.rounds);
+        let contestants = contestants(&systems);
+        let mut rows = self.rows(contestants.len());
+        let bar = bar(rows.len() * contestants.len() * self.rounds);
         for system in &systems {
             bar.set_message(format!("{}: filling", system.name));
             system.fill(self.keys).await?;
         }
         for round in 1..=self.rounds {
             for row in &mut rows {
-                let load = Load {
-                    work: row.work,
-                    clients: row.clients,
-                    keys: self.keys,
-                    spread: self.spread,
-                    warm_up: WARM_UP,
-                    measured: Duration::from_secs(self.seconds),
-                };
-                for (system, found) in systems.iter().zip(&mut row.rounds) {
-                    let work = row.work;
-                    let text =
-                        format!("{}: {work:?} x {}, round {round}", system.name, row.clients);
-                    bar.set_message(text);
-                    found.push(system.measure(load).await?);
+                for (contestant, found) in contestants.iter().zip(&mut row.rounds) {
+                    let (name, work, clients) = (&contestant.name, row.work, row.clients);
+                    bar.set_message(format!("{name}: {work:?} x {clients}, round {round}"));
+                    let load = Load {
+                        work,
+                        clients,
+                        keys: self.keys,
+                        connections: if contestant.shares { 1 } else { clients },
+                        spread: self.spread,
+                        warm_up: WARM_UP,
+                        measured: Duration::from_secs(self.seconds),
+                    };
+                    found.push(contestant.system.measure(load).await?);
                     bar.inc(1);
                 }
             }
         }
         bar.finish_and_clear();
-        let names: Vec<String> = systems.iter().map(|system| system.name.clone()).collect();
+        let names: Vec<String> = contestants.into_iter().map(|it| it.name).collect();
         report::print(&names, &rows);
         Ok(())
     }
@@ -142,6 +148,27 @@ impl Bench {
         }
         rows
     }
+}
+
+/// A way to ask a system.
+struct Contestant<'a> {
+    name: String,
+    system: &'a System,
+    /// Whether all clients share one connection.
+    shares: bool,
+}
+
+fn contestants(systems: &[System]) -> Vec<Contestant<'_>> {
+    let mut contestants = Vec::new();
+    for system in systems {
+        let name = system.name.clone();
+        contestants.push(Contestant { name, system, shares: false });
+        if system.can_share() {
+            let name = format!("{}, one connection", system.name);
+            contestants.push(Contestant { name, system, shares: true });
+        }
+    }
+    contestants
 }
 
 fn bar(steps: usize) -> ProgressBar {

@@ -40,6 +40,8 @@ pub(crate) struct Load {
     pub(crate) clients: usize,
     /// How many keys puts and gets choose from.
     pub(crate) keys: u64,
+    /// How many connections the clients share, where the protocol carries many calls on one.
+    pub(crate) connections: usize,
     /// Whether the clients are spread over the nodes; else all ask the leader.
     pub(crate) spread: bool,
     pub(crate) warm_up: Duration,
@@ -63,12 +65,17 @@ impl System {
         Ok(Self { name: format!("etcd {}", cluster.version), kind: Kind::Etcd(cluster) })
     }
 
+    /// Whether its protocol carries many calls at once on one connection.
+    pub(crate) const fn can_share(&self) -> bool {
+        matches!(self.kind, Kind::Etcd(_))
+    }
+
     /// Puts every key once.
     pub(crate) async fn fill(&self, keys: u64) -> Result<(), String> {
         let nodes = self.nodes(false).await?;
         match &self.kind {
             Kind::Quorate(_) => load::fill(http(&nodes, 64).await?, keys).await,
-            Kind::Etcd(_) => load::fill(etcd(&nodes, 64).await?, keys).await,
+            Kind::Etcd(_) => load::fill(etcd(&nodes, 64, 64).await?, keys).await,
         }
     }
 
@@ -77,7 +84,10 @@ impl System {
         let nodes = self.nodes(load.spread).await?;
         match &self.kind {
             Kind::Quorate(_) => self.run(load, http(&nodes, load.clients).await?).await,
-            Kind::Etcd(_) => self.run(load, etcd(&nodes, load.clients).await?).await,
+            Kind::Etcd(_) => {
+                let connections = etcd(&nodes, load.clients, load.connections).await?;
+                self.run(load, connections).await
+            }
         }
     }
 
@@ -136,12 +146,17 @@ async fn http(nodes: &[String], clients: usize) -> Result<Vec<HttpConnection>, S
     Ok(connections)
 }
 
-async fn etcd(nodes: &[String], clients: usize) -> Result<Vec<EtcdConnection>, String> {
-    let mut connections = Vec::new();
-    for node in nodes.iter().cycle().take(clients) {
-        connections.push(EtcdConnection::open(node).await?);
+/// Each connection is shared by the clients that fall to it: gRPC carries many calls at once.
+async fn etcd(
+    nodes: &[String],
+    clients: usize,
+    connections: usize,
+) -> Result<Vec<EtcdConnection>, String> {
+    let mut opened = Vec::new();
+    for node in nodes.iter().cycle().take(connections.clamp(1, clients)) {
+        opened.push(EtcdConnection::open(node).await?);
     }
-    Ok(connections)
+    Ok(opened.iter().cycle().take(clients).cloned().collect())
 }
 
 /// Long enough for any machine.

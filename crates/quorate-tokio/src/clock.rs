@@ -1,9 +1,11 @@
 //! The clock of a real node.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use quorate_core::{Clock, Instant};
 use rustix::time::{ClockId, clock_gettime};
+use tokio::time::Sleep;
 
 /// The time since the machine booted, suspend included.
 ///
@@ -44,6 +46,40 @@ pub async fn sleep_until(clock: &impl Clock, due: Instant) {
             return;
         }
         tokio::time::sleep(left.min(SLEEP_MAX)).await;
+    }
+}
+
+/// A timer for a deadline that moves with every turn of a loop.
+///
+/// Setting a timer that rings before all others costs a system call, and a second one to get over
+/// the first. So one that is set stays while it does not ring too late: to ring too early is
+/// allowed, and costs a turn in which nothing is due.
+pub(crate) struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    /// When it rings; [`Instant::ZERO`] when it is not set.
+    rings_at: Instant,
+}
+
+impl Alarm {
+    pub(crate) fn new() -> Self {
+        Self { sleep: Box::pin(tokio::time::sleep(SLEEP_MAX)), rings_at: Instant::ZERO }
+    }
+
+    /// Returns at `due` on `clock` or before, at once if that is past; like [`sleep_until`] late
+    /// by at most [`SLEEP_MAX`] after a suspend. Cancel-safe: it stays set.
+    pub(crate) async fn ring(&mut self, clock: &impl Clock, due: Instant) {
+        let now = clock.now();
+        let left = due.since(now).min(SLEEP_MAX);
+        if left.is_zero() {
+            return;
+        }
+        let rang = self.rings_at <= now;
+        if rang || due < self.rings_at {
+            self.rings_at = now + left;
+            self.sleep.as_mut().reset(tokio::time::Instant::now() + left);
+        }
+        self.sleep.as_mut().await;
+        self.rings_at = Instant::ZERO;
     }
 }
 

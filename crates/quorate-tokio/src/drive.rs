@@ -9,7 +9,7 @@ use std::time::Duration;
 use quorate_core::{Clock, Instant, Machine, Outbox};
 use tokio::sync::mpsc;
 
-use crate::sleep_until;
+use crate::clock::Alarm;
 
 /// Carries out what a machine puts out. Must never wait: what takes time is handed to a thread or
 /// a task, and its end comes back as an input.
@@ -130,6 +130,7 @@ pub async fn drive<M: Machine, P: Perform<M>>(
     let mut shutdown = std::pin::pin!(shutdown);
     let mut batch = Vec::with_capacity(BATCH);
     let mut out = Outbox::new();
+    let mut alarm = Alarm::new();
     let mut now = clock.now();
     loop {
         let idle = now + IDLE_MAX;
@@ -149,7 +150,7 @@ pub async fn drive<M: Machine, P: Perform<M>>(
                 tokio::task::yield_now().await;
                 take_waiting(inputs, &mut batch);
             }
-            () = sleep_until(clock, due) => {}
+            () = alarm.ring(clock, due) => {}
         }
         now = now.max(clock.now());
         pulse.beat(now);

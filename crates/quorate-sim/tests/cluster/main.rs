@@ -126,7 +126,8 @@ fn is_listed(name: &str) -> bool {
 /// The tests of a crate that hunt seeded bugs, as text.
 fn hunted_by_its_own_tests(member: &Path) -> String {
     let Ok(files) = fs::read_dir(member.join("tests/it")) else { return String::new() };
-    let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default());
+    let texts =
+        files.map(|file| fs::read_to_string(file.expect("an entry").path()).unwrap_or_default());
     texts.filter(|text| text.contains("choose_mutant")).collect()
 }
 
