@@ -92,6 +92,8 @@ pub enum BootstrapStatus {
     Joining(ClusterId),
     /// The seed list is empty and more than one first member is wanted: somebody must call.
     NoSeeds,
+    /// This node only joins, and knows of no cluster.
+    OnlyJoins,
     /// Too few addresses of the seed list answer.
     WaitingForSeeds {
         /// How many answer.
@@ -120,6 +122,9 @@ impl fmt::Display for BootstrapStatus {
             Self::NoSeeds => {
                 f.write_str("waiting to be called: no seeds are set and min_nodes is above 1")
             }
+            Self::OnlyJoins => f.write_str(
+                "looking for a cluster to join: with seeds, a node of min_nodes = 1 founds none",
+            ),
             Self::WaitingForSeeds { heard, listed } => {
                 write!(f, "waiting for seeds: {heard} of {listed} answer, it takes more than half")
             }
@@ -212,6 +217,8 @@ impl Bootstrap {
         let (seen, min_nodes) = (self.sight.ranked().len(), self.config.min_nodes);
         if listed == 0 && min_nodes > 1 {
             BootstrapStatus::NoSeeds
+        } else if listed > 0 && min_nodes == 1 {
+            BootstrapStatus::OnlyJoins
         } else if !self.sight.hears_most_seeds() {
             BootstrapStatus::WaitingForSeeds { heard, listed }
         } else if seen < min_nodes {

@@ -298,6 +298,19 @@ fn no_hostile_round_is_the_last() {
     }
 }
 
+#[test]
+fn a_node_that_only_joins_says_so() {
+    let (config, rng) = (BootstrapConfig::new(1), Rng::seeded(1));
+    let mut bootstrap = Bootstrap::new(id(0), config, Pledge::default(), None, rng, Instant::ZERO);
+    let me = Candidate { priority: 100, address: "n0:1".to_owned(), kind: Kind::Voter };
+    let sight = Sight { candidates: [(id(0), me)].into(), seeds: vec![Some(id(0))], cluster: None };
+    let mut out = Outbox::new();
+    bootstrap.handle(Instant::ZERO, BootstrapInput::Saw(sight), &mut out);
+    bootstrap.wake(Instant::from_millis(60_000), &mut out);
+    assert!(out.is_empty());
+    assert_eq!(bootstrap.status(), BootstrapStatus::OnlyJoins);
+}
+
 /// A node without seeds that is to found alone does so at once, and asks nobody.
 #[test]
 fn a_node_alone_founds_at_once() {
