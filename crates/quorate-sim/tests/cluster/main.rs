@@ -69,6 +69,12 @@ fn one_and_two_nodes_keep_every_promise_too() {
 }
 
 #[test]
+fn one_cluster_is_born_whatever_strikes_at_its_birth() {
+    let summary = seeds(&Profile::birth(), 0..150);
+    assert!(summary.checked["E12"] > 150, "births must happen: {:?}", summary.checked);
+}
+
+#[test]
 fn a_seed_runs_alike_twice_and_its_plan_runs_alike_from_its_text() {
     let profile = Profile::short();
     for seed in [3, 1_000_003] {
@@ -106,7 +112,12 @@ fn every_seeded_bug_of_the_tree_is_listed_and_every_listed_one_exists() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found = BTreeSet::new();
     for member in fs::read_dir(crates).unwrap() {
-        collect(&member.unwrap().path().join("src"), &mut found);
+        let member = member.unwrap().path();
+        // Most bugs of gossip break figures (of time, of loss) that need a network of its own: the
+        // tests of its crate hunt them.
+        if !member.ends_with("quorate-membership") {
+            collect(&member.join("src"), &mut found);
+        }
     }
     let listed: BTreeSet<String> = MUTANTS.iter().map(|mutant| mutant.name.to_owned()).collect();
     assert_eq!(listed.len(), MUTANTS.len(), "a name is listed twice");
