@@ -34,6 +34,9 @@ pub(crate) struct Sim {
     /// Long runs with pauses between faults, for simulated hours, in place of short ones.
     #[arg(long)]
     long: bool,
+    /// Runs around the birth of the cluster, in place of short ones.
+    #[arg(long, conflicts_with = "long")]
+    birth: bool,
     /// Runs the plan in this file alone.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
@@ -89,8 +92,16 @@ impl Sim {
         self.judge(failure.as_ref())
     }
 
-    fn profile(&self) -> Profile {
-        if self.long { Profile::long() } else { Profile::short() }
+    /// How runs are: as asked for, or so that the seeded bug can show itself.
+    fn profile(&self, mutant: Option<&str>) -> Profile {
+        let breaks = MUTANTS.iter().find(|known| Some(known.name) == mutant).map(|m| m.breaks);
+        if self.long {
+            Profile::long()
+        } else if self.birth || breaks == Some("E12") {
+            Profile::birth()
+        } else {
+            Profile::short()
+        }
     }
 
     /// Runs seeds until the budget, the seeds or the promises end.
@@ -107,7 +118,7 @@ impl Sim {
         let style = ProgressStyle::with_template("{spinner} {elapsed} {pos} seeds, {per_sec}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         let summary = run_parallel(
-            &self.profile(),
+            &self.profile(mutant),
             self.jobs,
             || choose(mutant),
             || {
@@ -169,8 +180,12 @@ impl Sim {
             Err(error) => say(&format!("the plan could not be written: {error}")),
         }
         let (from, to) = (failure.seed, failure.seed + 1);
-        let long = if self.long { " --long" } else { "" };
-        say(&format!("replay: cargo xtask sim --seeds {from}..{to}{long}"));
+        let profile = match (self.long, self.birth) {
+            (true, _) => " --long",
+            (_, true) => " --birth",
+            _ => "",
+        };
+        say(&format!("replay: cargo xtask sim --seeds {from}..{to}{profile}"));
     }
 
     fn replay(&self, file: &PathBuf) -> ExitCode {
@@ -182,7 +197,7 @@ impl Sim {
             }
         };
         match Plan::from_toml(&text) {
-            Ok(plan) => self.judge(run_plan(&plan, &self.profile()).failure.as_ref()),
+            Ok(plan) => self.judge(run_plan(&plan, &self.profile(None)).failure.as_ref()),
             Err(error) => {
                 say(&format!("{}: {error}", file.display()));
                 ExitCode::from(64)

@@ -16,7 +16,7 @@
 //! let empty = Recovered::default();
 //! let mut log = Replicator::new(me.clone(), Config::default(), &empty, Instant::ZERO);
 //! let mut out = Outbox::new();
-//! log.found(Configuration::of_voters([me]), &mut out);
+//! log.found(Instant::ZERO, Configuration::of_voters([me]), &mut out);
 //! assert!(matches!(out.as_slice(), [Output::Persist(_), Output::Committed(_)]));
 //! ```
 //!

@@ -67,12 +67,17 @@ impl Replicator {
     /// Starts the log of a new cluster, of which this node is a founder: the first configuration
     /// becomes the entry at index 1 of term 0, the same on every founder, and is committed.
     ///
-    /// Sound because the bootstrap is unanimous: every founder has durably accepted this very
-    /// configuration and can accept no other, so no log of the cluster ever holds another first
-    /// entry. Term 0 has no leader, hence every later entry is fresher. A founder that crashes
+    /// Sound because the bootstrap decides once: a founder begins only with what it knows to be
+    /// decided, so no log of the cluster ever holds another first entry. Term 0 has no leader, hence every later entry is fresher. A founder that crashes
     /// before the entry is durable founds again from its pledge; any other node gets the entry
     /// from a leader. `false`, and nothing happens, if the log is not empty.
-    pub fn found(&mut self, configuration: Configuration, out: &mut Outbox<Output>) -> bool {
+    pub fn found(
+        &mut self,
+        now: Instant,
+        configuration: Configuration,
+        out: &mut Outbox<Output>,
+    ) -> bool {
+        self.now = self.now.max(now);
         if self.log.tip() != LogId::ZERO || configuration.is_empty() {
             return false;
         }

@@ -1,6 +1,6 @@
 //! What travels between nodes that have no cluster yet.
 
-use quorate_core::{ClusterId, PledgeBallot, Proposal};
+use quorate_core::{ClusterId, Configuration, PledgeBallot, Proposal};
 use serde::{Deserialize, Serialize};
 
 /// A message of the bootstrap. The transport says who sent it.
@@ -50,3 +50,34 @@ pub enum BootstrapMessage {
         cluster: ClusterId,
     },
 }
+
+impl BootstrapMessage {
+    /// Whether a correct node could have sent it.
+    pub(crate) fn is_sound(&self) -> bool {
+        match self {
+            Self::Prepare { .. } | Self::Accepted { .. } | Self::Refused { .. } => true,
+            Self::Promise { ballot, accepted } => {
+                let sound =
+                    |(accepted_in, proposal): &(_, _)| accepted_in <= ballot && is_sound(proposal);
+                accepted.as_ref().is_none_or(sound)
+            }
+            Self::Accept { proposal, .. } | Self::Chosen { proposal, .. } => is_sound(proposal),
+            Self::Exists { cluster } => *cluster != ClusterId::NONE,
+        }
+    }
+}
+
+/// Whether a cluster could begin, and live, with `proposal`.
+fn is_sound(proposal: &Proposal) -> bool {
+    let Configuration { members, outgoing } = &proposal.configuration;
+    proposal.cluster != ClusterId::NONE
+        && outgoing.is_none()
+        && members.len() <= MEMBERS_MAX
+        && members.values().any(|member| member.kind.leads())
+        && members.values().all(|member| member.address.len() <= ADDRESS_MAX)
+}
+
+/// More than anybody founds a cluster with; bounds what a peer can have written to the disk.
+const MEMBERS_MAX: usize = 64;
+/// A name of DNS, a colon and a port, in bytes.
+const ADDRESS_MAX: usize = 260;

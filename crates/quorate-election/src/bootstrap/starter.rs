@@ -92,6 +92,8 @@ pub enum BootstrapStatus {
     Joining(ClusterId),
     /// The seed list is empty and more than one first member is wanted: somebody must call.
     NoSeeds,
+    /// This node only joins, and knows of no cluster.
+    OnlyJoins,
     /// Too few addresses of the seed list answer.
     WaitingForSeeds {
         /// How many answer.
@@ -120,6 +122,9 @@ impl fmt::Display for BootstrapStatus {
             Self::NoSeeds => {
                 f.write_str("waiting to be called: no seeds are set and min_nodes is above 1")
             }
+            Self::OnlyJoins => f.write_str(
+                "looking for a cluster to join: with seeds, a node of min_nodes = 1 founds none",
+            ),
             Self::WaitingForSeeds { heard, listed } => {
                 write!(f, "waiting for seeds: {heard} of {listed} answer, it takes more than half")
             }
@@ -156,6 +161,8 @@ pub struct Bootstrap {
     seen: u64,
     /// When to look again whether to begin a round, or to ask again.
     act_at: Instant,
+    /// Since when nobody else was heard to propose, and those in sight are the same.
+    quiet_since: Instant,
 }
 
 impl Bootstrap {
@@ -184,6 +191,7 @@ impl Bootstrap {
             round_until: now,
             seen,
             act_at: now,
+            quiet_since: now,
         }
     }
 
@@ -209,6 +217,8 @@ impl Bootstrap {
         let (seen, min_nodes) = (self.sight.ranked().len(), self.config.min_nodes);
         if listed == 0 && min_nodes > 1 {
             BootstrapStatus::NoSeeds
+        } else if listed > 0 && min_nodes == 1 {
+            BootstrapStatus::OnlyJoins
         } else if !self.sight.hears_most_seeds() {
             BootstrapStatus::WaitingForSeeds { heard, listed }
         } else if seen < min_nodes {
@@ -222,7 +232,14 @@ impl Bootstrap {
     /// The cluster of this name, if one is known.
     fn cluster(&self) -> Option<ClusterId> {
         let chosen = self.chosen.as_ref().map(|(_, proposal)| proposal.cluster);
-        self.formed.or(chosen).or(self.sight.cluster)
+        self.formed.or(chosen).or_else(|| self.rumour())
+    }
+
+    /// A cluster that others speak of. Not the one this node has accepted itself: whoever made that
+    /// decree may be gone for good, so those who accepted it go on until they know it is made.
+    fn rumour(&self) -> Option<ClusterId> {
+        let accepted = self.pledge.accepted.as_ref().map(|(_, proposal)| proposal.cluster);
+        self.sight.cluster.filter(|cluster| Some(*cluster) != accepted)
     }
 
     fn received(
@@ -232,6 +249,9 @@ impl Bootstrap {
         message: Message,
         out: &mut Outbox<BootstrapOutput>,
     ) {
+        if !message.is_sound() {
+            return;
+        }
         if let Message::Chosen { ballot, proposal } = message {
             return self.learn(ballot, proposal, out);
         }
@@ -244,6 +264,9 @@ impl Bootstrap {
                 out.push(BootstrapOutput::Send { to: from, message });
             }
             return;
+        }
+        if matches!(message, Message::Prepare { .. } | Message::Accept { .. }) {
+            self.quiet_since = now;
         }
         match message {
             Message::Prepare { ballot } => self.prepare(from, &ballot, out),
@@ -270,14 +293,13 @@ impl Bootstrap {
 
     // Pledging.
 
-    /// Notes the round of `ballot`; `false` if no correct node can be in it. A round that could not
-    /// be exceeded would end all rounds.
+    /// Notes the round of `ballot`; `false` if it is too far ahead for a correct node to be in it.
+    /// A round that could not be exceeded would end all rounds; so nobody is followed there in less
+    /// than 2^32 steps, each of which is a durable promise or nothing.
     fn sees(&mut self, ballot: &PledgeBallot) -> bool {
-        let possible = ballot.round <= ROUND_MAX;
-        if possible {
-            self.seen = self.seen.max(ballot.round);
-        }
-        possible
+        let furthest = self.seen.saturating_add(LEAP_MAX);
+        self.seen = self.seen.max(ballot.round.min(furthest));
+        ballot.round <= furthest
     }
 
     fn prepare(&mut self, from: NodeId, ballot: &PledgeBallot, out: &mut Outbox<BootstrapOutput>) {
@@ -337,12 +359,15 @@ impl Bootstrap {
     }
 
     /// What this node would propose now, if it is its turn.
-    fn turn(&self) -> Option<Proposal> {
+    fn turn(&self, now: Instant) -> Option<Proposal> {
         // A node that is to join, or to found alone, proposes nothing to others.
         if self.cluster().is_some() || self.config.min_nodes < 2 || !self.sight.hears_most_seeds() {
             return None;
         }
-        if self.sight.ranked().first().is_none_or(|best| **best != self.me) {
+        // The best first; but it may be one that only joins, or whose disk hangs.
+        let rank = self.sight.ranked().iter().position(|id| **id == self.me)?;
+        let patience = self.config.round_max.saturating_mul(u32::try_from(rank).ok()? * 2);
+        if now < self.quiet_since + patience {
             return None;
         }
         // What was accepted may be decided already, so it is finished also with fewer in sight.
@@ -364,13 +389,11 @@ impl Bootstrap {
     }
 
     fn begin(&mut self, now: Instant, mut proposal: Proposal, out: &mut Outbox<BootstrapOutput>) {
-        if self.seen >= ROUND_MAX {
-            return;
-        }
+        let Some(next) = self.seen.checked_add(1) else { return };
         if proposal.cluster == ClusterId::NONE {
             proposal.cluster = self.draw_cluster();
         }
-        self.seen += 1;
+        self.seen = next;
         let priority = self.sight.candidates.get(&self.me).map_or(0, |me| me.priority);
         let ballot = PledgeBallot { round: self.seen, priority, proposer: Some(self.me.clone()) };
         // The own promise is durable before anyone hears of the round: a restart must not use the
@@ -461,7 +484,7 @@ impl Bootstrap {
         proposal: Proposal,
         out: &mut Outbox<BootstrapOutput>,
     ) {
-        if !self.sees(&ballot) || proposal.configuration.is_empty() {
+        if !self.sees(&ballot) {
             return;
         }
         let known = self.formed.or_else(|| self.chosen.as_ref().map(|(_, p)| p.cluster));
@@ -518,6 +541,9 @@ impl Machine for Bootstrap {
                 let cluster = sight.cluster.or(self.sight.cluster);
                 let sight = Sight { cluster, ..sight };
                 if sight != self.sight {
+                    if sight.ranked() != self.sight.ranked() {
+                        self.quiet_since = now;
+                    }
                     self.sight = sight;
                     if self.round.is_none() {
                         self.act_at = self.act_at.max(now + self.config.settle);
@@ -557,7 +583,7 @@ impl Machine for Bootstrap {
             let proposal = Proposal { cluster: self.draw_cluster(), configuration };
             let ballot = PledgeBallot { round: 1, ..PledgeBallot::default() };
             self.learn(ballot, proposal, out);
-        } else if let Some(proposal) = self.turn() {
+        } else if let Some(proposal) = self.turn(now) {
             self.begin(now, proposal, out);
         }
     }
@@ -572,5 +598,5 @@ impl Machine for Bootstrap {
     }
 }
 
-/// No correct node comes near this round.
-const ROUND_MAX: u64 = 1 << 32;
+/// No correct node is so many rounds ahead of another.
+const LEAP_MAX: u64 = 1 << 32;

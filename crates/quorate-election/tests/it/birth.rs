@@ -29,6 +29,7 @@ struct Node {
     written: u64,
     issued: u64,
     life: u64,
+    is_lost: bool,
 }
 
 enum Act {
@@ -107,6 +108,7 @@ impl Birth {
                 written: 0,
                 issued: 0,
                 life: 0,
+                is_lost: false,
             };
             birth.nodes.insert(id.clone(), node);
             birth.restart(&id);
@@ -299,7 +301,7 @@ impl Birth {
         let config = BootstrapConfig::new(self.min_nodes);
         let (rng, now) = (self.rng.fork(), self.now);
         let node = self.node(id);
-        if node.bootstrap.is_some() {
+        if node.bootstrap.is_some() || node.is_lost {
             return;
         }
         let (pledge, formed) = (node.pledge.clone(), node.formed);
@@ -321,6 +323,19 @@ impl Birth {
         (node.issued, node.written) = (0, 0);
         let down = self.rng.between(1, 2_000);
         self.plan(down, Act::Restart { node: id.clone() });
+    }
+
+    /// A node goes down and never comes back.
+    pub(crate) fn lose(&mut self, id: &NodeId) {
+        self.crash(id);
+        let node = self.node(id);
+        node.is_lost = true;
+    }
+
+    /// Those that know themselves to be members, durable or not.
+    pub(crate) fn believers(&self) -> BTreeSet<NodeId> {
+        let believers = self.nodes.iter().filter(|(_, node)| node.believes.is_some());
+        believers.map(|(id, _)| id.clone()).collect()
     }
 
     fn fault(&mut self) {

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use std::time::Duration;
 
-use quorate_core::{ClusterId, Instant, Kind, Machine as _, Outbox, Pledge, PledgeBallot, Rng};
+use quorate_core::{
+    ClusterId, Configuration, Instant, Kind, Machine as _, Outbox, Pledge, PledgeBallot, Proposal,
+    Rng,
+};
 use quorate_election::{
     Bootstrap, BootstrapConfig, BootstrapInput, BootstrapMessage, BootstrapOutput, BootstrapStatus,
     Candidate, Sight,
@@ -155,6 +158,157 @@ fn a_hostile_round_is_not_promised() {
     bootstrap.handle(Instant::ZERO, received, &mut out);
     assert!(out.is_empty());
     assert_eq!(*bootstrap.pledge(), Pledge::default());
+}
+
+/// The only one who knows of the decree is lost for good, and all that is left of it is a rumour
+/// of a cluster. Those who accepted the decree are enough to live, so they must find out.
+#[test]
+fn a_rumour_of_the_own_decree_keeps_nobody_from_making_it() {
+    let mut lost = 0;
+    for seed in 0..60 {
+        let slow = Weather { disk_millis: 300, ..CALM };
+        let mut birth = Birth::new(seed, slow, 3, &BTreeSet::from([0, 1, 2]), 3);
+        while birth.born.is_empty() {
+            birth.run(1);
+        }
+        let founders = birth.believers();
+        // The others look around, and the word does not reach them in time.
+        for _ in 0..250 {
+            if birth.believers().len() == 1 {
+                birth.run(1);
+            }
+        }
+        if birth.believers().len() > 1 {
+            continue;
+        }
+        lost += 1;
+        let founder = founders.first().expect("somebody made the decree").clone();
+        birth.lose(&founder);
+        birth.heal();
+        birth.run(30_000);
+        assert_eq!(birth.violation, None, "seed {seed}");
+        assert_eq!(birth.formed().len(), 2, "seed {seed}: {:?}", birth.statuses());
+    }
+    assert!(lost > 5, "the founder must be lost in time: {lost}");
+}
+
+/// A node that only joins, or whose disk hangs, may be the best of all and never propose.
+#[test]
+fn the_next_one_proposes_when_the_best_does_not() {
+    let (config, rng) = (BootstrapConfig::new(3), Rng::seeded(1));
+    let mut bootstrap = Bootstrap::new(id(1), config, Pledge::default(), None, rng, Instant::ZERO);
+    let candidate = |index: usize| {
+        let address = format!("n{index}:1");
+        (id(index), Candidate { priority: 100, address, kind: Kind::Voter })
+    };
+    let sight = Sight {
+        candidates: [candidate(0), candidate(1), candidate(2)].into(),
+        seeds: vec![Some(id(0)), Some(id(1)), Some(id(2))],
+        cluster: None,
+    };
+    let mut out = Outbox::new();
+    bootstrap.handle(Instant::ZERO, BootstrapInput::Saw(sight), &mut out);
+    let mut asked_at = None;
+    while let Some(due) = bootstrap.deadline().filter(|due| *due < Instant::from_millis(60_000)) {
+        bootstrap.wake(due, &mut out);
+        if !out.is_empty() {
+            asked_at = Some(due);
+            break;
+        }
+    }
+    let asked_at = asked_at.expect("somebody else proposes");
+    assert!(asked_at > Instant::from_millis(3_000), "the best has its time: {asked_at}");
+}
+
+fn received(bootstrap: &mut Bootstrap, message: BootstrapMessage) -> Vec<BootstrapOutput> {
+    let mut out = Outbox::new();
+    let received = BootstrapInput::Received { from: id(1), message };
+    bootstrap.handle(Instant::from_millis(1), received, &mut out);
+    out.drain().collect()
+}
+
+/// What no correct node says founds nothing, and blocks nothing.
+#[test]
+fn absurd_words_of_a_peer_change_nothing() {
+    let ballot = PledgeBallot { round: 1, priority: 100, proposer: Some(id(1)) };
+    let sound = Configuration::of_voters([id(0), id(1)]);
+    let mut learners = sound.clone();
+    for member in learners.members.values_mut() {
+        member.kind = Kind::Learner;
+    }
+    let mut long = sound.clone();
+    for member in long.members.values_mut() {
+        member.address = "x".repeat(10_000);
+    }
+    let joint =
+        Configuration { outgoing: Some(sound.members.clone()), members: sound.members.clone() };
+    let crowd = Configuration::of_voters((0..1_000).map(id));
+    let proposal = |cluster, configuration| Proposal { cluster, configuration };
+    let absurd = [
+        proposal(ClusterId::NONE, sound),
+        proposal(ClusterId(7), Configuration::default()),
+        proposal(ClusterId(7), learners),
+        proposal(ClusterId(7), long),
+        proposal(ClusterId(7), joint),
+        proposal(ClusterId(7), crowd),
+    ];
+    for proposal in absurd {
+        let (config, rng) = (BootstrapConfig::new(2), Rng::seeded(1));
+        let mut bootstrap =
+            Bootstrap::new(id(0), config, Pledge::default(), None, rng, Instant::ZERO);
+        let before = bootstrap.status();
+        let ballot = ballot.clone();
+        for message in [
+            BootstrapMessage::Accept { ballot: ballot.clone(), proposal: proposal.clone() },
+            BootstrapMessage::Chosen { ballot: ballot.clone(), proposal: proposal.clone() },
+            BootstrapMessage::Exists { cluster: ClusterId::NONE },
+        ] {
+            assert_eq!(received(&mut bootstrap, message.clone()), [], "{message:?}");
+        }
+        assert_eq!(bootstrap.status(), before);
+        assert_eq!(*bootstrap.pledge(), Pledge::default());
+    }
+}
+
+/// The highest round that is promised is none that could not be exceeded.
+#[test]
+fn no_hostile_round_is_the_last() {
+    for round in [1 << 32, (1 << 32) - 1, u64::MAX - 1, u64::MAX] {
+        let (config, rng) = (BootstrapConfig::new(2), Rng::seeded(1));
+        let mut bootstrap =
+            Bootstrap::new(id(0), config, Pledge::default(), None, rng, Instant::ZERO);
+        let ballot = PledgeBallot { round, priority: 255, proposer: Some(id(1)) };
+        received(&mut bootstrap, BootstrapMessage::Prepare { ballot: ballot.clone() });
+        let pledge = bootstrap.pledge().clone();
+        let mut out = Outbox::new();
+        let now = Instant::from_millis(2);
+        bootstrap.handle(now, BootstrapInput::Persisted(pledge.clone()), &mut out);
+        let candidate = |index: usize| {
+            let address = format!("n{index}:1");
+            (id(index), Candidate { priority: 100, address, kind: Kind::Voter })
+        };
+        let sight = Sight {
+            candidates: [candidate(0), candidate(1)].into(),
+            seeds: vec![Some(id(0)), Some(id(1))],
+            cluster: None,
+        };
+        bootstrap.handle(now, BootstrapInput::Saw(sight), &mut out);
+        bootstrap.wake(Instant::from_millis(5_000), &mut out);
+        assert!(bootstrap.pledge().promised > pledge.promised, "no round is above {round}");
+    }
+}
+
+#[test]
+fn a_node_that_only_joins_says_so() {
+    let (config, rng) = (BootstrapConfig::new(1), Rng::seeded(1));
+    let mut bootstrap = Bootstrap::new(id(0), config, Pledge::default(), None, rng, Instant::ZERO);
+    let me = Candidate { priority: 100, address: "n0:1".to_owned(), kind: Kind::Voter };
+    let sight = Sight { candidates: [(id(0), me)].into(), seeds: vec![Some(id(0))], cluster: None };
+    let mut out = Outbox::new();
+    bootstrap.handle(Instant::ZERO, BootstrapInput::Saw(sight), &mut out);
+    bootstrap.wake(Instant::from_millis(60_000), &mut out);
+    assert!(out.is_empty());
+    assert_eq!(bootstrap.status(), BootstrapStatus::OnlyJoins);
 }
 
 /// A node without seeds that is to found alone does so at once, and asks nobody.

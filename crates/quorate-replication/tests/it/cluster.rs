@@ -214,7 +214,8 @@ impl Cluster {
         // A founder whose first record was lost would found again; a learner gets it by append.
         for at in 0..cluster.world.voters {
             let mut out = Outbox::new();
-            assert!(cluster.nodes[at].replicator.found(configuration.clone(), &mut out));
+            let (now, configuration) = (Instant::ZERO, configuration.clone());
+            assert!(cluster.nodes[at].replicator.found(now, configuration, &mut out));
             cluster.perform(at, &mut out);
             cluster.sync(at);
         }

@@ -25,7 +25,7 @@ impl Desk {
         let mut desk = Self::recovered(me, &Recovered::default(), config);
         let configuration = Configuration::of_voters(members.iter().map(|name| id(name)));
         let mut out = Outbox::new();
-        assert!(desk.replicator.found(configuration, &mut out));
+        assert!(desk.replicator.found(desk.now, configuration, &mut out));
         desk.persisted(0, 1);
         desk.after(60_000);
         desk

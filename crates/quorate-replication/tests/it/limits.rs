@@ -183,7 +183,8 @@ fn no_message_can_make_it_panic() {
         );
         let mut out = Outbox::new();
         if rng.chance(500_000) {
-            log.found(Configuration::of_voters(["a", "b", "c"].map(id)), &mut out);
+            let founders = Configuration::of_voters(["a", "b", "c"].map(id));
+            log.found(Instant::ZERO, founders, &mut out);
         }
         let (mut gate, mut now) = (TermGate::default(), Instant::ZERO);
         for _ in 0..200 {

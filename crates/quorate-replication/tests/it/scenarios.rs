@@ -486,7 +486,11 @@ fn a_restart_keeps_the_mark_and_drops_a_tail_that_a_snapshot_replaced() {
 fn founding_happens_once() {
     let mut a = Desk::founded("a", &["a", "b"], Config::default());
     let other = Configuration::of_voters([id("x")]);
-    assert!(!a.replicator.found(other, &mut quorate_core::Outbox::new()));
+    assert!(!a.replicator.found(
+        quorate_core::Instant::ZERO,
+        other,
+        &mut quorate_core::Outbox::new()
+    ));
     let first = a.replicator.log().entry(LogIndex(1)).unwrap();
     assert_eq!(first.id, LogId::new(0, 1));
     assert!(matches!(&first.payload, Payload::Configuration(it) if it.members.len() == 2));

@@ -68,6 +68,11 @@ impl Finale {
         self.tasks.is_empty()
     }
 
+    /// Those who are no members can do nothing, and need not have anything.
+    pub(super) fn narrow(&mut self, members: SeatSet) {
+        self.core.retain(|seat| members.contains(*seat));
+    }
+
     /// Who must have the final write.
     pub(super) fn core(&self) -> &[Seat] {
         &self.core

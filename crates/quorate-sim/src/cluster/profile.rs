@@ -1,7 +1,7 @@
 //! How long and how busy the runs of a campaign are.
 
 use super::operation::{self, KvOperation};
-use crate::{FaultSet, Plan, Swarm};
+use crate::{FaultKind, FaultSet, Plan, Swarm};
 
 /// How long and how busy runs are, and which faults they may meet.
 #[derive(Debug, Clone)]
@@ -58,6 +58,26 @@ impl Profile {
         }
     }
 
+    /// A second or two around the birth of the cluster, with many nodes, of which some are not
+    /// among its first members, and faults from the first moment on.
+    #[must_use]
+    pub fn birth() -> Self {
+        Self {
+            swarm: Swarm {
+                nodes: (4, 7),
+                calm_at: (SECOND, 6 * SECOND),
+                gap: (SECOND / 10, SECOND),
+                kinds: BIRTH,
+                ..Swarm::default()
+            },
+            clients_max: 2,
+            operation_gap: (200 * MILLISECOND, SECOND),
+            operations_max: 10,
+            operations_per_fault: 1,
+            events_max: 2_000_000,
+        }
+    }
+
     /// No faults at all: what must hold in fair weather, and a base line of speed.
     #[must_use]
     pub fn fair() -> Self {
@@ -75,6 +95,22 @@ impl Profile {
         plan
     }
 }
+
+/// What can lead to a second birth: words that are lost, late or told twice, and pledges that are
+/// lost.
+const BIRTH: FaultSet = FaultSet::only(FaultKind::Loss)
+    .union(FaultSet::only(FaultKind::Delay))
+    .union(FaultSet::only(FaultKind::Reorder))
+    .union(FaultSet::only(FaultKind::Copies))
+    .union(FaultSet::only(FaultKind::Partition))
+    .union(FaultSet::only(FaultKind::Reset))
+    .union(FaultSet::only(FaultKind::Crash))
+    .union(FaultSet::only(FaultKind::CrashAll))
+    .union(FaultSet::only(FaultKind::Cut))
+    .union(FaultSet::only(FaultKind::Pause))
+    .union(FaultSet::only(FaultKind::Restart))
+    .union(FaultSet::only(FaultKind::Unsynced))
+    .union(FaultSet::only(FaultKind::Stall));
 
 impl Default for Profile {
     /// Short runs.

@@ -9,15 +9,15 @@ use quorate::{
     Request, RequestId,
 };
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, Instant, LogId, LogIndex, Machine as _, Outbox, Record,
-    Recovered, Rng, Term, Token,
+    Ballot, BootEpoch, ClusterId, Instant, LogId, LogIndex, LogView as _, Machine as _, Outbox,
+    Record, Recovered, Rng, Term, Token,
 };
 use quorate_election::BootstrapConfig;
 use quorate_membership::Tags;
 use quorate_storage::{Journal, OpenError, WriteError};
 
 use super::settings::Settings;
-use crate::{Boot, BootRefused, Copies, Effects, Halt, Input, Program, Seat};
+use crate::{Boot, BootRefused, Copies, Effects, Halt, Input, Program, Seat, SeatSet};
 
 /// A client's request and its patience.
 #[derive(Debug, Clone)]
@@ -45,8 +45,11 @@ pub(super) enum Seen {
     Entries(Vec<LogId>),
     Snapshot(LogId),
     Commit(LogIndex),
-    /// The node takes part in this birth, or was told of it.
-    Born(ClusterId),
+    /// The node belongs to this cluster, of these members, or was told of it.
+    Born {
+        cluster: ClusterId,
+        members: SeatSet,
+    },
     /// Gossip said so.
     Member(quorate_membership::Event),
     /// The state was replaced by a snapshot.
@@ -71,6 +74,8 @@ pub(super) struct NodeProgram {
     outbox: Outbox<NodeEffect>,
     /// Names whose addresses were asked for.
     lookups: Vec<String>,
+    /// Whether the last lookup failed.
+    lookup_failed: bool,
     queue: Vec<(Token, Record)>,
     /// What was handed to the file system and is not synced yet.
     written: Option<Token>,
@@ -119,7 +124,7 @@ impl NodeProgram {
                 ..settings.membership.clone()
             },
             tags: Tags::default(),
-            bootstrap: BootstrapConfig::new(settings.ids.len()),
+            bootstrap: BootstrapConfig::new(settings.min_nodes),
             boot: BootEpoch(u64::from(boot.life) + 1),
             instance: boot.seed,
             founders: settings.founders.clone(),
@@ -134,6 +139,7 @@ impl NodeProgram {
             rng: Rng::stream(boot.seed, "storage thread"),
             outbox,
             lookups: Vec::new(),
+            lookup_failed: false,
             queue: Vec::new(),
             written: None,
             unsynced: Vec::new(),
@@ -176,9 +182,8 @@ impl NodeProgram {
                 }
                 NodeEffect::Resolve { name } => self.lookups.push(name),
                 // The engine keeps streams between all nodes, and runs one cluster.
-                NodeEffect::Connect { .. }
-                | NodeEffect::Disconnect { .. }
-                | NodeEffect::Belong { .. } => {}
+                NodeEffect::Connect { .. } | NodeEffect::Disconnect { .. } => {}
+                NodeEffect::Belong { cluster } => self.born(cluster),
                 NodeEffect::Reply { id, answer } => {
                     match self.deadlines.remove(&id.0) {
                         Some(deadline) => _ = self.open.remove(&(deadline, id.0)),
@@ -189,9 +194,7 @@ impl NodeProgram {
                 NodeEffect::Event(event) => match event {
                     NodeEvent::BecameLeader { term } => self.seen.push(Seen::Led { term }),
                     NodeEvent::Founded { cluster }
-                    | NodeEvent::TwoClusters { theirs: cluster, .. } => {
-                        self.seen.push(Seen::Born(cluster));
-                    }
+                    | NodeEvent::TwoClusters { theirs: cluster, .. } => self.born(cluster),
                     NodeEvent::Member(event) => self.seen.push(Seen::Member(event)),
                     NodeEvent::Installed { .. } => self.seen.push(Seen::Installed),
                     NodeEvent::Compacted { .. } => self.seen.push(Seen::Compacted),
@@ -202,11 +205,19 @@ impl NodeProgram {
         self.outbox = outbox;
     }
 
-    /// Answers what was asked of the name service, which fails now and then.
+    fn born(&mut self, cluster: ClusterId) {
+        let members = self.machine.log().configuration().ids();
+        let members = members.filter_map(|id| self.settings.seat(id)).collect();
+        self.seen.push(Seen::Born { cluster, members });
+    }
+
+    /// Answers what was asked of the name service, which fails now and then, but never twice in a
+    /// row: a name is asked for every ten seconds only, and the calm phase must see it found.
     fn look_up(&mut self, now: Instant, out: &mut Effects<Answer>) {
         while let Some(name) = self.lookups.pop() {
-            let fails = self.rng.chance(100_000);
-            let addresses = if fails { Vec::new() } else { self.settings.resolve(&name) };
+            self.lookup_failed = !self.lookup_failed && self.rng.chance(100_000);
+            let addresses =
+                if self.lookup_failed { Vec::new() } else { self.settings.resolve(&name) };
             let input = NodeInput::Resolved { name, addresses };
             self.machine.handle(now, input, &mut self.outbox);
             self.pass_on(out);

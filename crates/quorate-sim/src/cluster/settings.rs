@@ -19,6 +19,8 @@ pub(super) struct Settings {
     pub(super) limits: Limits,
     /// Agreed in advance; `None` where the nodes find one another through seeds.
     pub(super) founders: Option<Proposal>,
+    /// How many nodes found the cluster; the others stay outside of it.
+    pub(super) min_nodes: usize,
     pub(super) membership: quorate_membership::Config,
     /// The name of each seat.
     pub(super) ids: Vec<NodeId>,
@@ -42,6 +44,7 @@ impl Settings {
             limits: draw_limits(&mut rng),
             founders: draw_founders(&mut rng, &ids),
             membership: draw_membership(&mut rng, nodes),
+            min_nodes: draw_min_nodes(seed, ids.len()),
             ids,
             session_ttl_ms: [1_000, 3_000, 60_000][rng.index(3)],
             value_bytes: [8, 200, 3_000][rng.index(3)],
@@ -87,10 +90,6 @@ impl Settings {
         let seat = name.split_once(':').and_then(|(host, _)| host.parse().ok());
         let known = seat.filter(|seat: &Seat| seat.index() < self.ids.len());
         known.map(Self::address).into_iter().collect()
-    }
-
-    pub(super) const fn majority(&self) -> usize {
-        self.ids.len() / 2 + 1
     }
 }
 
@@ -145,11 +144,19 @@ fn draw_founders(rng: &mut Rng, ids: &[NodeId]) -> Option<Proposal> {
     rng.chance(500_000).then_some(Proposal { cluster, configuration })
 }
 
+/// In a third of the runs all nodes are first members; else few enough that, if the rest could,
+/// it would make a second cluster.
+fn draw_min_nodes(seed: u64, nodes: usize) -> usize {
+    let mut rng = Rng::stream(seed, "min_nodes");
+    if nodes < 3 || rng.chance(333_333) { nodes } else { 2 + rng.index((nodes / 2).max(2) - 1) }
+}
+
 fn draw_membership(rng: &mut Rng, nodes: u8) -> quorate_membership::Config {
     let mut seats: Vec<Seat> = (0..nodes).map(Seat).collect();
     rng.shuffle(&mut seats);
-    // One node alone has nobody to look for.
-    let count = if nodes == 1 { 0 } else { 1 + rng.index(seats.len()) };
+    let count = 1 + rng.index(seats.len());
+    // A node alone founds only without seeds; with them it would look for others for ever.
+    let count = if nodes == 1 { 0 } else { count };
     let seeds = seats.into_iter().take(count).map(|seat| match rng.below(2) {
         0 => Settings::address(seat).to_string(),
         _ => format!("{seat}:{PORT}"),

@@ -8,7 +8,7 @@ use quorate_core::{LogView as _, Rng};
 use quorate_lin::{Budget, Register, Verdict};
 use quorate_membership::Packet;
 
-use super::checks::Checks;
+use super::checks::{Checks, majority};
 use super::clients::Clients;
 use super::finale::{FIRST_ID, Finale};
 use super::operation::KvOperation;
@@ -115,6 +115,9 @@ impl World for Cluster {
             self.checks.acknowledged(at, command)?;
         }
         self.clients.revision = self.checks.revision();
+        if let Some(finale) = &mut self.finale {
+            finale.narrow(self.checks.members());
+        }
         if let Some(written) = self.finale.as_ref().and_then(|finale| finale.written)
             && program.machine.log().commit() >= written.index
         {
@@ -124,9 +127,10 @@ impl World for Cluster {
     }
 
     fn core(&mut self, nodes: u8, rng: &mut Rng) -> SeatSet {
-        let mut seats: Vec<Seat> = (0..nodes).map(Seat).collect();
+        let members = self.checks.members();
+        let mut seats: Vec<Seat> = members.iter().collect();
         rng.shuffle(&mut seats);
-        let core: SeatSet = seats.into_iter().take(usize::from(nodes) / 2 + 1).collect();
+        let core: SeatSet = seats.into_iter().take(majority(members)).collect();
         // Before all have spoken there is no cluster that could live on without the others.
         let is_born = core.iter().any(|seat| self.checks.is_born(seat));
         if is_born { core } else { SeatSet::first(nodes) }

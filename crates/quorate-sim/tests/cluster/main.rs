@@ -69,6 +69,12 @@ fn one_and_two_nodes_keep_every_promise_too() {
 }
 
 #[test]
+fn one_cluster_is_born_whatever_strikes_at_its_birth() {
+    let summary = seeds(&Profile::birth(), 0..150);
+    assert!(summary.checked["E12"] > 150, "births must happen: {:?}", summary.checked);
+}
+
+#[test]
 fn a_seed_runs_alike_twice_and_its_plan_runs_alike_from_its_text() {
     let profile = Profile::short();
     for seed in [3, 1_000_003] {

@@ -146,7 +146,7 @@ impl NodeMachine {
     /// The cluster is born, and this node is one of its first members.
     pub(super) fn founded(&mut self, now: Instant, born: Proposal, out: &mut Outbox<Effect>) {
         self.belong(now, born.cluster, out);
-        self.replicator.found(born.configuration, &mut self.log_out);
+        self.replicator.found(now, born.configuration, &mut self.log_out);
         out.push(Effect::Event(NodeEvent::Founded { cluster: born.cluster }));
     }
 
@@ -158,12 +158,18 @@ impl NodeMachine {
         self.cluster = Some(cluster);
         let identity = Identity { node: self.me.clone(), cluster, boot: self.neighbours.boot };
         // Entries may follow in the next record: so whoever has a configuration has this as well.
-        let token = self.persist(Record::Identity(identity), Written::Other, out);
+        let token = self.persist(Record::Identity(identity), Written::Identity, out);
         self.neighbours.hold.rest_on(token);
         self.neighbours.hold.push(Effect::Belong { cluster }, |effect| out.push(effect));
-        self.neighbours.tags.cluster = cluster;
-        self.gossip(now, membership::Input::SetTags(self.neighbours.tags.clone()));
         self.pledge(now, BootstrapInput::Formed(cluster));
+        self.neighbours.changed = true;
+    }
+
+    /// The record of the own cluster is durable. Gossip names it only now: whoever hears of a
+    /// cluster founds no other, so none may be named that a crash could take back.
+    pub(super) fn belongs_durably(&mut self, now: Instant) {
+        self.neighbours.tags.cluster = self.cluster.unwrap_or(ClusterId::NONE);
+        self.gossip(now, membership::Input::SetTags(self.neighbours.tags.clone()));
         self.neighbours.changed = true;
     }
 
@@ -202,21 +208,27 @@ impl NodeMachine {
             return;
         }
         let sight = self.sight();
-        if unborn && !self.neighbours.told.is_empty() {
+        if let Some(cluster) = self.cluster_of_the_log().filter(|_| unborn) {
             // The log came from a leader before the word of the birth did.
-            let pledged = self.neighbours.bootstrap.pledge().accepted.as_ref();
-            let pledged = pledged.map(|(_, proposal)| proposal).filter(|proposal| {
-                proposal.configuration.members.keys().eq(self.neighbours.told.members.keys())
-            });
-            if let Some(cluster) = pledged.map(|proposal| proposal.cluster).or(sight.cluster) {
-                self.belong(now, cluster, out);
-            }
+            self.belong(now, cluster, out);
         }
         self.pledge(now, BootstrapInput::Saw(sight));
         if std::mem::take(&mut self.neighbours.changed) {
             self.neighbours.publish();
             self.meet(out);
         }
+    }
+
+    /// The cluster that the members of the log belong to, by their own word. Not what this node
+    /// has accepted itself, which need not be what was decided, nor any other cluster of which
+    /// there is a rumour.
+    fn cluster_of_the_log(&self) -> Option<ClusterId> {
+        let others = self.neighbours.told.ids().filter(|id| **id != self.me);
+        let known = others.filter_map(|id| self.neighbours.membership.member(id));
+        let mut clusters = known.map(|member| member.info.tags.cluster);
+        let first = clusters.find(|cluster| *cluster != ClusterId::NONE)?;
+        // If they do not agree, one of them will tell what was decided.
+        clusters.all(|other| other == ClusterId::NONE || other == first).then_some(first)
     }
 
     /// What the bootstrap may know.

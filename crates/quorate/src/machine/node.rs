@@ -68,6 +68,8 @@ pub(super) enum Written {
     Ballot(Ballot),
     Pledge(Pledge),
     Entries(LogId),
+    /// That this node belongs to a cluster.
+    Identity,
     Other,
 }
 
@@ -140,11 +142,15 @@ impl NodeMachine {
             now,
         );
         let has_log = !replicator.log().configuration().is_empty();
+        // A birth that a crash cut short, between the record of the cluster and its first entry.
+        let pledged = recovered.pledge.accepted.as_ref().map(|(_, proposal)| proposal.clone());
+        let cut_short = pledged.filter(|proposal| Some(proposal.cluster) == cluster);
+        let born = cut_short.or(setup.founders).filter(|_| !has_log);
         let bootstrap = Bootstrap::new(
             setup.me.clone(),
             setup.bootstrap,
             recovered.pledge.clone(),
-            cluster.filter(|_| has_log),
+            cluster.filter(|_| has_log || born.is_some()),
             Rng::stream(seed, "bootstrap"),
             now,
         );
@@ -172,13 +178,8 @@ impl NodeMachine {
             election_out: Outbox::new(),
             log_out: Outbox::new(),
         };
-        if !has_log {
-            // A birth that a crash cut short, between the record of the cluster and its first entry.
-            let pledged = recovered.pledge.accepted.as_ref().map(|(_, proposal)| proposal.clone());
-            let born = pledged.filter(|proposal| Some(proposal.cluster) == cluster);
-            if let Some(born) = born.or(setup.founders) {
-                node.founded(now, born, out);
-            }
+        if let Some(born) = born {
+            node.founded(now, born, out);
         }
         node.apply(now, out);
         node.look_around(now, out);
@@ -321,6 +322,7 @@ impl NodeMachine {
                 Some((_, Written::Entries(tip))) => {
                     self.replicate(now, replication::Input::Persisted { tip });
                 }
+                Some((_, Written::Identity)) => self.belongs_durably(now),
                 Some((_, Written::Other)) | None => {}
             }
         }

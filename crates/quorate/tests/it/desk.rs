@@ -1,5 +1,7 @@
 //! A node on a desk: time and disk move when the test says so.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use quorate::{
     Answer, Command, Effect, NodeInput, NodeMachine, NodeSetup, Op, PeerMessage, Query, ReadLevel,
@@ -34,6 +36,15 @@ pub(crate) fn get(key: &'static str) -> Request {
     Request::Read { query, level: ReadLevel::Linearizable }
 }
 
+/// How gossip is set up at a node that is at `address`.
+pub(crate) fn membership(address: &str) -> quorate_membership::Config {
+    quorate_membership::Config {
+        cluster_name: "desk".into(),
+        address: address.into(),
+        ..quorate_membership::Config::lan()
+    }
+}
+
 impl Desk {
     /// The node `a` of a new cluster of `members`.
     pub(crate) fn new(members: &[&str]) -> Self {
@@ -47,11 +58,7 @@ impl Desk {
             election: quorate_election::Config::lan(),
             replication,
             limits: quorate_dist_state::Limits::default(),
-            membership: quorate_membership::Config {
-                cluster_name: "desk".into(),
-                address: "10.0.0.1:7946".into(),
-                ..quorate_membership::Config::lan()
-            },
+            membership: membership("10.0.0.1:7946"),
             tags: quorate_membership::Tags::default(),
             bootstrap: quorate_election::BootstrapConfig::new(members.len()),
             boot: BootEpoch(1),
@@ -61,10 +68,37 @@ impl Desk {
                 configuration: Configuration::of_voters(members.iter().map(|name| id(name))),
             }),
         };
+        Self::start(setup, &Recovered::default())
+    }
+
+    /// The node `a`, to found a cluster with others that it finds through `seeds`, or to go on with
+    /// what its disk says.
+    pub(crate) fn unborn(min_nodes: usize, seeds: &[&str], recovered: &Recovered) -> Self {
+        Self::start(Self::setup_unborn(min_nodes, seeds), recovered)
+    }
+
+    pub(crate) fn setup_unborn(min_nodes: usize, seeds: &[&str]) -> NodeSetup {
+        let bootstrap = quorate_election::BootstrapConfig::new(min_nodes);
+        let settle = if min_nodes == 1 { Duration::ZERO } else { bootstrap.settle };
+        let seeds = seeds.iter().map(ToString::to_string).collect();
+        NodeSetup {
+            me: id("a"),
+            election: quorate_election::Config::lan(),
+            replication: quorate_replication::Config::default(),
+            limits: quorate_dist_state::Limits::default(),
+            membership: quorate_membership::Config { seeds, ..membership("10.0.0.1:7946") },
+            tags: quorate_membership::Tags::default(),
+            bootstrap: quorate_election::BootstrapConfig { settle, ..bootstrap },
+            boot: BootEpoch(1),
+            instance: 1,
+            founders: None,
+        }
+    }
+
+    fn start(setup: NodeSetup, recovered: &Recovered) -> Self {
         let now = Instant::from_millis(1);
         let mut out = Outbox::new();
-        let node = NodeMachine::new(setup, &Recovered::default(), 1, now, &mut out)
-            .expect("a new node starts");
+        let node = NodeMachine::new(setup, recovered, 1, now, &mut out).expect("a new node starts");
         let mut desk = Self { node, now, written: Token(0), effects: Vec::new(), out };
         desk.collect();
         desk

@@ -1,5 +1,7 @@
 //! The tests of the facade: the composed machine, driven by hand.
+mod birth;
 mod desk;
+mod golden;
 mod invariants;
 #[cfg(feature = "tokio")]
 mod running;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use quorate_core::{Ballot, NodeId, Term};
 use quorate_election::Role;
 
+use super::majority;
 use crate::cluster::program::NodeProgram;
 use crate::cluster::settings::Settings;
-use crate::{Seat, Violation};
+use crate::{Seat, SeatSet, Violation};
 
 #[derive(Debug)]
 pub(super) struct ElectionCheck {
@@ -17,7 +18,6 @@ pub(super) struct ElectionCheck {
     /// Whom each voter's durable ballot names.
     ballots: BTreeMap<(Term, Seat), NodeId>,
     nodes: Vec<Spoken>,
-    majority: usize,
     /// The longest that a leader may lead unheard, in nanoseconds of its own clock.
     unheard_max: u64,
     heard: Vec<u64>,
@@ -40,7 +40,6 @@ impl ElectionCheck {
             grants: BTreeMap::new(),
             ballots: BTreeMap::new(),
             nodes: vec![Spoken::default(); settings.ids.len()],
-            majority: settings.majority(),
             unheard_max: 2 * timeout.as_nanos() as u64,
             heard: Vec::new(),
         }
@@ -59,7 +58,12 @@ impl ElectionCheck {
     }
 
     /// Whether it leads.
-    pub(super) fn stepped(&mut self, seat: Seat, program: &NodeProgram) -> Result<bool, Violation> {
+    pub(super) fn stepped(
+        &mut self,
+        seat: Seat,
+        program: &NodeProgram,
+        members: SeatSet,
+    ) -> Result<bool, Violation> {
         let node = &mut self.nodes[seat.index()];
         let voter = program.machine.voter();
         node.spoken = node.spoken.max(program.spoken);
@@ -70,7 +74,7 @@ impl ElectionCheck {
         node.current = voter.term();
         let leads = voter.role() == Role::Leader;
         if leads {
-            self.heard_enough(seat, program)?;
+            self.heard_enough(seat, program, members)?;
         } else if program.machine.replicator().is_leading() {
             let message = format!("{seat} has stepped down, and its log leads on");
             return Err(Violation::new("E11", message));
@@ -79,15 +83,21 @@ impl ElectionCheck {
     }
 
     /// A leader that hears no quorum steps down.
-    fn heard_enough(&mut self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
+    fn heard_enough(
+        &mut self,
+        seat: Seat,
+        program: &NodeProgram,
+        members: SeatSet,
+    ) -> Result<(), Violation> {
         let now = program.now;
         self.heard.clear();
-        let peers = program.heard.iter().enumerate().filter(|(peer, _)| *peer != seat.index());
-        self.heard.extend(peers.map(|(_, heard)| now.since(*heard).as_nanos() as u64));
+        let peers = members.minus(SeatSet::only(seat));
+        let heard = peers.iter().map(|peer| program.heard[peer.index()]);
+        self.heard.extend(heard.map(|heard| now.since(heard).as_nanos() as u64));
         self.heard.sort_unstable();
         // Itself counts too, so this is the peer that completes a majority.
-        let Some(silence) = self.majority.checked_sub(2).and_then(|place| self.heard.get(place))
-        else {
+        let place = majority(members).checked_sub(2);
+        let Some(silence) = place.and_then(|place| self.heard.get(place)) else {
             return Ok(());
         };
         if *silence > self.unheard_max {
@@ -117,15 +127,25 @@ impl ElectionCheck {
         Ok(())
     }
 
-    pub(super) fn led(&mut self, seat: Seat, term: Term) -> Result<(), Violation> {
+    pub(super) fn led(
+        &mut self,
+        seat: Seat,
+        term: Term,
+        members: SeatSet,
+    ) -> Result<(), Violation> {
+        if !members.contains(seat) {
+            let message = format!("{seat} leads {term:?} and is no member");
+            return Err(Violation::new("E6", message));
+        }
         if let Some(earlier) = self.leaders.insert(term, seat) {
             let message = format!("{earlier} led {term:?}, and now {seat} does");
             return Err(Violation::new("E1", message));
         }
         // Its own vote is in its ballot only, if nobody else has to be asked.
         let others = self.grants.range((term, Seat(0))..=(term, Seat(u8::MAX)));
-        let votes = 1 + others.filter(|((_, voter), to)| **to == seat && *voter != seat).count();
-        if votes < self.majority {
+        let counts = |voter: Seat| voter != seat && members.contains(voter);
+        let votes = 1 + others.filter(|((_, voter), to)| **to == seat && counts(*voter)).count();
+        if votes < majority(members) {
             let message = format!("{seat} leads {term:?} with {votes} votes");
             return Err(Violation::new("E6", message));
         }

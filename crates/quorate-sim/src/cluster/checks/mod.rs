@@ -12,7 +12,7 @@ use quorate_core::{LogId, LogView as _, Recovered, Term};
 
 use super::program::{NodeProgram, Seen};
 use super::settings::Settings;
-use crate::{Seat, Violation};
+use crate::{Seat, SeatSet, Violation};
 use birth::BirthCheck;
 use disks::Disks;
 use election::ElectionCheck;
@@ -33,7 +33,6 @@ pub(super) struct Checks {
     found: Option<Violation>,
     /// How many times something was checked, by invariant, in the order of [`CHECKED`].
     counts: [u64; CHECKED.len()],
-    majority: usize,
 }
 
 /// The invariants that are checked, as reports name them.
@@ -51,13 +50,12 @@ impl Checks {
         Self {
             election: ElectionCheck::new(settings),
             log: LogCheck::new(nodes),
-            birth: BirthCheck::default(),
+            birth: BirthCheck::new(nodes),
             members: MembersCheck::new(nodes),
             disks: Disks::new(nodes),
             forwarded: BTreeSet::new(),
             found: None,
             counts: [0; CHECKED.len()],
-            majority: settings.majority(),
         }
     }
 
@@ -105,7 +103,7 @@ impl Checks {
         if let Some(id) = program.overdue() {
             return Err(Violation::new("F1", format!("{seat} let the deadline of r{id} pass")));
         }
-        if self.election.stepped(seat, program)? {
+        if self.election.stepped(seat, program, self.members())? {
             self.count("E11");
         }
         if let Some(failure) = program.machine.failure() {
@@ -153,12 +151,12 @@ impl Checks {
                 for invariant in ["E1", "E4", "E6"] {
                     self.count(invariant);
                 }
-                self.election.led(seat, term)?;
+                self.election.led(seat, term, self.members())?;
                 self.log.led(seat, term, program)
             }
-            Seen::Born(cluster) => {
+            Seen::Born { cluster, members } => {
                 self.count("E12");
-                self.birth.born(seat, cluster)
+                self.birth.born(seat, cluster, members)
             }
             Seen::Member(event) => {
                 self.count("M1");
@@ -202,11 +200,16 @@ impl Checks {
         // The first configuration is no leader's: every node brings it along.
         let founding = id.term == Term::ZERO;
         let holders = self.disks.holders(id);
-        if founding || holders >= self.majority {
+        if founding || holders >= majority(self.members()) {
             return Ok(());
         }
         let message = format!("{seat} calls {id} committed, but {holders} disks hold it");
         Err(Violation::new("R4", message))
+    }
+
+    /// Who counts: the members of the cluster, or all nodes before it is born.
+    pub(super) const fn members(&self) -> SeatSet {
+        self.birth.members()
     }
 
     /// Whether the disk on `seat` holds the first configuration: its node knows that it is born.
@@ -224,4 +227,9 @@ impl Checks {
         self.count("R4");
         self.log.acknowledged(at, command)
     }
+}
+
+/// How many of `members` are more than half.
+pub(super) const fn majority(members: SeatSet) -> usize {
+    members.len() / 2 + 1
 }

@@ -1,0 +1,342 @@
+//! The bytes of version 1 of everything that travels between nodes, variant by variant. A change
+//! here breaks a cluster during its upgrade: it needs a new version, never an edit.
+
+use std::fmt::{Debug, Write};
+
+use bytes::Bytes;
+use quorate::{Answer, Doubt, Failure, Found, PeerMessage, Query, ReadLevel, Request};
+use quorate_core::{
+    BootEpoch, ClusterId, ClusterTime, Configuration, Entry, Kind, LogId, LogIndex, Member,
+    Payload, PledgeBallot, Proposal, Term,
+};
+use quorate_dist_state::{
+    Bounded, Command, Expected, Item, Op, Rejection, Reply, Revision, SessionId, Tag,
+};
+use quorate_election::{BootstrapMessage, Message as Vote};
+use quorate_membership::{Body, Incarnation, Info, Packet, State, Tags, Update};
+use quorate_replication::{EpochTable, Message as Log, SnapshotHead};
+use quorate_wire::{decode, encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::desk::id;
+
+/// Both ways: the values have these bytes, and these bytes are the values, each ended by `;`.
+#[track_caller]
+fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(values: &[T], golden: &str) {
+    let hex = |value: &T| {
+        let bytes = encode(value).expect("a sample has an encoding");
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("a string grows");
+            text
+        })
+    };
+    let found: Vec<String> = values.iter().map(hex).collect();
+    let golden: String = golden.split_whitespace().collect();
+    let golden: Vec<String> = golden.split_terminator(';').map(str::to_owned).collect();
+    assert_eq!(found, golden, "the bytes are now:\n{}\n", found.join(";\n"));
+    for (value, golden) in values.iter().zip(&golden) {
+        let pairs = (0..golden.len()).step_by(2).map(|at| &golden[at..at + 2]);
+        let bytes: Vec<u8> =
+            pairs.map(|pair| u8::from_str_radix(pair, 16).expect("two hex digits")).collect();
+        assert_eq!(decode::<T>(&bytes).as_ref(), Ok(value));
+    }
+}
+
+const CLUSTER: ClusterId = ClusterId(0x0011_2233_4455_6677_0123_4567_89ab_cdef);
+const TIP: LogId = LogId::new(3, 9);
+
+fn configuration() -> Configuration {
+    let member = |kind, priority, address: &str| Member { kind, priority, address: address.into() };
+    let members =
+        [(id("a"), member(Kind::Voter, 100, "a:1")), (id("b"), member(Kind::Witness, 255, ""))];
+    Configuration { members: members.into(), outgoing: None }
+}
+
+#[test]
+fn w4_election() {
+    let messages = [
+        Vote::PreVote { term: Term(300), tip: TIP },
+        Vote::PreVoteReply { term: Term(4), asked: Term(5), granted: true, tip: TIP },
+        Vote::Vote { term: Term(4), tip: TIP },
+        Vote::VoteReply { term: Term(4), granted: false, tip: TIP },
+        Vote::Heartbeat { term: Term(4) },
+        Vote::HeartbeatReply { term: Term(4) },
+    ];
+    check(&messages.map(PeerMessage::Election), ELECTION);
+}
+
+#[test]
+fn w4_log() {
+    let entry =
+        |index, payload| Entry { id: LogId::new(3, index), time: ClusterTime(70_000), payload };
+    let entries = vec![
+        entry(10, Payload::Noop),
+        entry(11, Payload::Command(Bytes::from_static(b"c"))),
+        entry(12, Payload::Configuration(configuration())),
+    ];
+    let head = SnapshotHead {
+        last: TIP,
+        time: ClusterTime(5),
+        configuration: configuration(),
+        state_bytes: 300,
+    };
+    let (term, attempt) = (Term(4), 6);
+    let table = EpochTable { commit: LogIndex(2), ends: vec![LogId::new(1, 4), TIP] };
+    let messages = [
+        Log::Append { term, prev: TIP, commit: LogIndex(8), attempt, entries },
+        Log::Appended { term, attempt, matched: LogIndex(9), commit: LogIndex(8) },
+        Log::Diverged { term, attempt, prev: LogIndex(9), table },
+        Log::Probe { term, seq: 7 },
+        Log::ProbeReply { term, seq: 7 },
+        Log::SnapshotChunk { term, attempt, head, offset: 2, data: Bytes::from_static(b"sn") },
+        Log::SnapshotReply { term, attempt, last: TIP, received: 4 },
+        Log::Stale { term },
+    ];
+    check(&messages.map(PeerMessage::Replication), LOG);
+}
+
+#[test]
+fn w4_forwards() {
+    let (key, value) = (Bytes::from_static(b"k"), Bytes::from_static(b"v"));
+    let tag = Some(Tag { session: SessionId(7), seq: 2, acked: 1 });
+    let write = |tag, op| Request::Write(Command { tag, op });
+    let swap = |expected, new| Op::CompareAndSwap { key: key.clone(), expected, new };
+    let get = Query::Get { key: key.clone() };
+    let range = |after| Query::Range { prefix: key.clone(), after, limit: 500 };
+    let requests = [
+        write(tag, Op::Set { key: key.clone(), value: value.clone() }),
+        write(None, Op::Delete { key: key.clone() }),
+        write(None, swap(Expected::Absent, None)),
+        write(None, swap(Expected::Value(value.clone()), Some(value))),
+        write(None, swap(Expected::Revision(Revision(9)), None)),
+        write(None, Op::OpenSession { ttl_ms: 9_000 }),
+        write(None, Op::KeepAlive { session: SessionId(7) }),
+        write(None, Op::CloseSession { session: SessionId(7) }),
+        write(None, Op::ExpireSessions { sessions: vec![SessionId(7)], at: ClusterTime(5) }),
+        Request::Read { query: get.clone(), level: ReadLevel::Linearizable },
+        Request::Read { query: get, level: ReadLevel::Local },
+        Request::Read { query: range(None), level: ReadLevel::Local },
+        Request::Read { query: range(Some(key.clone())), level: ReadLevel::Local },
+    ];
+    let forward = |request| PeerMessage::Forward { id: 300, wait_ms: 1_000, request };
+    check(&requests.map(forward), FORWARD);
+}
+
+#[test]
+fn w4_answers() {
+    let key = Bytes::from_static(b"k");
+    let item = Item {
+        value: Bytes::from_static(b"v"),
+        create_revision: Revision(1),
+        mod_revision: Revision(300),
+        version: 2,
+    };
+    let written = |reply| Answer::Written { reply, at: TIP, acked: vec![id("a"), id("b")] };
+    let found = |found| Answer::Found { found, revision: Revision(3) };
+    let too_large =
+        |what| written(Reply::Rejected(Rejection::TooLarge { what, size: 9, limit: 8 }));
+    let (revision, session) = (Revision(3), SessionId(7));
+    let current = Some(item.clone());
+    let answers = vec![
+        written(Reply::Set { mod_revision: revision, version: 2 }),
+        written(Reply::Deleted { deleted: true, revision }),
+        written(Reply::Swapped { swapped: false, current, revision }),
+        written(Reply::Session { session, ttl_ms: 9_000 }),
+        written(Reply::Closed { closed: true }),
+        written(Reply::Expired { count: 4 }),
+        too_large(Bounded::Key),
+        too_large(Bounded::Value),
+        too_large(Bounded::Sessions),
+        written(Reply::Rejected(Rejection::TooManySessions { limit: 8 })),
+        written(Reply::Rejected(Rejection::BadTag)),
+        written(Reply::Rejected(Rejection::SessionExpired)),
+        written(Reply::Rejected(Rejection::SeqForgotten)),
+        written(Reply::Rejected(Rejection::SeqReused)),
+        written(Reply::Rejected(Rejection::SeqTooFar { acked: 5 })),
+        found(Found::Item(None)),
+        found(Found::Item(Some(item.clone()))),
+        found(Found::Page { items: vec![(key, item)], more: true }),
+        Answer::Failed(Failure::NoLeader),
+        Answer::Failed(Failure::NoQuorum),
+        Answer::Failed(Failure::NotLeading),
+        Answer::Failed(Failure::Overloaded),
+        Answer::Failed(Failure::Rejected(Rejection::BadTag)),
+        Answer::Failed(Failure::Stopping),
+        Answer::Failed(Failure::ForwardLost),
+        Answer::Unknown(Doubt::Deadline),
+        Answer::Unknown(Doubt::Deposed),
+        Answer::Unknown(Doubt::ForwardLost),
+        Answer::Unknown(Doubt::Stopping),
+        Answer::Unknown(Doubt::Session(Rejection::SessionExpired)),
+    ];
+    let answers: Vec<PeerMessage> =
+        answers.into_iter().map(|answer| PeerMessage::Answer { id: 300, answer }).collect();
+    check(&answers, ANSWER);
+}
+
+#[test]
+fn w4_bootstrap() {
+    let ballot = |round, name| PledgeBallot { round, priority: 100, proposer: Some(id(name)) };
+    let proposal = || Proposal { cluster: CLUSTER, configuration: configuration() };
+    let first = PledgeBallot::default();
+    let messages = [
+        BootstrapMessage::Prepare { ballot: ballot(300, "a") },
+        BootstrapMessage::Promise { ballot: ballot(2, "a"), accepted: None },
+        BootstrapMessage::Promise {
+            ballot: ballot(2, "a"),
+            accepted: Some((ballot(1, "b"), proposal())),
+        },
+        BootstrapMessage::Accept { ballot: ballot(2, "a"), proposal: proposal() },
+        BootstrapMessage::Accepted { ballot: ballot(2, "a") },
+        BootstrapMessage::Refused { ballot: first, promised: ballot(2, "a") },
+        BootstrapMessage::Chosen { ballot: ballot(2, "a"), proposal: proposal() },
+        BootstrapMessage::Exists { cluster: CLUSTER },
+    ];
+    check(&messages.map(PeerMessage::Bootstrap), BOOTSTRAP);
+}
+
+#[test]
+fn w4_gossip() {
+    let incarnation = Incarnation { boot: BootEpoch(2), counter: 300 };
+    let packet = |body, updates| Packet {
+        version: Packet::VERSION,
+        name: 0x0123_4567_89ab_cdef,
+        cluster: ClusterId::NONE,
+        from: id("a"),
+        instance: 7,
+        incarnation,
+        view: u64::MAX,
+        body,
+        updates,
+    };
+    let update = |state, kind, cluster, extra: &[(&str, &str)]| {
+        let extra = extra.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let (api_address, zone) = ("b:8080".into(), "z".into());
+        let tags = Tags { kind, priority: 100, api_address, zone, cluster, extra };
+        let info = Info { incarnation, address: "b:7946".into(), tags };
+        Update { id: id("b"), state, gone_secs: 60, info }
+    };
+    let (target, seq) = (id("b"), 70_000);
+    let updates = vec![
+        update(State::Alive, Kind::Voter, CLUSTER, &[("x", "y")]),
+        update(State::Suspect, Kind::Learner, ClusterId::NONE, &[]),
+        update(State::Dead, Kind::Observer, ClusterId::NONE, &[]),
+        update(State::Left, Kind::Witness, ClusterId::NONE, &[]),
+    ];
+    let packets = [
+        packet(Body::Announce { seq, seeds: 9 }, vec![]),
+        packet(Body::Welcome { seq, seeds: 0 }, vec![]),
+        packet(Body::Ping { seq, target: target.clone() }, vec![]),
+        packet(Body::Ack { seq }, vec![]),
+        packet(Body::PingReq { seq, target }, vec![]),
+        packet(Body::Nack { seq }, vec![]),
+        packet(Body::Gossip, updates),
+        packet(Body::Digest { parts: vec![1, 300, u64::MAX] }, vec![]),
+        packet(Body::Pull { parts: 5 }, vec![]),
+        packet(Body::OtherName { name: "shop".into() }, vec![]),
+        packet(Body::Page { left: 6 }, vec![]),
+    ];
+    check(&packets, GOSSIP);
+}
+
+const ELECTION: &str = "
+    0000fb2c010309;
+    00010405010309;
+    0002040309;
+    000304000309;
+    000404;
+    000504;
+";
+
+const LOG: &str = "
+    0100040309080603030afc7011010000030bfc70110100010163030cfc7011010002020161006403
+      613a31016203ff0000;
+    010104060908;
+    0102040609020201040309;
+    01030407;
+    01040407;
+    01050406030905020161006403613a31016203ff0000fb2c010202736e;
+    01060406030904;
+    010704;
+";
+
+const FORWARD: &str = "
+    02fb2c01fbe803000107020100016b0176;
+    02fb2c01fbe803000001016b;
+    02fb2c01fbe803000002016b0000;
+    02fb2c01fbe803000002016b010176010176;
+    02fb2c01fbe803000002016b020900;
+    02fb2c01fbe803000003fb2823;
+    02fb2c01fbe80300000407;
+    02fb2c01fbe80300000507;
+    02fb2c01fbe803000006010705;
+    02fb2c01fbe8030100016b00;
+    02fb2c01fbe8030100016b01;
+    02fb2c01fbe8030101016b00fbf40101;
+    02fb2c01fbe8030101016b01016bfbf40101;
+";
+
+const ANSWER: &str = "
+    03fb2c010000030203090201610162;
+    03fb2c010001010303090201610162;
+    03fb2c0100020001017601fb2c01020303090201610162;
+    03fb2c01000307fb282303090201610162;
+    03fb2c0100040103090201610162;
+    03fb2c0100050403090201610162;
+    03fb2c0100060000090803090201610162;
+    03fb2c0100060001090803090201610162;
+    03fb2c0100060002090803090201610162;
+    03fb2c010006010803090201610162;
+    03fb2c0100060203090201610162;
+    03fb2c0100060303090201610162;
+    03fb2c0100060403090201610162;
+    03fb2c0100060503090201610162;
+    03fb2c010006060503090201610162;
+    03fb2c0101000003;
+    03fb2c01010001017601fb2c010203;
+    03fb2c01010101016b017601fb2c01020103;
+    03fb2c010200;
+    03fb2c010201;
+    03fb2c010202;
+    03fb2c010203;
+    03fb2c01020402;
+    03fb2c010205;
+    03fb2c010206;
+    03fb2c010300;
+    03fb2c010301;
+    03fb2c010302;
+    03fb2c010303;
+    03fb2c01030403;
+";
+
+const BOOTSTRAP: &str = "
+    0400fb2c0164010161;
+    0401026401016100;
+    04010264010161010164010162feefcdab89674523017766554433221100020161006403613a3101
+      6203ff0000;
+    04020264010161feefcdab89674523017766554433221100020161006403613a31016203ff0000;
+    04030264010161;
+    04040000000264010161;
+    04050264010161feefcdab89674523017766554433221100020161006403613a31016203ff0000;
+    0406feefcdab89674523017766554433221100;
+";
+
+const GOSSIP: &str = "
+    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff00fc701101000900;
+    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff01fc701101000000;
+    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff02fc70110100016200;
+    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff03fc7011010000;
+    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff04fc70110100016200;
+    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff05fc7011010000;
+    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff06040162003c02fb2c0106623a
+      37393436006406623a38303830017afeefcdab896745230177665544332211000101780179016201
+      3c02fb2c0106623a37393436016406623a38303830017a00000162023c02fb2c0106623a37393436
+      026406623a38303830017a00000162033c02fb2c0106623a37393436036406623a38303830017a00
+      00;
+    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff070301fb2c01fdffffffffffff
+      ffff00;
+    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff080500;
+    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff090473686f7000;
+    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff0a0600;
+";
