@@ -234,7 +234,7 @@ fn w4_gossip() {
         packet(Body::Gossip, updates),
         packet(Body::Digest { parts: vec![1, 300, u64::MAX] }, vec![]),
         packet(Body::Pull { parts: 5 }, vec![]),
-        packet(Body::OtherName { name: "shop".into() }, vec![]),
+        packet(Body::Foreign { name: "shop".into() }, vec![]),
         packet(Body::Page { left: 6 }, vec![]),
     ];
     check(&packets, GOSSIP);
