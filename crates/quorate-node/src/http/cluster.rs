@@ -69,7 +69,7 @@ pub(super) async fn info(State(app): State<App>) -> Response {
 /// What a person should know about the size of the cluster.
 fn advice(status: &NodeStatus, voters: usize) -> Vec<String> {
     match voters {
-        0 => vec![format!("no cluster yet: {}", status.bootstrap)],
+        0 => vec![format!("not a member of a cluster yet: {}", status.bootstrap)],
         1 => {
             vec!["one voter: its loss stops the cluster; three survive the loss of one".to_owned()]
         }

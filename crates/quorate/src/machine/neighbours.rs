@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use quorate_core::{
     BootEpoch, ClusterId, Configuration, Hold, Identity, Instant, Kind, Lane, LogView as _,
@@ -34,6 +35,8 @@ pub(super) struct Neighbours {
     told_change: Option<u64>,
     /// Whether gossip said something new since this was last looked at.
     changed: bool,
+    /// When `view` is made anew at the latest: who was heard when is no event.
+    publish_at: Instant,
     /// As published; made anew when something changed.
     pub(super) view: Arc<BTreeMap<NodeId, NeighbourStatus>>,
 }
@@ -57,6 +60,7 @@ impl Neighbours {
             told: Configuration::default(),
             told_change: None,
             changed: true,
+            publish_at: Instant::ZERO,
             view: Arc::default(),
         }
     }
@@ -74,7 +78,8 @@ impl Neighbours {
         self.bootstrap.wake(now, &mut self.bootstrap_out);
     }
 
-    fn publish(&mut self) {
+    fn publish(&mut self, now: Instant) {
+        self.publish_at = now + PUBLISH_EVERY;
         let status = |(id, member): (&NodeId, membership::MemberView<'_>)| {
             let info = member.info.clone();
             let status = NeighbourStatus {
@@ -204,6 +209,9 @@ impl NodeMachine {
         }
         // Until there is a cluster also what makes no event counts: which seed answers.
         let unborn = self.cluster.is_none();
+        if now >= self.neighbours.publish_at {
+            self.neighbours.publish(now);
+        }
         if !(unborn || self.neighbours.changed) {
             return;
         }
@@ -214,7 +222,7 @@ impl NodeMachine {
         }
         self.pledge(now, BootstrapInput::Saw(sight));
         if std::mem::take(&mut self.neighbours.changed) {
-            self.neighbours.publish();
+            self.neighbours.publish(now);
             self.meet(out);
         }
     }
@@ -279,3 +287,6 @@ impl NodeMachine {
         self.neighbours.streams = streams;
     }
 }
+
+/// How old the published times may be.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);

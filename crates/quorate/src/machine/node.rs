@@ -513,17 +513,20 @@ impl Machine for NodeMachine {
     type Output = Effect;
 
     fn handle(&mut self, now: Instant, input: NodeInput, out: &mut Outbox<Effect>) {
+        let concerns_neighbours = matches!(
+            input,
+            NodeInput::Datagram { .. }
+                | NodeInput::Resolved { .. }
+                | NodeInput::PeerConnected(_)
+                | NodeInput::PeerLost { .. }
+        );
         match input {
             NodeInput::Message { from, message } => self.receive(now, from, message, out),
             NodeInput::Datagram { from, packet } => {
                 self.gossip(now, membership::Input::Received { from, packet });
-                self.settle(now, out);
-                self.look_around(now, out);
             }
             NodeInput::Resolved { name, addresses } => {
                 self.gossip(now, membership::Input::Resolved { name, addresses });
-                self.settle(now, out);
-                self.look_around(now, out);
             }
             NodeInput::PeerConnected(peer) => {
                 self.connected.insert(peer.clone());
@@ -543,7 +546,7 @@ impl Machine for NodeMachine {
         }
         self.settle(now, out);
         // A configuration may have come with an entry.
-        if self.has_new_configuration() {
+        if concerns_neighbours || self.has_new_configuration() {
             self.look_around(now, out);
             self.settle(now, out);
         }

@@ -248,7 +248,7 @@ impl Cluster {
         ClusterInfo {
             cluster_id: status.cluster,
             cluster_name: self.inner.config.cluster.name.clone(),
-            total_nodes: status.configuration.ids().count(),
+            total_nodes: status.nodes().len(),
             is_healthy: leader_node.is_some() && reachable == voters.len(),
             leader_node,
             voters: voters.len(),
