@@ -184,7 +184,13 @@ impl NodeMachine {
         from: NodeId,
         message: BootstrapMessage,
     ) {
-        self.pledge(now, BootstrapInput::Received { from, message });
+        // A node that has a configuration is never founded again, also while it does not know yet
+        // which cluster it got it from.
+        let asks =
+            matches!(message, BootstrapMessage::Prepare { .. } | BootstrapMessage::Accept { .. });
+        if self.cluster.is_some() || self.neighbours.told.is_empty() || !asks {
+            self.pledge(now, BootstrapInput::Received { from, message });
+        }
     }
 
     /// Whether the log has another configuration than the neighbours were looked at with.
@@ -244,6 +250,9 @@ impl NodeMachine {
         let membership = &self.neighbours.membership;
         let seeds = membership.seeds().into_iter().map(|seed| seed.node).collect();
         let mut sight = Sight { seeds, ..Sight::default() };
+        if self.cluster.is_none() && !self.neighbours.told.is_empty() {
+            return sight;
+        }
         for (id, member) in membership.members() {
             let tags = &member.info.tags;
             if tags.cluster != ClusterId::NONE {

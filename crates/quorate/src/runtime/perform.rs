@@ -56,10 +56,6 @@ impl Perform<NodeMachine> for Performer {
             }
             Effect::Event(event) => {
                 log(&event);
-                if let NodeEvent::Member(membership::Event::DuplicateId { from, boot }) = &event {
-                    let text = format!("start {} of this node id runs, says {from}", boot.0);
-                    return Err(StopReason::DuplicateId(text));
-                }
                 // An error means that nobody listens.
                 let _ = self.inner.events.send(event);
             }
@@ -109,6 +105,11 @@ fn log(event: &NodeEvent) {
         NodeEvent::Member(Event::ForeignName { from, theirs }) => {
             let theirs = theirs.as_deref().unwrap_or("unknown");
             tracing::warn!(%from, theirs, "a node of another cluster name: correct name or seeds");
+        }
+        // An alarm and no more: anybody can send a datagram. If there is another process of this
+        // name, a peer refuses this one when it connects, and that stops it.
+        NodeEvent::Member(Event::DuplicateId { from, boot }) => {
+            tracing::error!(%from, boot = boot.0, "a later start of this node id is said to run");
         }
         NodeEvent::Member(Event::SeedListsDiffer { id, .. }) => {
             tracing::warn!(node = %id, "a node has another seed list: make them the same");

@@ -151,6 +151,22 @@ fn the_cluster_of_a_log_is_the_one_its_members_belong_to() {
     assert_eq!(identities, [ClusterId(3)]);
 }
 
+/// A node that has a configuration is never founded again, also before it knows its cluster.
+#[test]
+fn a_node_with_a_log_pledges_to_no_other_birth() {
+    for has_log in [false, true] {
+        let mut desk = Desk::unborn(3, &[A, B], &Recovered::default());
+        if has_log {
+            append(&mut desk);
+        }
+        let ballot = PledgeBallot { round: 7, priority: 100, proposer: Some(id("z")) };
+        desk.receive("z", PeerMessage::Bootstrap(BootstrapMessage::Prepare { ballot }));
+        let pledges =
+            |effect: &Effect| matches!(effect, Effect::Persist { record: Record::Pledge(_), .. });
+        assert_eq!(desk.effects.iter().any(pledges), !has_log);
+    }
+}
+
 fn append(desk: &mut Desk) {
     let configuration = Configuration::of_voters(["a", "b", "c"].map(id));
     let payload = Payload::Configuration(configuration);
