@@ -74,8 +74,6 @@ pub(super) struct NodeProgram {
     outbox: Outbox<NodeEffect>,
     /// Names whose addresses were asked for.
     lookups: Vec<String>,
-    /// Whether the last lookup failed.
-    lookup_failed: bool,
     queue: Vec<(Token, Record)>,
     /// What was handed to the file system and is not synced yet.
     written: Option<Token>,
@@ -139,7 +137,6 @@ impl NodeProgram {
             rng: Rng::stream(boot.seed, "storage thread"),
             outbox,
             lookups: Vec::new(),
-            lookup_failed: false,
             queue: Vec::new(),
             written: None,
             unsynced: Vec::new(),
@@ -211,13 +208,11 @@ impl NodeProgram {
         self.seen.push(Seen::Born { cluster, members });
     }
 
-    /// Answers what was asked of the name service, which fails now and then, but never twice in a
-    /// row: a name is asked for every ten seconds only, and the calm phase must see it found.
+    /// Answers what was asked of the name service, which fails now and then.
     fn look_up(&mut self, now: Instant, out: &mut Effects<Answer>) {
         while let Some(name) = self.lookups.pop() {
-            self.lookup_failed = !self.lookup_failed && self.rng.chance(100_000);
-            let addresses =
-                if self.lookup_failed { Vec::new() } else { self.settings.resolve(&name) };
+            let fails = self.rng.chance(100_000);
+            let addresses = if fails { Vec::new() } else { self.settings.resolve(&name) };
             let input = NodeInput::Resolved { name, addresses };
             self.machine.handle(now, input, &mut self.outbox);
             self.pass_on(out);
