@@ -232,6 +232,36 @@ fn check(
 }
 
 #[test]
+fn m5_the_answer_to_a_foreigner_fits_whatever_the_cluster_is_called() {
+    let config = Config {
+        cluster_name: "\u{1f980}".repeat(1_000),
+        address: address_of(0).to_string(),
+        ..Config::lan()
+    };
+    let (rng, now, mut out) = (Rng::seeded(1), Instant::ZERO, Outbox::new());
+    let mut node = Membership::new(id("a"), BootEpoch(1), 1, config, Tags::default(), rng, now);
+    let packet = packet("b", Body::Announce { seq: 1, seeds: 0 }, Vec::new());
+    node.handle(now, Input::Received { from: address_of(1), packet }, &mut out);
+    let [Output::Send { packet, .. }, Output::Event(_)] = out.as_slice() else { panic!("{out:?}") };
+    assert!(packet.bytes() <= Packet::BYTES_MAX, "{}", packet.bytes());
+}
+
+/// A packet of the cluster of [`node`].
+fn packet(from: &str, body: Body, updates: Vec<Update>) -> Packet {
+    Packet {
+        version: Packet::VERSION,
+        name: own_name(),
+        cluster: ClusterId::NONE,
+        from: id(from),
+        instance: 1,
+        incarnation: Incarnation::first(BootEpoch(1)),
+        view: 0,
+        body,
+        updates,
+    }
+}
+
+#[test]
 fn a_flood_of_members_is_bounded() {
     let (mut node, mut out) = (node(Config { members_max: 100, ..Config::lan() }), Outbox::new());
     for round in 0..2_000_u64 {
