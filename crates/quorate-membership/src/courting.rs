@@ -83,9 +83,9 @@ impl Membership {
     }
 
     fn announce(&mut self, now: Instant, seq: u32, to: SocketAddr, out: &mut Outbox<Output>) {
-        let seeds = self.seeds_digest;
+        let (instance, seeds) = (self.instance, self.seeds_digest);
         let me = self.me.clone();
-        self.send(now, to, Body::Announce { seq, seeds }, &[me], out);
+        self.send(now, to, Body::Announce { seq, instance, seeds }, &[me], out);
     }
 
     /// Question `seq` was answered by `id`: wherever the answer came from, it stands for the

@@ -77,7 +77,6 @@ impl Membership {
             name: self.name,
             cluster: self.cluster(),
             from: self.me.clone(),
-            instance: self.instance,
             incarnation: self.own().incarnation,
             view: self.view.hash(),
             body,

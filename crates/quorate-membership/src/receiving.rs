@@ -47,7 +47,7 @@ impl Membership {
         let stranger =
             self.view.get(&sender).is_none_or(|peer| peer.info.incarnation < incarnation);
         match body {
-            Body::Announce { seq, seeds } => {
+            Body::Announce { seq, seeds, .. } => {
                 self.compare_seeds(now, &sender, seeds, out);
                 first.insert(0, self.me.clone());
                 first.dedup();
@@ -157,12 +157,17 @@ impl Membership {
         packet: &Packet,
         out: &mut Outbox<Output>,
     ) {
-        if packet.instance == self.instance {
-            if let Body::Announce { seq, .. } = packet.body {
+        let same_boot = packet.incarnation.boot == self.boot;
+        match packet.body {
+            Body::Announce { seq, instance, .. } if instance == self.instance => {
                 let me = self.me.clone();
-                self.seed_answered(now, seq, &me);
+                return self.seed_answered(now, seq, &me);
             }
-            return;
+            // Only an announce tells two processes of one boot apart; anything else may be our own
+            // packet, gone astray.
+            Body::Announce { .. } => {}
+            _ if same_boot => return,
+            _ => {}
         }
         self.counters.twins += 1;
         self.meet_twin(now, from, packet.incarnation, out);

@@ -60,7 +60,11 @@ pub(crate) fn updates() -> impl Strategy<Value = Update> {
 fn bodies() -> impl Strategy<Value = Body> {
     let (seq, seeds) = (|| any::<u32>(), || 0..3_u64);
     prop_oneof![
-        (seq(), seeds()).prop_map(|(seq, seeds)| Body::Announce { seq, seeds }),
+        (seq(), 0..3_u64, seeds()).prop_map(|(seq, instance, seeds)| Body::Announce {
+            seq,
+            instance,
+            seeds
+        }),
         (seq(), seeds()).prop_map(|(seq, seeds)| Body::Welcome { seq, seeds }),
         (seq(), names()).prop_map(|(seq, target)| Body::Ping { seq, target }),
         seq().prop_map(|seq| Body::Ack { seq }),
@@ -82,13 +86,12 @@ fn packets(updates_max: usize) -> impl Strategy<Value = Packet> {
         any::<u64>(),
     );
     let updates = proptest::collection::vec(updates(), 0..=updates_max);
-    (head, names(), 0..3_u64, incarnations(), bodies(), updates).prop_map(
-        |((version, name, cluster, view), from, instance, incarnation, body, updates)| Packet {
+    (head, names(), incarnations(), bodies(), updates).prop_map(
+        |((version, name, cluster, view), from, incarnation, body, updates)| Packet {
             version,
             name,
             cluster: ClusterId(cluster),
             from,
-            instance,
             incarnation,
             view,
             body,
@@ -240,7 +243,7 @@ fn m5_the_answer_to_a_foreigner_fits_whatever_the_cluster_is_called() {
     };
     let (rng, now, mut out) = (Rng::seeded(1), Instant::ZERO, Outbox::new());
     let mut node = Membership::new(id("a"), BootEpoch(1), 1, config, Tags::default(), rng, now);
-    let packet = packet("b", Body::Announce { seq: 1, seeds: 0 }, Vec::new());
+    let packet = packet("b", Body::Announce { seq: 1, instance: 1, seeds: 0 }, Vec::new());
     node.handle(now, Input::Received { from: address_of(1), packet }, &mut out);
     let [Output::Send { packet, .. }, Output::Event(_)] = out.as_slice() else { panic!("{out:?}") };
     assert!(packet.bytes() <= Packet::BYTES_MAX, "{}", packet.bytes());
@@ -253,7 +256,6 @@ fn packet(from: &str, body: Body, updates: Vec<Update>) -> Packet {
         name: own_name(),
         cluster: ClusterId::NONE,
         from: id(from),
-        instance: 1,
         incarnation: Incarnation::first(BootEpoch(1)),
         view: 0,
         body,
@@ -280,7 +282,6 @@ fn a_flood_of_members_is_bounded() {
             name: own_name(),
             cluster: ClusterId::NONE,
             from: id(&format!("x{round}")),
-            instance: 1,
             incarnation: Incarnation::first(BootEpoch(1)),
             view: round,
             body: Body::PingReq { seq: round as u32, target: id("a") },

@@ -150,9 +150,13 @@ fn a_restarted_member_replaces_its_dead_self_at_a_new_address() {
     script.hear("b", Body::Ping { seq: 9, target: id("a") }, &[]);
     let mut again = claim("b", State::Alive, 2, 0);
     again.info.address = address_of(7).to_string();
-    script.hear("b", Body::Announce { seq: 1, seeds: 0 }, std::slice::from_ref(&again));
+    script.hear(
+        "b",
+        Body::Announce { seq: 1, instance: 1, seeds: 0 },
+        std::slice::from_ref(&again),
+    );
     again.info.incarnation.boot = again.info.incarnation.boot.next();
-    script.hear("b", Body::Announce { seq: 2, seeds: 0 }, &[again]);
+    script.hear("b", Body::Announce { seq: 2, instance: 1, seeds: 0 }, &[again]);
     check(
         &mut script,
         &expect![[r#"
@@ -173,7 +177,7 @@ fn a_restarted_member_replaces_its_dead_self_at_a_new_address() {
 #[test]
 fn a_twin_with_a_higher_epoch_stops_this_node() {
     let mut script = Script::knowing(&["b"]);
-    let announce = Body::Announce { seq: 1, seeds: 0 };
+    let announce = Body::Announce { seq: 1, instance: 1, seeds: 0 };
     let mut twin = script.packet("a", announce, &[claim("a", State::Alive, 3, 0)]);
     script.receive("g", twin.clone());
     twin.incarnation.boot = quorate_core::BootEpoch(3);
@@ -195,9 +199,8 @@ fn a_twin_with_a_higher_epoch_stops_this_node() {
 fn a_node_finds_its_own_address_among_the_seeds() {
     let mut script = Script::new(&["10.0.0.0:7946", "10.0.0.1:7946", "b.example:7946"]);
     script.until(0);
-    let mut own = script.packet("a", Body::Announce { seq: script.seq(1), seeds: 0 }, &[]);
-    own.instance = 7;
-    script.receive("a", own);
+    let own = Body::Announce { seq: script.seq(1), instance: 7, seeds: 0 };
+    script.hear("a", own, &[]);
     script.input(Input::Resolved { name: "b.example:7946".to_owned(), addresses: Vec::new() });
     let text: Vec<_> = (script.node.seeds().iter())
         .map(|seed| format!("{} {:?} {:?}", seed.name, seed.address, seed.node))
@@ -280,7 +283,7 @@ fn strangers_are_refused() {
     let mut script = Script::knowing(&["b"]);
     script.input(Input::SetTags(Tags { cluster: ClusterId(5), ..Tags::default() }));
     let other = claim("c", State::Alive, 1, 0);
-    let announce = || Body::Announce { seq: 1, seeds: 0 };
+    let announce = || Body::Announce { seq: 1, instance: 1, seeds: 0 };
     let foreign =
         Packet { name: 1, ..script.packet("c", announce(), std::slice::from_ref(&other)) };
     script.receive("c", foreign.clone()).receive("c", foreign);

@@ -81,7 +81,6 @@ impl Script {
             name: 5_092_117_876_455_416_117,
             cluster: ClusterId::NONE,
             from: id(name),
-            instance: 1,
             incarnation: Incarnation::first(BootEpoch(1)),
             view: self.node.view_hash(),
             body,
