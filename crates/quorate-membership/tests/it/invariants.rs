@@ -402,3 +402,49 @@ fn the_runs_reach_what_they_are_about() {
 fn the_same_seed_gives_the_same_run() {
     assert_eq!(stormy(3), stormy(3));
 }
+
+/// All links take that long one way. The events and the bytes per node-second of five minutes,
+/// after the first.
+fn slow(millis: u64, loss: u32, count: usize) -> (Net, u64) {
+    let delay_micros = (millis * 1_000, millis * 1_000 + 5_000);
+    let mut net = Net::warm(1, Weather { loss, delay_micros }, Config::lan(), count);
+    net.no_false_deaths = true;
+    net.run(60_000).unwrap();
+    net.events.clear();
+    let before = net.bytes;
+    net.run(300_000).unwrap();
+    let rate = (net.bytes - before) / 300 / count as u64;
+    (net, rate)
+}
+
+#[test]
+fn a_slow_link_is_learnt_and_costs_no_more_than_a_fast_one() {
+    for millis in [50, 100, 150, 250, 350] {
+        for count in [2, 5, 10] {
+            let (net, rate) = slow(millis, 0, count);
+            println!("{millis} ms, {count}: {rate} bytes per node-second");
+            assert_eq!(net.events, [], "{millis} ms, {count}");
+            // Beyond a round trip of a whole period help is asked for each time.
+            assert!(rate < 220 || millis * 2 >= 500, "{millis} ms, {count}: {rate}");
+        }
+    }
+    // Where packets are lost as well, a probe fails by chance now and then.
+    let (net, rate) = slow(150, 100_000, 10);
+    let silent =
+        net.events.iter().filter(|(_, _, e)| matches!(e, Event::Unreachable { .. })).count();
+    println!("{silent}, {rate} bytes per node-second");
+    assert!(silent < 20, "{silent}");
+}
+
+#[test]
+fn a_pause_teaches_no_patience() {
+    // Answers are late once, after a pause; a crash soon after is found as fast as ever.
+    for seed in 0..20 {
+        let mut net = Net::warm(seed, Weather::CALM, Config::lan(), 5);
+        net.pause("n01", 350);
+        net.run(2_000).unwrap();
+        net.crash("n01");
+        let took = known_after(&mut net, |state| state != State::Alive);
+        assert!(took <= Duration::from_secs(2), "seed {seed}: {took:?}");
+    }
+}

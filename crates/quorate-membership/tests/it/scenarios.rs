@@ -61,19 +61,19 @@ fn a_probe_asks_again_and_asks_others_before_it_accuses() {
             405ms wake
               -> c ping c #1
             505ms wake
-              -> c ping c #1
+              -> c ping c #2
               -> b please ping c #1
               -> d please ping c #1
             505ms <- b nack
             505ms <- d nack
             605ms wake
-              -> c ping c #1
+              -> c ping c #3
             705ms wake
-              -> c ping c #1
+              -> c ping c #4
             805ms wake
               unreachable: c
             905ms wake
-              -> c ping c #2 [c suspect 1.0]
+              -> c ping c #5 [c suspect 1.0]
               -> b gossip [c suspect 1.0]
               -> d gossip [c suspect 1.0]
               -> c gossip [c suspect 1.0]
