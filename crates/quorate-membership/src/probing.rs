@@ -15,7 +15,7 @@ use crate::packet::Body;
 /// A probe under way.
 #[derive(Debug)]
 pub(crate) struct Probe {
-    target: NodeId,
+    pub(crate) target: NodeId,
     /// Which incarnation is asked after; a verdict on an older one is void.
     incarnation: Incarnation,
     /// Where its address is now, if that is known.
@@ -56,23 +56,38 @@ impl Membership {
     /// The round alone leaves a crash unnoticed for several periods if chance has it (with a third
     /// of the members nobody happens to look at in any period). The successor is looked at in every
     /// second period for certain; the round finds it if its predecessor is gone too.
+    ///
+    /// Whoever hears nobody for a period asks more of them: else the few that are left of many
+    /// would look at the others one by one, and take their own silence for deafness meanwhile.
     pub(crate) fn probe_next(&mut self, now: Instant, out: &mut Outbox<Output>) {
-        self.agenda.set(Timer::Probe, now + self.config.probe_interval);
+        let period = self.config.probe_interval;
+        self.agenda.set(Timer::Probe, now + period);
         self.successor_next = !self.successor_next;
         let view = &self.view;
-        let next = if self.successor_next {
-            view.successor(&self.me).cloned()
-        } else {
-            self.ring.next(&mut self.rng, |id| view.is_live(id))
-        };
-        if let Some(id) = next {
+        let mut next = Vec::new();
+        if self.successor_next {
+            next.extend(view.successor(&self.me).cloned());
+        }
+        if next.is_empty() {
+            next.extend(self.ring.next(&mut self.rng, |id| view.is_live(id)));
+        }
+        let silence = self.health.silence(now);
+        if silence >= period {
+            next.extend(self.health.heard_last().cloned());
+        }
+        if silence >= period * 2 {
+            let unknown =
+                |id: &NodeId| view.get(id).is_some_and(|peer| peer.shown() == State::Alive);
+            next.extend(self.ring.sample(ASKED_BY_THE_DEAF, &mut self.rng, unknown));
+        }
+        for id in next {
             self.probe(now, &id, out);
         }
     }
 
     /// Begins to probe `id`, unless that is under way.
     pub(crate) fn probe(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
-        let Some(peer) = self.view.get(id) else { return };
+        let Some(peer) = self.view.get(id).filter(|peer| peer.state.is_live()) else { return };
         if self.probes.values().any(|probe| probe.target == *id) {
             return;
         }
@@ -279,6 +294,9 @@ impl Membership {
 /// After how many timeouts a probe has failed. At a quarter of all packets lost, four pings and six
 /// relays leave one probe of 280 unanswered by chance.
 const TIMEOUTS: u32 = 4;
+
+/// How many a node that hears nobody probes at once.
+const ASKED_BY_THE_DEAF: usize = 8;
 
 /// The most pings under way for others.
 const RELAYS_MAX: usize = 256;

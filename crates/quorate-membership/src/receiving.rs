@@ -27,7 +27,7 @@ impl Membership {
         if self.is_deaf(now) {
             self.judge_anew(now, out);
         }
-        self.health.heard(now);
+        self.health.heard(now, &sender);
         // What a page says, others know already: to tell all of it again would flood the cluster
         // each time somebody joins.
         let page = matches!(body, Body::Page { .. });

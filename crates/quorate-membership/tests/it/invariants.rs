@@ -235,6 +235,31 @@ fn m6_every_live_node_knows_a_crash_within_three_seconds() {
     }
 }
 
+#[test]
+fn m6_several_crashes_at_once_are_found_by_the_few_that_are_left() {
+    for (count, gone, limit) in [(3, 2, 3), (5, 2, 3), (5, 3, 4), (5, 4, 3), (9, 5, 4), (9, 7, 10)]
+    {
+        let mut took: Vec<_> = (0..30).map(|seed| crash(seed, count, gone)).collect();
+        took.sort_unstable();
+        println!("{gone} of {count}: {:?} {:?}", took[15], took[29]);
+        assert!(took[29] <= Duration::from_secs(limit), "{gone} of {count}: {:?}", took[29]);
+    }
+}
+
+/// How long until all that are left know that the first `gone` are.
+fn crash(seed: u64, count: usize, gone: usize) -> Duration {
+    let mut net = Net::warm(seed, Weather::CALM, Config::lan(), count);
+    let moment = net.rng.below(1_000);
+    net.run(moment).unwrap();
+    let names: Vec<_> = (0..gone).map(|index| format!("n{index:02}")).collect();
+    names.iter().for_each(|name| net.crash(name));
+    let known = |net: &Net| {
+        let silent = |by: &str, name: &String| net.state(by, name) != Some(State::Alive);
+        net.running().iter().all(|by| names.iter().all(|name| silent(by.as_str(), name)))
+    };
+    net.run_until(120_000, known).unwrap().unwrap_or(Duration::MAX)
+}
+
 /// How long until every node that runs sees `n01` so.
 fn known_after(net: &mut Net, wanted: impl Fn(State) -> bool) -> Duration {
     let known = |net: &Net| {
