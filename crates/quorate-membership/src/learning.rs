@@ -169,6 +169,10 @@ impl Membership {
             self.meet_twin(now, from, theirs, out);
             return false;
         }
+        if theirs.boot == self.boot && update.info.address != self.config.address {
+            // An address never changes within a boot: this is no claim of ours.
+            self.counters.twins += 1;
+        }
         let own = self.own();
         if theirs < own.incarnation {
             // Old news; but whoever takes this node for gone should know better.

@@ -59,6 +59,8 @@ pub struct Membership {
     pub(crate) answered: Throttle<(NodeId, usize)>,
     pub(crate) warned_sources: Throttle<SocketAddr>,
     pub(crate) warned_ids: Throttle<(Warning, NodeId)>,
+    /// Apart from the others, so that nobody can use up its room: this node must stop for a twin.
+    pub(crate) warned_twin: Throttle<()>,
     pub(crate) counters: Counters,
 }
 
@@ -67,7 +69,6 @@ pub struct Membership {
 pub(crate) enum Warning {
     Seeds,
     Cluster,
-    Twin,
 }
 
 impl Membership {
@@ -127,6 +128,7 @@ impl Membership {
             answered: Throttle::new(config.probe_interval),
             warned_sources: Throttle::new(WARN_EVERY),
             warned_ids: Throttle::new(WARN_EVERY),
+            warned_twin: Throttle::new(WARN_EVERY),
             counters: Counters::default(),
             config,
         };

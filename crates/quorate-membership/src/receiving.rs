@@ -183,7 +183,7 @@ impl Membership {
         out: &mut Outbox<Output>,
     ) {
         let boot = theirs.boot;
-        if boot > self.boot && self.warned_ids.allows(now, (Warning::Twin, self.me.clone())) {
+        if boot > self.boot && self.warned_twin.allows(now, ()) {
             out.push(Output::Event(Event::DuplicateId { from, boot }));
         }
     }

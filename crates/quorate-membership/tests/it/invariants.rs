@@ -473,3 +473,13 @@ fn a_pause_teaches_no_patience() {
         assert!(took <= Duration::from_secs(2), "seed {seed}: {took:?}");
     }
 }
+
+#[test]
+fn two_processes_of_one_folder_notice_each_other() {
+    let mut net = Net::warm(1, Weather::CALM, Config::lan(), 3);
+    net.add_twin("copy", "n02", address_of(50));
+    net.run(3_000).unwrap();
+    for name in ["n02", "copy"] {
+        assert!(net.node(name).counters().twins > 0, "{name}");
+    }
+}

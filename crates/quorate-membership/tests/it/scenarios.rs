@@ -196,6 +196,37 @@ fn a_twin_with_a_higher_epoch_stops_this_node() {
 }
 
 #[test]
+fn a_twin_is_reported_whatever_else_is() {
+    let mut script = Script::knowing(&["b"]);
+    script.input(Input::SetTags(Tags { cluster: ClusterId(5), ..Tags::default() }));
+    for index in 0..200 {
+        let mut foreign = script.packet("c", Body::Gossip, &[]);
+        (foreign.from, foreign.cluster) = (id(&format!("x{index}")), ClusterId(6));
+        script.receive("c", foreign);
+    }
+    script.take();
+    script.hear("b", Body::Gossip, &[claim("a", State::Alive, 3, 0)]);
+    check(
+        &mut script,
+        &expect![[r#"
+        400ms <- b gossip [a alive 3.0]
+          duplicate id: b 3
+    "#]],
+    );
+}
+
+#[test]
+fn a_twin_of_the_same_epoch_is_counted() {
+    let mut script = Script::knowing(&["b"]);
+    let mut twin = claim("a", State::Alive, 2, 0);
+    script.hear("b", Body::Gossip, std::slice::from_ref(&twin));
+    assert_eq!(script.node.counters().twins, 0);
+    twin.info.address = address_of(9).to_string();
+    script.hear("b", Body::Gossip, &[twin]);
+    assert_eq!(script.node.counters().twins, 1);
+}
+
+#[test]
 fn a_node_finds_its_own_address_among_the_seeds() {
     let mut script = Script::new(&["10.0.0.0:7946", "10.0.0.1:7946", "b.example:7946"]);
     script.until(0);
