@@ -119,6 +119,7 @@ impl Membership {
                 self.ring.insert(&id, &mut self.rng);
             }
         } else {
+            self.ring.remove(&id);
             self.agenda.set(Timer::Collect(id.clone()), collect_at);
         }
         match state {

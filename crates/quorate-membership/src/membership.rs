@@ -40,7 +40,7 @@ pub struct Membership {
     /// Invariant: holds this node itself.
     pub(crate) view: View,
     pub(crate) spread: Spread,
-    /// Invariant: holds every live member but this node.
+    /// Invariant: the live members but this node.
     pub(crate) ring: Ring,
     pub(crate) agenda: Agenda,
     /// Whether the successor is probed next, or one of the round.
@@ -224,6 +224,7 @@ impl Membership {
     /// Removes all traces of a member but its place in the configuration of the log.
     pub(crate) fn forget(&mut self, id: &NodeId) {
         self.view.remove(id);
+        self.ring.remove(id);
         self.spread.remove(id);
         self.agenda.cancel(&Timer::Collect(id.clone()));
         self.agenda.cancel(&Timer::Suspicion(id.clone()));

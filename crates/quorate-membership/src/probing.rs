@@ -69,7 +69,7 @@ impl Membership {
             next.extend(view.successor(&self.me).cloned());
         }
         if next.is_empty() {
-            next.extend(self.ring.next(&mut self.rng, |id| view.is_live(id)));
+            next.extend(self.ring.next(&mut self.rng));
         }
         let silence = self.health.silence(now);
         if silence >= period {

@@ -295,3 +295,52 @@ fn a_flood_of_members_is_bounded() {
     assert!(node.members().count() <= 100);
     assert!(node.counters().no_room > 1_000);
 }
+
+fn invented(name: &str, state: State) -> Update {
+    let incarnation = Incarnation::first(BootEpoch(1));
+    let info = Info { incarnation, address: "h:1".to_owned(), tags: Tags::default() };
+    Update { id: id(name), state, gone_secs: 0, info }
+}
+
+fn hear(node: &mut Membership, now: Instant, packet: Packet) -> Vec<Output> {
+    let mut out = Outbox::new();
+    node.handle(now, Input::Received { from: address_of(1), packet }, &mut out);
+    out.drain().collect()
+}
+
+#[test]
+fn a_page_of_the_smallest_members_is_sent() {
+    let (mut node, now) = (node(Config::lan()), Instant::ZERO);
+    for index in 0..500 {
+        let update = invented(&format!("{index}"), State::Alive);
+        hear(&mut node, now, packet("b", Body::Gossip, vec![update]));
+    }
+    let sent = hear(&mut node, now, packet("b", Body::Pull { parts: u64::MAX }, Vec::new()));
+    let claims = sent.iter().map(|output| match output {
+        Output::Send { packet, .. } => packet.updates.len(),
+        _ => 0,
+    });
+    assert!(claims.sum::<usize>() >= 500);
+}
+
+#[test]
+fn members_that_come_and_go_leave_nothing_behind() {
+    let (mut node, mut out) = (node(Config { members_max: 20, ..Config::lan() }), Outbox::new());
+    for name in ["b", "c", "d", "e", "f", "g", "h", "i"] {
+        let alive = vec![invented(name, State::Alive)];
+        hear(&mut node, Instant::ZERO, packet("b", Body::Gossip, alive));
+    }
+    let mut size = 0;
+    for round in 0..3_000_u64 {
+        let name = format!("m{:05}", round);
+        let updates = vec![invented(&name, State::Alive), invented(&name, State::Left)];
+        hear(&mut node, Instant::from_millis(round), packet("b", Body::Gossip, updates));
+        node.wake(Instant::from_millis(round), &mut out);
+        out.drain();
+        if round == 100 {
+            size = format!("{node:?}").len();
+        }
+    }
+    let now = format!("{node:?}").len();
+    assert!(now < size * 3 / 2, "it grew from {size} to {now}");
+}
