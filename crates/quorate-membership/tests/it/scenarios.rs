@@ -310,6 +310,49 @@ fn a_known_peer_is_announced_to_until_it_answers() {
 }
 
 #[test]
+fn a_known_peer_is_looked_for_where_it_was_last() {
+    let mut script = Script::knowing(&["b", "c"]);
+    let mut moved = claim("b", State::Alive, 2, 0);
+    moved.info.address = address_of(6).to_string();
+    script.hear("c", Body::Gossip, &[moved.clone()]);
+    moved.state = State::Dead;
+    script.hear("c", Body::Gossip, &[moved]);
+    script.lively = vec!["c"];
+    script.until(4_000).take();
+    assert_eq!(script.node.member(&id("b")).map(|member| member.state), Some(State::Dead));
+    // The log still has the address of its first life.
+    script.input(Input::Known { id: id("b"), address: address_of(1).to_string() });
+    script.until(10_000);
+    let text = script.take();
+    assert!(text.contains("-> g announce"), "{text}");
+    assert!(!text.contains("-> b announce"), "{text}");
+}
+
+#[test]
+fn many_lost_peers_are_announced_to_at_the_pace_of_few() {
+    let mut script = Script::new(&[]);
+    let dead = |index: u32| {
+        let mut update = claim("b", State::Dead, 1, 0);
+        update.id = id(&format!("b{index}"));
+        update
+    };
+    for page in 0..20_u32 {
+        let page: Vec<_> = (0..20).map(|index| dead(page * 20 + index)).collect();
+        script.hear("z", Body::Page { left: 0 }, &page);
+    }
+    script.take();
+    let mut rates = Vec::new();
+    for minute in 1..=30 {
+        script.until(minute * 60_000);
+        rates.push(script.take().matches(" announce").count());
+    }
+    // Eight a second at first (give or take a quarter), one in the end.
+    assert!(rates.iter().all(|rate| *rate <= 8 * 60 * 5 / 4), "{rates:?}");
+    let late: usize = rates[10..].iter().sum();
+    assert!((20 * 30..20 * 90).contains(&late), "{rates:?}");
+}
+
+#[test]
 fn strangers_are_refused() {
     let mut script = Script::knowing(&["b"]);
     script.input(Input::SetTags(Tags { cluster: ClusterId(5), ..Tags::default() }));
