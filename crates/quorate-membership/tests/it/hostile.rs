@@ -344,3 +344,17 @@ fn members_that_come_and_go_leave_nothing_behind() {
     let now = format!("{node:?}").len();
     assert!(now < size * 3 / 2, "it grew from {size} to {now}");
 }
+
+#[test]
+fn absurd_periods_are_an_error_and_no_panic() {
+    for config in [
+        Config { suspicion: Duration::MAX, ..Config::lan() },
+        Config { probe_interval: Duration::MAX, ..Config::lan() },
+        Config { probe_timeout: Duration::MAX, ..Config::lan() },
+        Config { announce_min: Duration::MAX, announce_max: Duration::MAX, ..Config::lan() },
+    ] {
+        let (name, address) = ("test".to_owned(), address_of(0).to_string());
+        let config = Config { cluster_name: name, address, ..config };
+        assert!(config.validate().is_err(), "{config:?}");
+    }
+}
