@@ -51,6 +51,8 @@ pub struct Membership {
     pub(crate) contacts: Contacts,
     pub(crate) courts: BTreeMap<NodeId, Court>,
     pub(crate) health: Health,
+    /// Whether it was woken late the last time.
+    pub(crate) paused: bool,
     /// `Some` from the moment it leaves, for ever.
     pub(crate) leaving: Option<Leaving>,
     /// Since when a packet showed that views differ and none showed the contrary.
@@ -122,6 +124,7 @@ impl Membership {
             contacts,
             courts: BTreeMap::new(),
             health: Health::new(),
+            paused: false,
             leaving: None,
             differs_since: None,
             compared_at: None,
@@ -278,11 +281,21 @@ impl Machine for Membership {
 
     fn wake(&mut self, now: Instant, out: &mut Outbox<Output>) {
         let Some(due) = self.deadline().filter(|due| *due <= now) else { return };
-        if now.since(due) > self.config.probe_interval {
+        let late = now.since(due);
+        if late > self.config.probe_interval {
             self.stalled(now, out);
         }
+        // What came in a pause is still to be read, and may answer: no verdict before. One that is
+        // late each time judges all the same.
+        let paused = late > self.config.probe_timeout;
+        let before = std::mem::replace(&mut self.paused, paused);
+        let unread = paused && !before;
         while let Some(timer) = self.agenda.pop_due(now) {
-            self.fire(now, timer, out);
+            if unread && matches!(timer, Timer::Step(_) | Timer::Suspicion(_)) {
+                self.agenda.set(timer, now + self.config.probe_timeout / 4);
+            } else {
+                self.fire(now, timer, out);
+            }
         }
     }
 

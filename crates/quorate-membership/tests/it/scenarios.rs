@@ -144,6 +144,27 @@ fn a_death_told_by_others_counts_after_the_minimum_suspicion() {
 }
 
 #[test]
+fn nobody_is_judged_before_what_came_in_a_pause_is_read() {
+    let mut script = Script::knowing(&["b", "c", "d"]);
+    script.lively = vec!["c", "d"];
+    script.hear("c", Body::Gossip, &[claim("b", State::Dead, 1, 0)]);
+    // The suspicion ends at 1900 ms; the refutation came a moment before, while this node stood
+    // still for less than half a second.
+    script.until(1_850).take();
+    script.stall(2_300);
+    script.hear("b", Body::Gossip, &[claim("b", State::Alive, 1, 1)]);
+    script.until(2_400);
+    let text = script.take();
+    assert!(!text.contains("dead: b"), "{text}");
+    assert!(text.contains("reachable: b"), "{text}");
+    // And one that is silent dies all the same.
+    script.hear("c", Body::Gossip, &[claim("b", State::Dead, 1, 1)]);
+    script.until(3_850).take();
+    script.stall(4_050).until(4_200);
+    assert!(script.take().contains("dead: b"));
+}
+
+#[test]
 fn a_restarted_member_replaces_its_dead_self_at_a_new_address() {
     let mut script = Script::knowing(&["b", "c"]);
     script.hear("c", Body::Gossip, &[claim("b", State::Left, 1, 0)]);

@@ -108,6 +108,15 @@ impl Script {
         self
     }
 
+    /// Stands still until then, and wakes before it reads what came meanwhile, as a driver does.
+    pub(crate) fn stall(&mut self, millis: u64) -> &mut Self {
+        self.now = Instant::from_millis(millis);
+        self.node.wake(self.now, &mut self.out);
+        writeln!(self.text, "{millis}ms late wake").expect("text takes any line");
+        self.render();
+        self
+    }
+
     /// The transcript since it was last taken.
     pub(crate) fn take(&mut self) -> String {
         std::mem::take(&mut self.text)
