@@ -35,6 +35,8 @@ pub(crate) enum Timer {
 pub(crate) struct Agenda {
     at: BTreeMap<Timer, Instant>,
     order: BTreeSet<(Instant, Timer)>,
+    /// Invariant: how many timers are to court somebody.
+    courts: u32,
 }
 
 impl Agenda {
@@ -42,6 +44,8 @@ impl Agenda {
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
         if let Some(before) = self.at.insert(timer.clone(), at) {
             self.order.remove(&(before, timer.clone()));
+        } else {
+            self.courts += u32::from(matches!(timer, Timer::Court(_)));
         }
         self.order.insert((at, timer));
     }
@@ -56,7 +60,13 @@ impl Agenda {
     pub(crate) fn cancel(&mut self, timer: &Timer) {
         if let Some(at) = self.at.remove(timer) {
             self.order.remove(&(at, timer.clone()));
+            self.courts -= u32::from(matches!(timer, Timer::Court(_)));
         }
+    }
+
+    /// How many peers are courted.
+    pub(crate) const fn courts(&self) -> u32 {
+        self.courts
     }
 
     /// The earliest moment.
@@ -71,6 +81,7 @@ impl Agenda {
         }
         let (_, timer) = self.order.pop_first()?;
         self.at.remove(&timer);
+        self.courts -= u32::from(matches!(timer, Timer::Court(_)));
         Some(timer)
     }
 }

@@ -20,8 +20,9 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
-    /// Counters above this are refused from the wire, so that nobody can put a node beyond reach
-    /// of its own refutations. 2^48: a refutation each microsecond for nine years.
+    /// Counters above this are refused from the wire, so that adding to one never overflows. 2^48: a
+    /// refutation each microsecond for nine years. A forged claim at the bound cannot be refuted
+    /// before the next boot; only a network that forgers cannot reach protects from that.
     pub const COUNTER_MAX: u64 = 1 << 48;
 
     /// The first of a boot.

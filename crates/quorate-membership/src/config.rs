@@ -136,13 +136,19 @@ impl Config {
         for (what, period) in [
             ("probe_interval", self.probe_interval),
             ("probe_timeout", self.probe_timeout),
+            ("suspicion", self.suspicion),
             ("gossip_interval", self.gossip_interval),
             ("announce_min", self.announce_min),
+            ("announce_max", self.announce_max),
             ("resolve_every", self.resolve_every),
+            ("tombstone_horizon", self.tombstone_horizon),
             ("leave_timeout", self.leave_timeout),
         ] {
             if period < Duration::from_millis(1) {
                 return Err(ConfigError::NoPeriod { what });
+            }
+            if period > PERIOD_MAX {
+                return Err(ConfigError::PeriodTooLong { what });
             }
         }
         let (suspicion, probe_interval) = (self.suspicion, self.probe_interval);
@@ -211,6 +217,12 @@ pub enum ConfigError {
         /// Which.
         what: &'static str,
     },
+    /// A period is so long that it would never end.
+    #[error("{what} <= 10 years does not hold: use a preset")]
+    PeriodTooLong {
+        /// Which.
+        what: &'static str,
+    },
     /// A member would be given up before it could say that it lives.
     #[error(
         "suspicion >= 2 x probe_interval and 8 x probe_timeout does not hold: {suspicion:?}; \
@@ -242,6 +254,9 @@ pub enum ConfigError {
         least: Duration,
     },
 }
+
+/// The longest of all periods: ten years.
+const PERIOD_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// Asking more at once costs packets and helps no further.
 const PEERS_ASKED_MAX: usize = 16;

@@ -17,7 +17,7 @@ pub struct Counters {
     pub foreign_cluster: u64,
     /// Refused: too large, or out of bounds; no honest node sends such.
     pub malformed: u64,
-    /// Refused: our own id, from another process.
+    /// Packets and claims that another process made under our id.
     pub twins: u64,
     /// Claims that were newer than what was known.
     pub learned: u64,

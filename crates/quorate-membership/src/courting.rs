@@ -84,9 +84,9 @@ impl Membership {
     }
 
     fn announce(&mut self, now: Instant, seq: u32, to: SocketAddr, out: &mut Outbox<Output>) {
-        let seeds = self.seeds_digest;
+        let (instance, seeds) = (self.instance, self.seeds_digest);
         let me = self.me.clone();
-        self.send(now, to, Body::Announce { seq, seeds }, &[me], out);
+        self.send(now, to, Body::Announce { seq, instance, seeds }, &[me], out);
     }
 
     /// Question `seq` was answered by `id`: wherever the answer came from, it stands for the
@@ -117,11 +117,23 @@ impl Membership {
         if id == self.me || (full && !self.courts.contains_key(&id)) {
             return;
         }
+        // It may have moved since: then gossip knows better.
+        let peer = self.view.get(&id);
+        let address = peer.map_or(address, |peer| peer.info.address.clone());
+        let lost = peer.is_some_and(|peer| peer.state == State::Dead);
+        let live = peer.is_some_and(|peer| peer.state.is_live());
+        if let Some(court) = self.courts.get_mut(&id).filter(|court| court.address == address) {
+            court.known = true;
+            if lost {
+                return; // looked for already, at its own pace
+            }
+        }
         let wait = self.config.announce_min;
-        let court = Court { address, wait, known: true };
-        self.courts.insert(id.clone(), court);
-        if !self.view.is_live(&id) {
-            self.agenda.set(Timer::Court(id), now);
+        self.courts.insert(id.clone(), Court { address, wait, known: true });
+        if !live {
+            // A few at once, many one after the other.
+            let later = self.config.announce_min.saturating_mul(self.agenda.courts() / AT_ONCE);
+            self.agenda.set(Timer::Court(id), now + later);
         }
     }
 
@@ -131,8 +143,14 @@ impl Membership {
         let (address, wait) = (peer.info.address.clone(), self.config.announce_min);
         let known = self.courts.get(id).is_some_and(|court| court.known);
         self.courts.insert(id.clone(), Court { address, wait, known });
-        let wait = self.about(wait);
+        let wait = self.about(wait.max(self.pace()));
         self.agenda.set(Timer::Court(id.clone()), now + wait);
+    }
+
+    /// The least pause between two announces to one of many lost peers: they share the pace of few,
+    /// a handful of announces for each `announce_min` at first and one in the end.
+    fn pace(&self) -> Duration {
+        self.config.announce_min.saturating_mul(self.agenda.courts()) / AT_ONCE
     }
 
     /// Announces this node to a lost peer, unless it is back or left.
@@ -141,11 +159,11 @@ impl Membership {
         if mutant!("lost-peers-forgotten") || matches!(state, Some(s) if s != State::Dead) {
             return;
         }
-        // Many lost peers share the pace of few: about one announce for each `announce_min`.
-        let crowd = u32::try_from(self.courts.len()).unwrap_or(u32::MAX);
+        let crowd = self.agenda.courts() + 1;
         let wait_max = self.config.announce_max.max(self.config.announce_min.saturating_mul(crowd));
+        let pace = self.pace();
         let Some(court) = self.courts.get_mut(id) else { return };
-        let wait = court.wait;
+        let wait = court.wait.max(pace);
         court.wait = (wait * 2).min(wait_max);
         let address = court.address.clone();
         let wait = self.about(wait);
@@ -156,6 +174,9 @@ impl Membership {
         }
     }
 }
+
+/// To how many lost peers a node announces itself at a time.
+const AT_ONCE: u32 = 8;
 
 /// How many checks a seed may miss before it counts as silent.
 const LATELY: u32 = 3;

@@ -22,9 +22,7 @@ impl Membership {
 
     /// Tells the news to a few.
     pub(crate) fn gossip(&mut self, now: Instant, out: &mut Outbox<Output>) {
-        let view = &self.view;
-        let fanout = self.config.gossip_fanout;
-        let targets = self.ring.sample(fanout, &mut self.rng, |id| view.is_live(id));
+        let targets = self.ring.sample(self.config.gossip_fanout, &mut self.rng, |_| true);
         if targets.is_empty() {
             // Whoever comes will pull the whole view.
             self.spread = Spread::default();
@@ -77,7 +75,6 @@ impl Membership {
             name: self.name,
             cluster: self.cluster(),
             from: self.me.clone(),
-            instance: self.instance,
             incarnation: self.own().incarnation,
             view: self.view.hash(),
             body,
@@ -93,7 +90,7 @@ impl Membership {
     }
 
     pub(crate) fn emit(&mut self, to: SocketAddr, packet: Packet, out: &mut Outbox<Output>) {
-        debug_assert!(packet.updates.len() <= UPDATES_MAX + 2, "one byte holds their number");
+        debug_assert!(packet.updates.len() <= 250, "one byte holds their number");
         self.counters.sent += 1;
         self.counters.sent_bytes += packet.bytes() as u64;
         out.push(Output::Send { to, packet });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_core::Instant;
+use quorate_core::{Instant, NodeId};
 
 /// Lifeguard's local health multiplier (Dadgar et al. 2018, section IV.A), and whether anybody is
 /// heard at all.
@@ -12,11 +12,13 @@ pub(crate) struct Health {
     score: u32,
     /// When anybody was heard.
     heard_at: Option<Instant>,
+    /// Who was heard last.
+    heard: Option<NodeId>,
 }
 
 impl Health {
     pub(crate) const fn new() -> Self {
-        Self { score: 0, heard_at: None }
+        Self { score: 0, heard_at: None, heard: None }
     }
 
     /// By how much this node stretches its patience: 1 to 8.
@@ -32,8 +34,19 @@ impl Health {
         self.score = (self.score + 1).min(WORST);
     }
 
-    pub(crate) const fn heard(&mut self, now: Instant) {
+    pub(crate) fn heard(&mut self, now: Instant, sender: &NodeId) {
         self.heard_at = Some(now);
+        self.heard = Some(sender.clone());
+    }
+
+    /// Who was heard last: most likely to answer if anybody does.
+    pub(crate) const fn heard_last(&self) -> Option<&NodeId> {
+        self.heard.as_ref()
+    }
+
+    /// For how long nobody was heard; none if that is not known.
+    pub(crate) fn silence(&self, now: Instant) -> Duration {
+        self.heard_at.map_or(Duration::ZERO, |at| now.since(at))
     }
 
     /// It was stalled: whatever it did not hear says nothing.

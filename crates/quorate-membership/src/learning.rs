@@ -119,6 +119,7 @@ impl Membership {
                 self.ring.insert(&id, &mut self.rng);
             }
         } else {
+            self.ring.remove(&id);
             self.agenda.set(Timer::Collect(id.clone()), collect_at);
         }
         match state {
@@ -168,6 +169,10 @@ impl Membership {
         if theirs.boot > self.boot {
             self.meet_twin(now, from, theirs, out);
             return false;
+        }
+        if theirs.boot == self.boot && update.info.address != self.config.address {
+            // An address never changes within a boot: this is no claim of ours.
+            self.counters.twins += 1;
         }
         let own = self.own();
         if theirs < own.incarnation {

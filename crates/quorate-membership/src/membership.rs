@@ -40,7 +40,7 @@ pub struct Membership {
     /// Invariant: holds this node itself.
     pub(crate) view: View,
     pub(crate) spread: Spread,
-    /// Invariant: holds every live member but this node.
+    /// Invariant: the live members but this node.
     pub(crate) ring: Ring,
     pub(crate) agenda: Agenda,
     /// Whether the successor is probed next, or one of the round.
@@ -51,6 +51,8 @@ pub struct Membership {
     pub(crate) contacts: Contacts,
     pub(crate) courts: BTreeMap<NodeId, Court>,
     pub(crate) health: Health,
+    /// Whether it was woken late the last time.
+    pub(crate) paused: bool,
     /// `Some` from the moment it leaves, for ever.
     pub(crate) leaving: Option<Leaving>,
     /// Since when a packet showed that views differ and none showed the contrary.
@@ -59,6 +61,8 @@ pub struct Membership {
     pub(crate) answered: Throttle<(NodeId, usize)>,
     pub(crate) warned_sources: Throttle<SocketAddr>,
     pub(crate) warned_ids: Throttle<(Warning, NodeId)>,
+    /// Apart from the others, so that nobody can use up its room: this node must stop for a twin.
+    pub(crate) warned_twin: Throttle<()>,
     pub(crate) counters: Counters,
 }
 
@@ -67,7 +71,6 @@ pub struct Membership {
 pub(crate) enum Warning {
     Seeds,
     Cluster,
-    Twin,
 }
 
 impl Membership {
@@ -125,12 +128,14 @@ impl Membership {
             contacts,
             courts: BTreeMap::new(),
             health: Health::new(),
+            paused: false,
             leaving: None,
             differs_since: None,
             compared_at: None,
             answered: Throttle::new(config.probe_interval),
             warned_sources: Throttle::new(WARN_EVERY),
             warned_ids: Throttle::new(WARN_EVERY),
+            warned_twin: Throttle::new(WARN_EVERY),
             counters: Counters::default(),
             config,
         };
@@ -226,6 +231,7 @@ impl Membership {
     /// Removes all traces of a member but its place in the configuration of the log.
     pub(crate) fn forget(&mut self, id: &NodeId) {
         self.view.remove(id);
+        self.ring.remove(id);
         self.spread.remove(id);
         self.agenda.cancel(&Timer::Collect(id.clone()));
         self.agenda.cancel(&Timer::Suspicion(id.clone()));
@@ -279,11 +285,21 @@ impl Machine for Membership {
 
     fn wake(&mut self, now: Instant, out: &mut Outbox<Output>) {
         let Some(due) = self.deadline().filter(|due| *due <= now) else { return };
-        if now.since(due) > self.config.probe_interval {
+        let late = now.since(due);
+        if late > self.config.probe_interval {
             self.stalled(now, out);
         }
+        // What came in a pause is still to be read, and may answer: no verdict before. One that is
+        // late each time judges all the same.
+        let paused = late > self.config.probe_timeout;
+        let before = std::mem::replace(&mut self.paused, paused);
+        let unread = paused && !before;
         while let Some(timer) = self.agenda.pop_due(now) {
-            self.fire(now, timer, out);
+            if unread && matches!(timer, Timer::Step(_) | Timer::Suspicion(_)) {
+                self.agenda.set(timer, now + self.config.probe_timeout / 4);
+            } else {
+                self.fire(now, timer, out);
+            }
         }
     }
 

@@ -16,8 +16,6 @@ pub struct Packet {
     pub cluster: ClusterId,
     /// The sender.
     pub from: NodeId,
-    /// The sender's process, so that two processes with one id are told apart.
-    pub instance: u64,
     /// The sender's incarnation.
     pub incarnation: Incarnation,
     /// The hash of the sender's view: equal views, equal hashes.
@@ -35,6 +33,9 @@ pub enum Body {
     Announce {
         /// To be repeated in the answer.
         seq: u32,
+        /// The sender's process: an announce that comes back from a seed which is the sender
+        /// itself is told from that of another process with its id. Nobody else reads it.
+        instance: u64,
         /// The digest of the sender's seed list; zero if it has none.
         seeds: u64,
     },
@@ -104,9 +105,8 @@ impl Packet {
     /// How many bytes the packet takes in the encoding of `quorate-wire`. O(updates).
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let Self { version: _, name, cluster, from, instance, incarnation, view, body, updates } =
-            self;
-        let head = 1 + number(*name) + wide(cluster.0) + text(from.as_str()) + number(*instance);
+        let Self { version: _, name, cluster, from, incarnation, view, body, updates } = self;
+        let head = 1 + number(*name) + wide(cluster.0) + text(from.as_str());
         let updates: usize =
             number(updates.len() as u64) + updates.iter().map(Update::bytes).sum::<usize>();
         head + incarnation.bytes() + number(*view) + body.bytes() + updates
@@ -128,9 +128,10 @@ impl Packet {
 impl Body {
     fn bytes(&self) -> usize {
         1 + match self {
-            Self::Announce { seq, seeds } | Self::Welcome { seq, seeds } => {
-                small(*seq) + number(*seeds)
+            Self::Announce { seq, instance, seeds } => {
+                small(*seq) + number(*instance) + number(*seeds)
             }
+            Self::Welcome { seq, seeds } => small(*seq) + number(*seeds),
             Self::Ping { seq, target } | Self::PingReq { seq, target } => {
                 small(*seq) + text(target.as_str())
             }

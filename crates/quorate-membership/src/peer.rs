@@ -5,6 +5,7 @@ use std::time::Duration;
 use quorate_core::Instant;
 
 use crate::claim::{Info, State};
+use crate::probing::Pings;
 
 /// A member, as this node sees it now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) struct Peer {
     /// When it was last told what is claimed of it.
     pub(crate) told_at: Option<Instant>,
     pub(crate) rtt: Rtt,
+    /// The pings of its last probe, if that failed: they may be answered yet.
+    pub(crate) overdue: Option<(u32, Pings)>,
     /// When it is forgotten, if it is gone.
     pub(crate) collect_at: Instant,
 }
@@ -56,7 +59,8 @@ impl Peer {
             suspected_at: now,
             condemned: false,
             told_at: None,
-            rtt: Rtt { smooth: None, spread: Duration::ZERO },
+            rtt: Rtt { smooth: None, spread: Duration::ZERO, late: false },
+            overdue: None,
             collect_at: Instant::FAR,
         }
     }
@@ -85,10 +89,19 @@ impl Peer {
 pub(crate) struct Rtt {
     smooth: Option<Duration>,
     spread: Duration,
+    /// Whether the last answer came later than expected.
+    late: bool,
 }
 
 impl Rtt {
-    pub(crate) fn measured(&mut self, rtt: Duration) {
+    /// An answer took `rtt`, and was waited for for `patience`. A single late one was a pause and
+    /// is left out: else a crash soon after would be noticed late. Two in a row are a slow link.
+    pub(crate) fn measured(&mut self, rtt: Duration, patience: Duration) {
+        let late = rtt > patience;
+        if late && !std::mem::replace(&mut self.late, true) {
+            return;
+        }
+        self.late = late;
         let Some(smooth) = self.smooth else {
             (self.smooth, self.spread) = (Some(rtt), rtt / 2);
             return;

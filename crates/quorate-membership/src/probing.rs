@@ -15,19 +15,31 @@ use crate::packet::Body;
 /// A probe under way.
 #[derive(Debug)]
 pub(crate) struct Probe {
-    target: NodeId,
+    pub(crate) target: NodeId,
     /// Which incarnation is asked after; a verdict on an older one is void.
     incarnation: Incarnation,
     /// Where its address is now, if that is known.
     at: Option<SocketAddr>,
-    sent_at: Instant,
     /// How many timeouts have passed. A ping is sent after each, so that one lost packet accuses
     /// nobody.
     passed: u32,
+    pings: Pings,
     timeout: Duration,
     relays: Vec<NodeId>,
     /// Which relays said that they have no answer either.
     nacks: BTreeSet<NodeId>,
+}
+
+/// When each ping of a probe was sent. They are numbered on from the probe's own number, so that it
+/// is known which was answered: a link that is slower than the timeout is still measured.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pings(Vec<Instant>);
+
+impl Pings {
+    /// When ping `seq` was sent, if it is one of probe `probe`.
+    fn sent_at(&self, probe: u32, seq: u32) -> Option<Instant> {
+        self.0.get(seq.wrapping_sub(probe) as usize).copied()
+    }
 }
 
 /// A ping made for somebody else.
@@ -44,23 +56,38 @@ impl Membership {
     /// The round alone leaves a crash unnoticed for several periods if chance has it (with a third
     /// of the members nobody happens to look at in any period). The successor is looked at in every
     /// second period for certain; the round finds it if its predecessor is gone too.
+    ///
+    /// Whoever hears nobody for a period asks more of them: else the few that are left of many
+    /// would look at the others one by one, and take their own silence for deafness meanwhile.
     pub(crate) fn probe_next(&mut self, now: Instant, out: &mut Outbox<Output>) {
-        self.agenda.set(Timer::Probe, now + self.config.probe_interval);
+        let period = self.config.probe_interval;
+        self.agenda.set(Timer::Probe, now + period);
         self.successor_next = !self.successor_next;
         let view = &self.view;
-        let next = if self.successor_next {
-            view.successor(&self.me).cloned()
-        } else {
-            self.ring.next(&mut self.rng, |id| view.is_live(id))
-        };
-        if let Some(id) = next {
+        let mut next = Vec::new();
+        if self.successor_next {
+            next.extend(view.successor(&self.me).cloned());
+        }
+        if next.is_empty() {
+            next.extend(self.ring.next(&mut self.rng));
+        }
+        let silence = self.health.silence(now);
+        if silence >= period {
+            next.extend(self.health.heard_last().cloned());
+        }
+        if silence >= period * 2 {
+            let unknown =
+                |id: &NodeId| view.get(id).is_some_and(|peer| peer.shown() == State::Alive);
+            next.extend(self.ring.sample(ASKED_BY_THE_DEAF, &mut self.rng, unknown));
+        }
+        for id in next {
             self.probe(now, &id, out);
         }
     }
 
     /// Begins to probe `id`, unless that is under way.
     pub(crate) fn probe(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
-        let Some(peer) = self.view.get(id) else { return };
+        let Some(peer) = self.view.get(id).filter(|peer| peer.state.is_live()) else { return };
         if self.probes.values().any(|probe| probe.target == *id) {
             return;
         }
@@ -69,8 +96,8 @@ impl Membership {
             target: id.clone(),
             incarnation: peer.info.incarnation,
             at: None,
-            sent_at: now,
             passed: 0,
+            pings: Pings::default(),
             timeout: timeout * self.health.multiplier(),
             relays: Vec::new(),
             nacks: BTreeSet::new(),
@@ -82,10 +109,12 @@ impl Membership {
         self.ping(now, seq, out);
     }
 
-    /// Sends the ping of probe `seq`, with what is claimed of its target.
+    /// Sends the next ping of probe `seq`, with what is claimed of its target.
     fn ping(&mut self, now: Instant, seq: u32, out: &mut Outbox<Output>) {
-        let Some(target) = self.probes.get(&seq).map(|probe| probe.target.clone()) else { return };
-        let at = self.send_ping(now, seq, &target, out);
+        let Some(probe) = self.probes.get_mut(&seq) else { return };
+        let (target, ping) = (probe.target.clone(), seq.wrapping_add(probe.pings.0.len() as u32));
+        probe.pings.0.push(now);
+        let at = self.send_ping(now, ping, &target, out);
         if let Some(probe) = self.probes.get_mut(&seq) {
             probe.at = at;
         }
@@ -159,26 +188,50 @@ impl Membership {
         sender: &NodeId,
         out: &mut Outbox<Output>,
     ) {
-        let Some(probe) = self.probes.get(&seq) else { return };
+        let Some((number, sent_at)) = self.probe_of(seq) else {
+            return self.answered_late(now, seq, sender);
+        };
+        let Some(probe) = self.probes.get(&number) else { return };
         let direct = probe.target == *sender;
         if !direct && !probe.relays.contains(sender) {
             return;
         }
-        let Some(probe) = self.probes.remove(&seq) else { return };
-        self.agenda.cancel(&Timer::Step(seq));
+        let Some(probe) = self.probes.remove(&number) else { return };
+        self.agenda.cancel(&Timer::Step(number));
         self.health.better();
         if direct {
-            // Of several pings, nobody knows which was answered (Karn's rule).
-            if probe.passed == 0
-                && let Some(peer) = self.view.get_mut(sender)
-            {
-                peer.rtt.measured(now.since(probe.sent_at));
-            }
+            self.measure(sender, now.since(sent_at));
             if let Some(at) = probe.at {
                 self.seed_answered_at(now, at, sender);
             }
         } else {
             self.reached(now, &probe.target, out);
+        }
+    }
+
+    /// The probe that ping `seq` belongs to, and when that was sent.
+    fn probe_of(&self, seq: u32) -> Option<(u32, Instant)> {
+        let numbers = (0..TIMEOUTS).map(|back| seq.wrapping_sub(back));
+        numbers
+            .filter_map(|number| Some((number, self.probes.get(&number)?)))
+            .find_map(|(number, probe)| Some((number, probe.pings.sent_at(number, seq)?)))
+    }
+
+    /// An answer came when its probe had failed already: the next one should wait longer.
+    fn answered_late(&mut self, now: Instant, seq: u32, sender: &NodeId) {
+        let Some(peer) = self.view.get_mut(sender) else { return };
+        let sent_at = peer.overdue.as_ref().and_then(|(probe, pings)| pings.sent_at(*probe, seq));
+        if let Some(sent_at) = sent_at {
+            peer.overdue = None;
+            self.measure(sender, now.since(sent_at));
+        }
+    }
+
+    fn measure(&mut self, id: &NodeId, rtt: Duration) {
+        let (floor, ceiling) = (self.config.probe_timeout, self.config.probe_interval);
+        if let Some(peer) = self.view.get_mut(id) {
+            let patience = peer.rtt.timeout(floor, ceiling);
+            peer.rtt.measured(rtt, patience);
         }
     }
 
@@ -195,8 +248,9 @@ impl Membership {
             // The relays were silent as well: it may be this node that hears nothing.
             self.health.worse();
         }
-        let current = |peer: &&crate::peer::Peer| peer.info.incarnation == probe.incarnation;
-        if self.view.get(&probe.target).filter(current).is_some() {
+        let Some(peer) = self.view.get_mut(&probe.target) else { return };
+        peer.overdue = Some((seq, probe.pings));
+        if peer.info.incarnation == probe.incarnation {
             self.accuse(now, &probe.target, out);
         }
     }
@@ -224,7 +278,9 @@ impl Membership {
         }
         self.counters.relayed += 1;
         self.relays.insert(own, Relay { to: from, seq, target: target.clone() });
-        self.agenda.set(Timer::Relay(own), now + self.config.probe_timeout * 2);
+        let (floor, ceiling) = (self.config.probe_timeout, self.config.probe_interval);
+        let timeout = self.view.get(target).map_or(floor, |peer| peer.rtt.timeout(floor, ceiling));
+        self.agenda.set(Timer::Relay(own), now + timeout * 2);
     }
 
     /// A ping made for another was not answered in time.
@@ -238,6 +294,9 @@ impl Membership {
 /// After how many timeouts a probe has failed. At a quarter of all packets lost, four pings and six
 /// relays leave one probe of 280 unanswered by chance.
 const TIMEOUTS: u32 = 4;
+
+/// How many a node that hears nobody probes at once.
+const ASKED_BY_THE_DEAF: usize = 8;
 
 /// The most pings under way for others.
 const RELAYS_MAX: usize = 256;

@@ -27,7 +27,7 @@ impl Membership {
         if self.is_deaf(now) {
             self.judge_anew(now, out);
         }
-        self.health.heard(now);
+        self.health.heard(now, &sender);
         // What a page says, others know already: to tell all of it again would flood the cluster
         // each time somebody joins.
         let page = matches!(body, Body::Page { .. });
@@ -47,7 +47,7 @@ impl Membership {
         let stranger =
             self.view.get(&sender).is_none_or(|peer| peer.info.incarnation < incarnation);
         match body {
-            Body::Announce { seq, seeds } => {
+            Body::Announce { seq, seeds, .. } => {
                 self.compare_seeds(now, &sender, seeds, out);
                 first.insert(0, self.me.clone());
                 first.dedup();
@@ -101,7 +101,7 @@ impl Membership {
         if packet.name != self.name && !mutant!("foreign-name-accepted") {
             self.counters.foreign_name += 1;
             if self.warned_sources.allows(now, from) {
-                self.meet_foreigner(now, from, &packet.body, out);
+                self.meet_foreigner(from, &packet.body, out);
             }
             return false;
         }
@@ -117,8 +117,7 @@ impl Membership {
             self.counters.foreign_cluster += 1;
             if self.warned_ids.allows(now, (Warning::Cluster, packet.from.clone())) {
                 if matches!(packet.body, Body::Announce { .. }) {
-                    let name = self.config.cluster_name.clone();
-                    self.send(now, from, Body::Foreign { name }, &[], out);
+                    self.name_to_foreigner(from, out);
                 }
                 let (id, theirs) = (packet.from.clone(), packet.cluster);
                 out.push(Output::Event(Event::ForeignCluster { id, theirs }));
@@ -130,23 +129,24 @@ impl Membership {
 
     /// A node of another cluster name speaks to us: an operator gave one of the two a wrong name or
     /// a wrong seed, and may be reading the log of either.
-    fn meet_foreigner(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        body: &Body,
-        out: &mut Outbox<Output>,
-    ) {
+    fn meet_foreigner(&mut self, from: SocketAddr, body: &Body, out: &mut Outbox<Output>) {
         let theirs = match body {
             Body::Announce { .. } => {
-                let name = self.config.cluster_name.clone();
-                self.send(now, from, Body::Foreign { name }, &[], out);
+                self.name_to_foreigner(from, out);
                 None
             }
             Body::Foreign { name } => Some(name.chars().take(NAME_SHOWN).collect()),
             _ => None,
         };
         out.push(Output::Event(Event::ForeignName { from, theirs }));
+    }
+
+    /// Tells one of another cluster which this is, and nothing else: our members are none of its
+    /// business, and what it is told reaches none of ours.
+    fn name_to_foreigner(&mut self, to: SocketAddr, out: &mut Outbox<Output>) {
+        let name = self.config.cluster_name.chars().take(NAME_SHOWN).collect();
+        let packet = self.packet(Body::Foreign { name });
+        self.emit(to, packet, out);
     }
 
     /// A packet under this node's own id: its own announce, or a twin.
@@ -157,12 +157,17 @@ impl Membership {
         packet: &Packet,
         out: &mut Outbox<Output>,
     ) {
-        if packet.instance == self.instance {
-            if let Body::Announce { seq, .. } = packet.body {
+        let same_boot = packet.incarnation.boot == self.boot;
+        match packet.body {
+            Body::Announce { seq, instance, .. } if instance == self.instance => {
                 let me = self.me.clone();
-                self.seed_answered(now, seq, &me);
+                return self.seed_answered(now, seq, &me);
             }
-            return;
+            // Only an announce tells two processes of one boot apart; anything else may be our own
+            // packet, gone astray.
+            Body::Announce { .. } => {}
+            _ if same_boot => return,
+            _ => {}
         }
         self.counters.twins += 1;
         self.meet_twin(now, from, packet.incarnation, out);
@@ -178,7 +183,7 @@ impl Membership {
         out: &mut Outbox<Output>,
     ) {
         let boot = theirs.boot;
-        if boot > self.boot && self.warned_ids.allows(now, (Warning::Twin, self.me.clone())) {
+        if boot > self.boot && self.warned_twin.allows(now, ()) {
             out.push(Output::Event(Event::DuplicateId { from, boot }));
         }
     }
@@ -260,5 +265,5 @@ impl Membership {
     }
 }
 
-/// The longest foreign name that is repeated, in characters.
+/// The longest cluster name that is told and repeated, in characters: a configured one has no bound.
 const NAME_SHOWN: usize = 64;

@@ -119,13 +119,18 @@ impl Membership {
     /// meanwhile says nothing of others, and what waits in its buffers was not read yet. O(members),
     /// but only after such a pause.
     pub(crate) fn judge_anew(&mut self, now: Instant, out: &mut Outbox<Output>) {
-        for seq in std::mem::take(&mut self.probes).into_keys() {
-            self.agenda.cancel(&Timer::Step(seq));
+        if self.leaving.is_some() {
+            return;
         }
-        let silent: Vec<_> = (self.view.iter())
-            .filter(|(_, peer)| peer.shown() == State::Suspect)
-            .map(|(id, _)| id.clone())
-            .collect();
+        let mut silent = Vec::new();
+        for (seq, probe) in std::mem::take(&mut self.probes) {
+            self.agenda.cancel(&Timer::Step(seq));
+            silent.push(probe.target);
+        }
+        // Those it asked are asked again: else one that is deaf now and then never has an answer.
+        let asked = silent.clone();
+        let suspects = self.view.iter().filter(|(_, peer)| peer.shown() == State::Suspect);
+        silent.extend(suspects.map(|(id, _)| id.clone()).filter(|id| !asked.contains(id)));
         for (index, id) in silent.iter().enumerate() {
             if let Some(peer) = self.view.get_mut(id).filter(|peer| peer.state == State::Suspect) {
                 (peer.suspected_at, peer.failed_at) = (now, None);

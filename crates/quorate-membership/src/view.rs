@@ -40,12 +40,15 @@ impl View {
     }
 
     /// The live member behind `me` in the order of hashes, and around to the first. Not in the order
-    /// of ids: neighbours by name often share a rack, and die together.
+    /// of ids: neighbours by name often share a rack, and die together. One that this node cannot
+    /// reach needs no more looking at than any other, so the next takes its place; `None` if many in
+    /// a row are so.
     pub(crate) fn successor(&self, me: &NodeId) -> Option<&NodeId> {
         let place = (text_hash(me.as_str()), me.clone());
-        let behind = self.order.range((Bound::Excluded(&place), Bound::Unbounded)).next();
-        let next = behind.or_else(|| self.order.first())?;
-        Some(&next.1).filter(|id| *id != me)
+        let behind = self.order.range((Bound::Excluded(&place), Bound::Unbounded));
+        let around = behind.chain(self.order.range(..&place)).map(|(_, id)| id);
+        let reached = |id: &&NodeId| self.get(id).is_some_and(|peer| peer.failed_at.is_none());
+        around.take(SUCCESSORS).find(reached)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -119,6 +122,9 @@ impl View {
         Some(Update { id: id.clone(), state: peer.state, gone_secs, info: peer.info.clone() })
     }
 }
+
+/// How many successors in a row are looked at for one that answers.
+const SUCCESSORS: usize = 8;
 
 /// In which part of the view a member is.
 pub(crate) fn part_of(id: &NodeId) -> usize {

@@ -60,7 +60,11 @@ pub(crate) fn updates() -> impl Strategy<Value = Update> {
 fn bodies() -> impl Strategy<Value = Body> {
     let (seq, seeds) = (|| any::<u32>(), || 0..3_u64);
     prop_oneof![
-        (seq(), seeds()).prop_map(|(seq, seeds)| Body::Announce { seq, seeds }),
+        (seq(), 0..3_u64, seeds()).prop_map(|(seq, instance, seeds)| Body::Announce {
+            seq,
+            instance,
+            seeds
+        }),
         (seq(), seeds()).prop_map(|(seq, seeds)| Body::Welcome { seq, seeds }),
         (seq(), names()).prop_map(|(seq, target)| Body::Ping { seq, target }),
         seq().prop_map(|seq| Body::Ack { seq }),
@@ -82,13 +86,12 @@ fn packets(updates_max: usize) -> impl Strategy<Value = Packet> {
         any::<u64>(),
     );
     let updates = proptest::collection::vec(updates(), 0..=updates_max);
-    (head, names(), 0..3_u64, incarnations(), bodies(), updates).prop_map(
-        |((version, name, cluster, view), from, instance, incarnation, body, updates)| Packet {
+    (head, names(), incarnations(), bodies(), updates).prop_map(
+        |((version, name, cluster, view), from, incarnation, body, updates)| Packet {
             version,
             name,
             cluster: ClusterId(cluster),
             from,
-            instance,
             incarnation,
             view,
             body,
@@ -232,6 +235,35 @@ fn check(
 }
 
 #[test]
+fn m5_the_answer_to_a_foreigner_fits_whatever_the_cluster_is_called() {
+    let config = Config {
+        cluster_name: "\u{1f980}".repeat(1_000),
+        address: address_of(0).to_string(),
+        ..Config::lan()
+    };
+    let (rng, now, mut out) = (Rng::seeded(1), Instant::ZERO, Outbox::new());
+    let mut node = Membership::new(id("a"), BootEpoch(1), 1, config, Tags::default(), rng, now);
+    let packet = packet("b", Body::Announce { seq: 1, instance: 1, seeds: 0 }, Vec::new());
+    node.handle(now, Input::Received { from: address_of(1), packet }, &mut out);
+    let [Output::Send { packet, .. }, Output::Event(_)] = out.as_slice() else { panic!("{out:?}") };
+    assert!(packet.bytes() <= Packet::BYTES_MAX, "{}", packet.bytes());
+}
+
+/// A packet of the cluster of [`node`].
+fn packet(from: &str, body: Body, updates: Vec<Update>) -> Packet {
+    Packet {
+        version: Packet::VERSION,
+        name: own_name(),
+        cluster: ClusterId::NONE,
+        from: id(from),
+        incarnation: Incarnation::first(BootEpoch(1)),
+        view: 0,
+        body,
+        updates,
+    }
+}
+
+#[test]
 fn a_flood_of_members_is_bounded() {
     let (mut node, mut out) = (node(Config { members_max: 100, ..Config::lan() }), Outbox::new());
     for round in 0..2_000_u64 {
@@ -250,7 +282,6 @@ fn a_flood_of_members_is_bounded() {
             name: own_name(),
             cluster: ClusterId::NONE,
             from: id(&format!("x{round}")),
-            instance: 1,
             incarnation: Incarnation::first(BootEpoch(1)),
             view: round,
             body: Body::PingReq { seq: round as u32, target: id("a") },
@@ -263,4 +294,67 @@ fn a_flood_of_members_is_bounded() {
     }
     assert!(node.members().count() <= 100);
     assert!(node.counters().no_room > 1_000);
+}
+
+fn invented(name: &str, state: State) -> Update {
+    let incarnation = Incarnation::first(BootEpoch(1));
+    let info = Info { incarnation, address: "h:1".to_owned(), tags: Tags::default() };
+    Update { id: id(name), state, gone_secs: 0, info }
+}
+
+fn hear(node: &mut Membership, now: Instant, packet: Packet) -> Vec<Output> {
+    let mut out = Outbox::new();
+    node.handle(now, Input::Received { from: address_of(1), packet }, &mut out);
+    out.drain().collect()
+}
+
+#[test]
+fn a_page_of_the_smallest_members_is_sent() {
+    let (mut node, now) = (node(Config::lan()), Instant::ZERO);
+    for index in 0..500 {
+        let update = invented(&format!("{index}"), State::Alive);
+        hear(&mut node, now, packet("b", Body::Gossip, vec![update]));
+    }
+    let sent = hear(&mut node, now, packet("b", Body::Pull { parts: u64::MAX }, Vec::new()));
+    let claims = sent.iter().map(|output| match output {
+        Output::Send { packet, .. } => packet.updates.len(),
+        _ => 0,
+    });
+    assert!(claims.sum::<usize>() >= 500);
+}
+
+#[test]
+fn members_that_come_and_go_leave_nothing_behind() {
+    let (mut node, mut out) = (node(Config { members_max: 20, ..Config::lan() }), Outbox::new());
+    for name in ["b", "c", "d", "e", "f", "g", "h", "i"] {
+        let alive = vec![invented(name, State::Alive)];
+        hear(&mut node, Instant::ZERO, packet("b", Body::Gossip, alive));
+    }
+    let mut size = 0;
+    for round in 0..3_000_u64 {
+        let name = format!("m{:05}", round);
+        let updates = vec![invented(&name, State::Alive), invented(&name, State::Left)];
+        hear(&mut node, Instant::from_millis(round), packet("b", Body::Gossip, updates));
+        node.wake(Instant::from_millis(round), &mut out);
+        out.drain();
+        if round == 100 {
+            size = format!("{node:?}").len();
+        }
+    }
+    let now = format!("{node:?}").len();
+    assert!(now < size * 3 / 2, "it grew from {size} to {now}");
+}
+
+#[test]
+fn absurd_periods_are_an_error_and_no_panic() {
+    for config in [
+        Config { suspicion: Duration::MAX, ..Config::lan() },
+        Config { probe_interval: Duration::MAX, ..Config::lan() },
+        Config { probe_timeout: Duration::MAX, ..Config::lan() },
+        Config { announce_min: Duration::MAX, announce_max: Duration::MAX, ..Config::lan() },
+    ] {
+        let (name, address) = ("test".to_owned(), address_of(0).to_string());
+        let config = Config { cluster_name: name, address, ..config };
+        assert!(config.validate().is_err(), "{config:?}");
+    }
 }

@@ -235,6 +235,31 @@ fn m6_every_live_node_knows_a_crash_within_three_seconds() {
     }
 }
 
+#[test]
+fn m6_several_crashes_at_once_are_found_by_the_few_that_are_left() {
+    for (count, gone, limit) in [(3, 2, 3), (5, 2, 3), (5, 3, 4), (5, 4, 3), (9, 5, 4), (9, 7, 10)]
+    {
+        let mut took: Vec<_> = (0..30).map(|seed| crash(seed, count, gone)).collect();
+        took.sort_unstable();
+        println!("{gone} of {count}: {:?} {:?}", took[15], took[29]);
+        assert!(took[29] <= Duration::from_secs(limit), "{gone} of {count}: {:?}", took[29]);
+    }
+}
+
+/// How long until all that are left know that the first `gone` are.
+fn crash(seed: u64, count: usize, gone: usize) -> Duration {
+    let mut net = Net::warm(seed, Weather::CALM, Config::lan(), count);
+    let moment = net.rng.below(1_000);
+    net.run(moment).unwrap();
+    let names: Vec<_> = (0..gone).map(|index| format!("n{index:02}")).collect();
+    names.iter().for_each(|name| net.crash(name));
+    let known = |net: &Net| {
+        let silent = |by: &str, name: &String| net.state(by, name) != Some(State::Alive);
+        net.running().iter().all(|by| names.iter().all(|name| silent(by.as_str(), name)))
+    };
+    net.run_until(120_000, known).unwrap().unwrap_or(Duration::MAX)
+}
+
 /// How long until every node that runs sees `n01` so.
 fn known_after(net: &mut Net, wanted: impl Fn(State) -> bool) -> Duration {
     let known = |net: &Net| {
@@ -401,4 +426,60 @@ fn the_runs_reach_what_they_are_about() {
 #[test]
 fn the_same_seed_gives_the_same_run() {
     assert_eq!(stormy(3), stormy(3));
+}
+
+/// All links take that long one way. The events and the bytes per node-second of five minutes,
+/// after the first.
+fn slow(millis: u64, loss: u32, count: usize) -> (Net, u64) {
+    let delay_micros = (millis * 1_000, millis * 1_000 + 5_000);
+    let mut net = Net::warm(1, Weather { loss, delay_micros }, Config::lan(), count);
+    net.no_false_deaths = true;
+    net.run(60_000).unwrap();
+    net.events.clear();
+    let before = net.bytes;
+    net.run(300_000).unwrap();
+    let rate = (net.bytes - before) / 300 / count as u64;
+    (net, rate)
+}
+
+#[test]
+fn a_slow_link_is_learnt_and_costs_no_more_than_a_fast_one() {
+    for millis in [50, 100, 150, 250, 350] {
+        for count in [2, 5, 10] {
+            let (net, rate) = slow(millis, 0, count);
+            println!("{millis} ms, {count}: {rate} bytes per node-second");
+            assert_eq!(net.events, [], "{millis} ms, {count}");
+            // Beyond a round trip of a whole period help is asked for each time.
+            assert!(rate < 220 || millis * 2 >= 500, "{millis} ms, {count}: {rate}");
+        }
+    }
+    // Where packets are lost as well, a probe fails by chance now and then.
+    let (net, rate) = slow(150, 100_000, 10);
+    let silent =
+        net.events.iter().filter(|(_, _, e)| matches!(e, Event::Unreachable { .. })).count();
+    println!("{silent}, {rate} bytes per node-second");
+    assert!(silent < 20, "{silent}");
+}
+
+#[test]
+fn a_pause_teaches_no_patience() {
+    // Answers are late once, after a pause; a crash soon after is found as fast as ever.
+    for seed in 0..20 {
+        let mut net = Net::warm(seed, Weather::CALM, Config::lan(), 5);
+        net.pause("n01", 350);
+        net.run(2_000).unwrap();
+        net.crash("n01");
+        let took = known_after(&mut net, |state| state != State::Alive);
+        assert!(took <= Duration::from_secs(2), "seed {seed}: {took:?}");
+    }
+}
+
+#[test]
+fn two_processes_of_one_folder_notice_each_other() {
+    let mut net = Net::warm(1, Weather::CALM, Config::lan(), 3);
+    net.add_twin("copy", "n02", address_of(50));
+    net.run(3_000).unwrap();
+    for name in ["n02", "copy"] {
+        assert!(net.node(name).counters().twins > 0, "{name}");
+    }
 }

@@ -28,7 +28,6 @@ fn view(name: u64, claims: &[Update]) -> Vec<(State, Update)> {
             name,
             cluster: ClusterId::NONE,
             from: id("teller"),
-            instance: 2,
             incarnation: Incarnation::first(BootEpoch(1)),
             view: 0,
             body: Body::Gossip,

@@ -32,6 +32,8 @@ impl Weather {
 pub(crate) struct Node {
     pub(crate) machine: Option<Membership>,
     pub(crate) address: SocketAddr,
+    /// Under which id it runs: its own, or that of its twin.
+    id: NodeId,
     config: Config,
     pub(crate) tags: Tags,
     boot: u64,
@@ -117,6 +119,7 @@ impl Net {
         let node = Node {
             machine: None,
             address,
+            id: id(name),
             config,
             tags,
             boot: 0,
@@ -129,6 +132,15 @@ impl Net {
         self.start(name);
     }
 
+    /// Adds a second process under the id of a node that was never restarted, and starts it.
+    pub(crate) fn add_twin(&mut self, name: &str, of: &str, address: SocketAddr) {
+        let config = Config { address: address.to_string(), ..self.nodes[&id(of)].config.clone() };
+        self.add_with(name, address, config, Tags::default());
+        self.nodes.get_mut(&id(name)).expect("it was just added").id = id(of);
+        self.nodes.get_mut(&id(name)).expect("it was just added").boot = 0;
+        self.start(name);
+    }
+
     /// Starts a node, or starts it again under a higher boot epoch.
     pub(crate) fn start(&mut self, name: &str) {
         let (now, rng) = (self.now, self.rng.fork());
@@ -136,7 +148,8 @@ impl Net {
         let node = self.nodes.get_mut(&id(name)).expect("the test made it so");
         node.boot += 1;
         let (boot, config, tags) = (BootEpoch(node.boot), node.config.clone(), node.tags.clone());
-        node.machine = Some(Membership::new(id(name), boot, instance, config, tags, rng, now));
+        node.machine =
+            Some(Membership::new(node.id.clone(), boot, instance, config, tags, rng, now));
         (node.seen, node.suspected) = (BTreeMap::new(), BTreeMap::new());
         node.inbox.clear();
         node.paused_until = None;

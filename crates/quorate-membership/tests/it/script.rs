@@ -81,7 +81,6 @@ impl Script {
             name: 5_092_117_876_455_416_117,
             cluster: ClusterId::NONE,
             from: id(name),
-            instance: 1,
             incarnation: Incarnation::first(BootEpoch(1)),
             view: self.node.view_hash(),
             body,
@@ -106,6 +105,15 @@ impl Script {
             self.render();
         }
         self.now = end;
+        self
+    }
+
+    /// Stands still until then, and wakes before it reads what came meanwhile, as a driver does.
+    pub(crate) fn stall(&mut self, millis: u64) -> &mut Self {
+        self.now = Instant::from_millis(millis);
+        self.node.wake(self.now, &mut self.out);
+        writeln!(self.text, "{millis}ms late wake").expect("text takes any line");
+        self.render();
         self
     }
 
