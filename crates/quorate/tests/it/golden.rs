@@ -204,7 +204,6 @@ fn w4_gossip() {
         name: 0x0123_4567_89ab_cdef,
         cluster: ClusterId::NONE,
         from: id("a"),
-        instance: 7,
         incarnation,
         view: u64::MAX,
         body,
@@ -225,7 +224,7 @@ fn w4_gossip() {
         update(State::Left, Kind::Witness, ClusterId::NONE, &[]),
     ];
     let packets = [
-        packet(Body::Announce { seq, seeds: 9 }, vec![]),
+        packet(Body::Announce { seq, seeds: 9, instance: 7 }, vec![]),
         packet(Body::Welcome { seq, seeds: 0 }, vec![]),
         packet(Body::Ping { seq, target: target.clone() }, vec![]),
         packet(Body::Ack { seq }, vec![]),
@@ -323,20 +322,20 @@ const BOOTSTRAP: &str = "
 ";
 
 const GOSSIP: &str = "
-    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff00fc701101000900;
-    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff01fc701101000000;
-    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff02fc70110100016200;
-    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff03fc7011010000;
-    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff04fc70110100016200;
-    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff05fc7011010000;
-    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff06040162003c02fb2c0106623a
+    01fdefcdab896745230100016102fb2c01fdffffffffffffffff00fc70110100070900;
+    01fdefcdab896745230100016102fb2c01fdffffffffffffffff01fc701101000000;
+    01fdefcdab896745230100016102fb2c01fdffffffffffffffff02fc70110100016200;
+    01fdefcdab896745230100016102fb2c01fdffffffffffffffff03fc7011010000;
+    01fdefcdab896745230100016102fb2c01fdffffffffffffffff04fc70110100016200;
+    01fdefcdab896745230100016102fb2c01fdffffffffffffffff05fc7011010000;
+    01fdefcdab896745230100016102fb2c01fdffffffffffffffff06040162003c02fb2c0106623a
       37393436006406623a38303830017afeefcdab896745230177665544332211000101780179016201
       3c02fb2c0106623a37393436016406623a38303830017a00000162023c02fb2c0106623a37393436
       026406623a38303830017a00000162033c02fb2c0106623a37393436036406623a38303830017a00
       00;
-    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff070301fb2c01fdffffffffffff
+    01fdefcdab896745230100016102fb2c01fdffffffffffffffff070301fb2c01fdffffffffffff
       ffff00;
-    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff080500;
-    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff090473686f7000;
-    01fdefcdab89674523010001610702fb2c01fdffffffffffffffff0a0600;
+    01fdefcdab896745230100016102fb2c01fdffffffffffffffff080500;
+    01fdefcdab896745230100016102fb2c01fdffffffffffffffff090473686f7000;
+    01fdefcdab896745230100016102fb2c01fdffffffffffffffff0a0600;
 ";
