@@ -45,8 +45,8 @@ impl Membership {
             let same = peer.info.incarnation == update.info.incarnation;
             if same && peer.state == update.state && !peer.state.is_live() {
                 let left = left_of(self.config.tombstone_horizon, update.gone_secs);
-                peer.collect_at = peer.collect_at.min(now + left);
-                let at = peer.collect_at;
+                let at = peer.collect_at.min(now + left);
+                self.view.bury(&update.id, at);
                 self.agenda.set(Timer::Collect(update.id), at);
             }
             return false;
@@ -72,12 +72,9 @@ impl Membership {
         self.adopt(now, update, !page, out);
     }
 
-    /// Forgets the member that is gone for longest. O(members), and only when the view is full.
+    /// Forgets the member that is gone for longest. O(log members).
     fn make_room(&mut self) -> bool {
-        let oldest = (self.view.iter())
-            .filter(|(id, peer)| !peer.state.is_live() && **id != self.me)
-            .min_by_key(|(_, peer)| peer.collect_at)
-            .map(|(id, _)| id.clone());
+        let oldest = self.view.oldest_grave().cloned();
         if let Some(id) = &oldest {
             self.forget(id);
         }
@@ -110,8 +107,6 @@ impl Membership {
         if state == State::Suspect && !suspected {
             peer.suspected_at = now;
         }
-        peer.collect_at = if state.is_live() { Instant::FAR } else { now + left };
-        let collect_at = peer.collect_at;
         if state.is_live() {
             self.agenda.cancel(&Timer::Collect(id.clone()));
             self.agenda.cancel(&Timer::Court(id.clone()));
@@ -120,7 +115,8 @@ impl Membership {
             }
         } else {
             self.ring.remove(&id);
-            self.agenda.set(Timer::Collect(id.clone()), collect_at);
+            self.view.bury(&id, now + left);
+            self.agenda.set(Timer::Collect(id.clone()), now + left);
         }
         match state {
             State::Suspect => self.arm_suspicion(now, &id),

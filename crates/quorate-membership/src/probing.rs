@@ -250,8 +250,14 @@ impl Membership {
         }
         let Some(peer) = self.view.get_mut(&probe.target) else { return };
         peer.overdue = Some((seq, probe.pings));
-        if peer.info.incarnation == probe.incarnation {
+        if peer.info.incarnation != probe.incarnation {
+            return;
+        }
+        if probe.at.is_some() {
             self.accuse(now, &probe.target, out);
+        } else {
+            // Its name is nowhere: nothing was asked, so its silence says nothing.
+            self.missed(now, &probe.target, out);
         }
     }
 

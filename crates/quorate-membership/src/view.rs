@@ -19,18 +19,25 @@ pub(crate) struct View {
     parts: [u64; PARTS],
     /// Invariant: the live members, by the hash of their ids.
     order: BTreeSet<(u64, NodeId)>,
+    /// Invariant: the others that are gone, by the moment at which they are forgotten.
+    graves: BTreeSet<(Instant, NodeId)>,
 }
 
 impl View {
     pub(crate) const fn new() -> Self {
-        Self { peers: BTreeMap::new(), parts: [0; PARTS], order: BTreeSet::new() }
+        Self {
+            peers: BTreeMap::new(),
+            parts: [0; PARTS],
+            order: BTreeSet::new(),
+            graves: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn get(&self, id: &NodeId) -> Option<&Peer> {
         self.peers.get(id)
     }
 
-    /// For what is not part of the claim; [`Self::claim`] changes that.
+    /// For what is not part of the claim; [`Self::claim`] and [`Self::bury`] change that.
     pub(crate) fn get_mut(&mut self, id: &NodeId) -> Option<&mut Peer> {
         self.peers.get_mut(id)
     }
@@ -85,7 +92,10 @@ impl View {
             None => {
                 self.peers.insert(id.clone(), Peer::new(state, info, now));
             }
-            Some(peer) => (peer.state, peer.info) = (state, info),
+            Some(peer) => {
+                (peer.state, peer.info) = (state, info);
+                peer.collect_at = Instant::FAR;
+            }
         }
         if let Some(peer) = self.peers.get(id).filter(|peer| peer.state.is_live()) {
             self.order.insert((text_hash(id.as_str()), id.clone()));
@@ -95,9 +105,22 @@ impl View {
         }
     }
 
-    pub(crate) fn remove(&mut self, id: &NodeId) -> Option<Peer> {
+    pub(crate) fn remove(&mut self, id: &NodeId) {
         self.uncount(id);
-        self.peers.remove(id)
+        self.peers.remove(id);
+    }
+
+    /// `id` is gone, and is forgotten at `at`. O(log members).
+    pub(crate) fn bury(&mut self, id: &NodeId, at: Instant) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        self.graves.remove(&(peer.collect_at, id.clone()));
+        peer.collect_at = at;
+        self.graves.insert((at, id.clone()));
+    }
+
+    /// Who is forgotten next.
+    pub(crate) fn oldest_grave(&self) -> Option<&NodeId> {
+        self.graves.first().map(|(_, id)| id)
     }
 
     fn uncount(&mut self, id: &NodeId) {
@@ -106,6 +129,8 @@ impl View {
             let hash = member_hash(id, peer.info.incarnation);
             let part = &mut self.parts[part_of(id)];
             *part = part.wrapping_sub(hash);
+        } else if let Some(peer) = self.peers.get(id) {
+            self.graves.remove(&(peer.collect_at, id.clone()));
         }
     }
 
@@ -149,4 +174,40 @@ const fn mix(value: u64) -> u64 {
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_core::{BootEpoch, Rng};
+
+    use super::*;
+    use crate::claim::Tags;
+
+    #[test]
+    fn the_oldest_grave_is_that_of_whom_is_forgotten_next() {
+        let mut rng = Rng::seeded(1);
+        let mut view = View::new();
+        for step in 0..3_000 {
+            let id = NodeId::new(&rng.index(9).to_string()).expect("a number is a name");
+            let now = Instant::from_millis(step);
+            match rng.index(4) {
+                0 => view.remove(&id),
+                1 if view.get(&id).is_some_and(|peer| !peer.state.is_live()) => {
+                    view.bury(&id, now + std::time::Duration::from_millis(rng.below(50)));
+                }
+                _ => {
+                    let state = [State::Alive, State::Suspect, State::Dead][rng.index(3)];
+                    let incarnation = Incarnation::first(BootEpoch(step));
+                    let info = Info { incarnation, address: String::new(), tags: Tags::default() };
+                    view.claim(now, &id, state, info);
+                    if !state.is_live() {
+                        view.bury(&id, now + std::time::Duration::from_millis(rng.below(50)));
+                    }
+                }
+            }
+            let gone = view.iter().filter(|(_, peer)| !peer.state.is_live());
+            let oldest = gone.map(|(id, peer)| (peer.collect_at, id)).min().map(|(_, id)| id);
+            assert_eq!(view.oldest_grave(), oldest, "{step}");
+        }
+    }
 }

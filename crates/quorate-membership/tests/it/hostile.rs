@@ -132,7 +132,7 @@ fn script(length: usize) -> impl Strategy<Value = Vec<(Instant, Input)>> {
     })
 }
 
-fn node(config: Config) -> Membership {
+pub(crate) fn node(config: Config) -> Membership {
     let config = Config {
         cluster_name: "test".to_owned(),
         address: address_of(0).to_string(),
@@ -250,7 +250,7 @@ fn m5_the_answer_to_a_foreigner_fits_whatever_the_cluster_is_called() {
 }
 
 /// A packet of the cluster of [`node`].
-fn packet(from: &str, body: Body, updates: Vec<Update>) -> Packet {
+pub(crate) fn packet(from: &str, body: Body, updates: Vec<Update>) -> Packet {
     Packet {
         version: Packet::VERSION,
         name: own_name(),
@@ -296,13 +296,13 @@ fn a_flood_of_members_is_bounded() {
     assert!(node.counters().no_room > 1_000);
 }
 
-fn invented(name: &str, state: State) -> Update {
+pub(crate) fn invented(name: &str, state: State) -> Update {
     let incarnation = Incarnation::first(BootEpoch(1));
     let info = Info { incarnation, address: "h:1".to_owned(), tags: Tags::default() };
     Update { id: id(name), state, gone_secs: 0, info }
 }
 
-fn hear(node: &mut Membership, now: Instant, packet: Packet) -> Vec<Output> {
+pub(crate) fn hear(node: &mut Membership, now: Instant, packet: Packet) -> Vec<Output> {
     let mut out = Outbox::new();
     node.handle(now, Input::Received { from: address_of(1), packet }, &mut out);
     out.drain().collect()

@@ -15,6 +15,7 @@ pub(crate) fn stormy(seed: u64) -> Result<Marks, String> {
     let mut net = Net::warm(seed, Weather::CALM, Config::lan(), count);
     net.weather.loss = [0, 20_000, 250_000][rng.index(3)];
     net.weather.delay_micros = [(500, 1_500), (1_000, 80_000)][rng.index(2)];
+    net.weather.replays = [0, 20_000][rng.index(2)];
     let said = |what| format!("seed {seed}: {what}");
     for _ in 0..20 {
         fault(&mut net, &mut rng, count);
@@ -60,7 +61,7 @@ fn fault(net: &mut Net, rng: &mut Rng, count: usize) {
     let index = rng.index(count);
     let name = format!("n{index:02}");
     let runs = net.nodes[&id(&name)].machine.is_some();
-    match rng.index(9) {
+    match rng.index(10) {
         0 | 1 if runs => net.crash(&name),
         0..=2 => net.start(&name),
         3 => {
@@ -70,9 +71,17 @@ fn fault(net: &mut Net, rng: &mut Rng, count: usize) {
         4 | 5 => net.heal(),
         6 if runs => net.pause(&name, rng.between(100, 8_000)),
         7 if runs && rng.chance(500_000) => net.input(&name, Input::Leave),
-        8 if runs => {
+        9 if runs => {
             let zone = format!("z{}", rng.index(100));
             net.input(&name, Input::SetTags(Tags { zone, ..Tags::default() }));
+        }
+        8 => {
+            let deaf = net.nodes[&id(&name)].address;
+            let others: Vec<_> = net.nodes.values().map(|node| node.address).collect();
+            let cut = rng.next_u64();
+            let heard = |index: &usize| cut >> index & 1 == 1;
+            let lost = others.into_iter().enumerate().filter(|(index, _)| heard(index));
+            net.one_way.extend(lost.map(|(_, from)| (from, deaf)));
         }
         // One seed stays where it is: if all moved at once, nobody could find anybody.
         _ if !runs && index > 0 && rng.chance(300_000) => {
@@ -432,7 +441,7 @@ fn the_same_seed_gives_the_same_run() {
 /// after the first.
 fn slow(millis: u64, loss: u32, count: usize) -> (Net, u64) {
     let delay_micros = (millis * 1_000, millis * 1_000 + 5_000);
-    let mut net = Net::warm(1, Weather { loss, delay_micros }, Config::lan(), count);
+    let mut net = Net::warm(1, Weather { loss, delay_micros, replays: 0 }, Config::lan(), count);
     net.no_false_deaths = true;
     net.run(60_000).expect("no violation");
     net.events.clear();

@@ -22,11 +22,13 @@ pub(crate) struct Weather {
     pub(crate) loss: u32,
     /// The shortest and longest time a packet takes, in microseconds.
     pub(crate) delay_micros: (u64, u64),
+    /// Packets per million that come once more, up to two minutes later, to anybody.
+    pub(crate) replays: u32,
 }
 
 impl Weather {
-    pub(crate) const CALM: Self = Self { loss: 0, delay_micros: (500, 1_500) };
-    pub(crate) const LOSSY: Self = Self { loss: 100_000, delay_micros: (500, 20_000) };
+    pub(crate) const CALM: Self = Self { loss: 0, delay_micros: (500, 1_500), replays: 0 };
+    pub(crate) const LOSSY: Self = Self { loss: 100_000, delay_micros: (500, 20_000), replays: 0 };
 }
 
 pub(crate) struct Node {
@@ -63,6 +65,8 @@ pub(crate) struct Net {
     agenda: BTreeMap<(Instant, u64), Act>,
     sequence: u64,
     moves: usize,
+    /// From whom packets to whom are lost.
+    pub(crate) one_way: BTreeSet<(SocketAddr, SocketAddr)>,
     /// Pairs of groups carry nothing; a node in no group is in group 0.
     groups: BTreeMap<SocketAddr, u32>,
     violation: Option<String>,
@@ -83,6 +87,7 @@ impl Net {
             agenda: BTreeMap::new(),
             sequence: 0,
             moves: 0,
+            one_way: BTreeSet::new(),
             groups: BTreeMap::new(),
             violation: None,
         }
@@ -180,6 +185,7 @@ impl Net {
     }
 
     pub(crate) fn heal(&mut self) {
+        self.one_way.clear();
         self.groups.clear();
     }
 
@@ -354,8 +360,17 @@ impl Net {
             return;
         }
         self.bytes += bytes as u64;
+        if self.rng.chance(self.weather.replays) {
+            let at = self.now + Duration::from_millis(self.rng.below(120_000));
+            let anybody = self.rng.index(self.nodes.len());
+            let to = self.nodes.values().nth(anybody).map_or(to, |node| node.address);
+            self.schedule(at, Act::Deliver { from, to, packet: packet.clone() });
+        }
         let group = |address| self.groups.get(address).copied().unwrap_or(0);
-        if group(&from) != group(&to) || self.rng.chance(self.weather.loss) {
+        if group(&from) != group(&to)
+            || self.one_way.contains(&(from, to))
+            || self.rng.chance(self.weather.loss)
+        {
             return;
         }
         let (low, high) = self.weather.delay_micros;

@@ -165,6 +165,24 @@ fn nobody_is_judged_before_what_came_in_a_pause_is_read() {
 }
 
 #[test]
+fn one_whose_name_is_nowhere_is_accused_of_nothing() {
+    let mut script = Script::knowing(&["c", "d"]);
+    script.lively = vec!["c", "d"];
+    let mut named = claim("b", State::Alive, 1, 0);
+    named.info.address = "b.example:7946".to_owned();
+    script.hear("c", Body::Gossip, &[named.clone()]);
+    script.until(6_000);
+    let text = script.take();
+    assert!(text.contains("unreachable: b") && !text.contains("b suspect"), "{text}");
+    // The others may be able to look it up.
+    assert!(text.contains("please ping b"), "{text}");
+    let addresses = vec![address_of(1)];
+    script.input(Input::Resolved { name: named.info.address, addresses });
+    script.until(9_000);
+    assert!(script.take().contains("b suspect"));
+}
+
+#[test]
 fn a_restarted_member_replaces_its_dead_self_at_a_new_address() {
     let mut script = Script::knowing(&["b", "c"]);
     script.hear("c", Body::Gossip, &[claim("b", State::Left, 1, 0)]);
