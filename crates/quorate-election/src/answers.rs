@@ -127,7 +127,10 @@ impl Voter {
     /// Whether there is a leader at work that `asker` must not replace. The leader itself may:
     /// it asks only when it no longer leads.
     fn keeps_leader(&self, now: Instant, asker: &NodeId, log: &dyn LogView) -> bool {
-        if !self.config.check_quorum || self.leader.as_ref() == Some(asker) {
+        if !self.config.check_quorum
+            || self.leader.as_ref() == Some(asker)
+            || mutant!("leader-not-kept")
+        {
             return false;
         }
         let heard_at = match &self.state {

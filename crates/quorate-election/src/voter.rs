@@ -3,8 +3,8 @@
 use std::mem;
 
 use quorate_core::{
-    Ballot, Instant, Kind, LogView, Mandate, NodeId, Outbox, Rng, Tally, Term, TermGate,
-    VoteCertificate, VoteResult, mutant,
+    Ballot, Instant, LogView, Mandate, NodeId, Outbox, Rng, Tally, Term, TermGate, VoteCertificate,
+    VoteResult, mutant,
 };
 
 use crate::campaign::{State, StrawPoll, Votes};
@@ -275,7 +275,8 @@ impl Voter {
         self.follow_nobody(Timer::undrawn(now), out);
         // A node whose disk does not answer could not lead; and its requests would pile up behind
         // the record that does not become durable.
-        let may_stand = log.configuration().kind(&self.me).is_some_and(Kind::leads)
+        let kind = log.configuration().kind(&self.me);
+        let may_stand = kind.is_some_and(|kind| kind.leads() || mutant!("observer-leads"))
             && self.is_durable()
             && self.term() < Term(u64::MAX);
         if !may_stand {

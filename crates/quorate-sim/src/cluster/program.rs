@@ -9,8 +9,8 @@ use quorate::{
     Request, RequestId,
 };
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, Instant, LogId, LogIndex, LogView as _, Machine as _, Outbox,
-    Record, Recovered, Rng, Term, Token,
+    Ballot, BootEpoch, ClusterId, Instant, LogId, LogIndex, LogView as _, Machine as _, NodeId,
+    Outbox, Record, Recovered, Rng, Term, Token,
 };
 use quorate_election::BootstrapConfig;
 use quorate_membership::Tags;
@@ -52,6 +52,8 @@ pub(super) enum Seen {
     },
     /// Gossip said so.
     Member(quorate_membership::Event),
+    /// It gave its vote away although it heard a leader.
+    Disturbed(String),
     /// The state was replaced by a snapshot.
     Installed,
     /// Its own log was compacted.
@@ -85,6 +87,10 @@ pub(super) struct NodeProgram {
     pub(super) spoken: Term,
     /// When each peer was last heard, on the own clock.
     pub(super) heard: Vec<Instant>,
+    /// When the leader of a term was last heard, by its heartbeat.
+    led_by: Option<(NodeId, Term, Instant)>,
+    /// The voter's term after the last input.
+    term_before: Term,
     /// The own clock at the last step.
     pub(super) now: Instant,
     /// Requests without an answer, by deadline.
@@ -143,6 +149,8 @@ impl NodeProgram {
             synced: None,
             seen: Vec::new(),
             spoken: Term::ZERO,
+            led_by: None,
+            term_before: Term::ZERO,
             heard: vec![boot.now; settings.ids.len()],
             now: boot.now,
             open: BTreeSet::new(),
@@ -159,6 +167,9 @@ impl NodeProgram {
         for effect in outbox.drain() {
             match effect {
                 NodeEffect::Persist { token, record } => {
+                    if let Record::Ballot(ballot) = &record {
+                        self.voted(ballot);
+                    }
                     self.queue.push((token, record));
                     out.persist();
                 }
@@ -203,7 +214,7 @@ impl NodeProgram {
     }
 
     fn born(&mut self, cluster: ClusterId) {
-        let members = self.machine.log().configuration().ids();
+        let members = self.machine.log().configuration().voters();
         let members = members.filter_map(|id| self.settings.seat(id)).collect();
         self.seen.push(Seen::Born { cluster, members });
     }
@@ -222,6 +233,25 @@ impl NodeProgram {
     /// A request whose deadline is over and that has no answer.
     pub(super) fn overdue(&self) -> Option<u64> {
         self.open.first().filter(|(deadline, _)| *deadline < self.now).map(|(_, id)| *id)
+    }
+
+    /// Its name.
+    pub(super) fn id(&self) -> &NodeId {
+        &self.settings.ids[self.seat.index()]
+    }
+
+    /// A vote for another node is on its way to the disk. Whoever hears a leader gives none: so a
+    /// node that comes back from a partition cannot depose it.
+    fn voted(&mut self, ballot: &Ballot) {
+        let Some(vote) = ballot.vote.as_ref().filter(|vote| *vote != self.id()) else { return };
+        let Some((leader, term, at)) = &self.led_by else { return };
+        let ago = self.now.since(*at);
+        // The leader itself asks only when it leads no longer.
+        if *term == self.term_before && leader != vote && ago < self.settings.election.election_min
+        {
+            let text = format!("votes for {vote} {ago:?} after it heard {leader} lead {term:?}");
+            self.seen.push(Seen::Disturbed(text));
+        }
     }
 
     fn spoke(&mut self, to: Seat, message: &PeerMessage) {
@@ -286,9 +316,25 @@ impl Program for NodeProgram {
                 NodeInput::Request { id: RequestId(id), deadline: now + wait, request }
             }
         };
+        let leader = match &input {
+            NodeInput::Message { from, message: PeerMessage::Election(beat) } => {
+                let term = beat.term();
+                matches!(beat, quorate_election::Message::Heartbeat { .. })
+                    .then(|| (from.clone(), term))
+            }
+            _ => None,
+        };
         self.machine.handle(now, input, &mut self.outbox);
         self.pass_on(out);
         self.look_up(now, out);
+        let voter = self.machine.voter();
+        if let Some((leader, term)) = leader
+            && voter.term() == term
+            && voter.leader() == Some(&leader)
+        {
+            self.led_by = Some((leader, term, now));
+        }
+        self.term_before = voter.term();
     }
 
     fn wake(&mut self, now: Instant, out: &mut Effects<Answer>) {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_core::{ClusterId, Configuration, NodeId, Proposal, Rng};
+use quorate_core::{ClusterId, Configuration, Kind, NodeId, Proposal, Rng};
 use quorate_dist_state::Limits;
 use quorate_storage::Options;
 
@@ -141,6 +141,11 @@ fn draw_founders(rng: &mut Rng, ids: &[NodeId]) -> Option<Proposal> {
         member.address = Settings::address(Seat(seat as u8)).to_string();
     }
     let cluster = ClusterId(u128::from(rng.next_u64()) + 1);
+    // One that holds data and has no say, where enough others have.
+    let watches = ids.len() > 3 && rng.chance(250_000);
+    if let Some(last) = configuration.members.values_mut().last().filter(|_| watches) {
+        last.kind = Kind::Observer;
+    }
     rng.chance(500_000).then_some(Proposal { cluster, configuration })
 }
 

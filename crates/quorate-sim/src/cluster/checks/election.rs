@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::{Ballot, NodeId, Term};
+use quorate_core::{Ballot, LogView as _, NodeId, Term};
 use quorate_election::Role;
 
 use super::majority;
@@ -131,8 +131,13 @@ impl ElectionCheck {
         &mut self,
         seat: Seat,
         term: Term,
+        program: &NodeProgram,
         members: SeatSet,
     ) -> Result<(), Violation> {
+        let kind = program.machine.log().configuration().kind(program.id());
+        if let Some(kind) = kind.filter(|kind| !kind.leads()) {
+            return Err(Violation::new("E7", format!("{seat} leads {term:?} and is a {kind:?}")));
+        }
         if !members.contains(seat) {
             let message = format!("{seat} leads {term:?} and is no member");
             return Err(Violation::new("E6", message));

@@ -36,9 +36,9 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 20] = [
-    "E1", "E3", "E4", "E5", "E6", "E8", "E11", "E12", "R1", "R2", "R3", "R4", "R5", "R6", "K1",
-    "K5", "M1", "M3", "X4", "F1",
+pub(super) const CHECKED: [&str; 22] = [
+    "E1", "E3", "E4", "E5", "E6", "E7", "E8", "E10", "E11", "E12", "R1", "R2", "R3", "R4", "R5",
+    "R6", "K1", "K5", "M1", "M3", "X4", "F1",
 ];
 
 /// Rare situations that a step can show.
@@ -145,13 +145,14 @@ impl Checks {
             }
             Seen::Ballot(ballot) => {
                 self.count("E3");
+                self.count("E10");
                 self.election.ballot(seat, &ballot)
             }
             Seen::Led { term } => {
-                for invariant in ["E1", "E4", "E6"] {
+                for invariant in ["E1", "E4", "E6", "E7"] {
                     self.count(invariant);
                 }
-                self.election.led(seat, term, self.members())?;
+                self.election.led(seat, term, program, self.members())?;
                 self.log.led(seat, term, program)
             }
             Seen::Born { cluster, members } => {
@@ -163,6 +164,7 @@ impl Checks {
                 self.count("M3");
                 self.members.changed(seat, program, &event)
             }
+            Seen::Disturbed(text) => Err(Violation::new("E10", format!("{seat} {text}"))),
             Seen::Entries(ids) => {
                 self.disks.entries(seat, &ids);
                 Ok(())
