@@ -38,7 +38,8 @@ pub struct Config {
     pub announce_min: Duration,
     /// The longest such pause; it is kept up for ever.
     pub announce_max: Duration,
-    /// How often the names of seeds are resolved, and those of peers when they are needed.
+    /// How often the names of seeds are resolved, and those of peers when they are needed; sooner
+    /// while a name has no address.
     pub resolve_every: Duration,
     /// How long it is remembered that a member is gone. Longer than a message may be on its way,
     /// and than a split may last after which both halves should find each other without a seed.

@@ -35,8 +35,8 @@ impl Membership {
     }
 
     pub(crate) fn resolve_seed(&mut self, now: Instant, name: String, out: &mut Outbox<Output>) {
-        self.names.ask(now, &name, out);
-        self.agenda.set(Timer::Name(name), now + self.config.resolve_every);
+        let wait = self.names.ask(now, &name, out);
+        self.agenda.set(Timer::Name(name), now + wait);
     }
 
     /// How often a seed that answers is asked again: about as often as all members are probed, so

@@ -120,7 +120,11 @@ impl Membership {
             successor_next: false,
             probes: BTreeMap::new(),
             relays: BTreeMap::new(),
-            names: Names::new(config.resolve_every, config.members_max.saturating_mul(2)),
+            names: Names::new(
+                config.resolve_every,
+                config.announce_min,
+                config.members_max.saturating_mul(2),
+            ),
             contacts,
             courts: BTreeMap::new(),
             health: Health::new(),

@@ -12,19 +12,23 @@ use crate::Output;
 #[derive(Debug)]
 pub(crate) struct Names {
     every: Duration,
+    /// The first pause before a name without any address is asked for again.
+    soon: Duration,
     names_max: usize,
     known: BTreeMap<String, Name>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Name {
     addresses: Vec<SocketAddr>,
     asked_at: Option<Instant>,
+    /// The pause before it is asked for again.
+    wait: Duration,
 }
 
 impl Names {
-    pub(crate) const fn new(every: Duration, names_max: usize) -> Self {
-        Self { every, names_max, known: BTreeMap::new() }
+    pub(crate) fn new(every: Duration, soon: Duration, names_max: usize) -> Self {
+        Self { every, soon: soon.min(every), names_max, known: BTreeMap::new() }
     }
 
     /// Where `text` is, if that is known. A name that was not asked for lately is asked for again.
@@ -41,18 +45,29 @@ impl Names {
         self.addresses(text).first().copied()
     }
 
-    /// Asks for a name, unless it was asked for lately.
-    pub(crate) fn ask(&mut self, now: Instant, text: &str, out: &mut Outbox<Output>) {
+    /// Asks for a name, unless it was asked for lately; says after which pause it may be again. One
+    /// that has no address yet is asked for sooner, at doubling pauses.
+    pub(crate) fn ask(&mut self, now: Instant, text: &str, out: &mut Outbox<Output>) -> Duration {
         if self.known.len() >= self.names_max && !self.known.contains_key(text) {
             // Whatever is still needed is asked for again.
             self.known.clear();
         }
-        let every = self.every;
-        let name = self.known.entry(text.to_owned()).or_default();
-        if name.asked_at.is_none_or(|at| now.since(at) >= every) {
+        let (every, soon) = (self.every, self.soon);
+        let name = self.known.entry(text.to_owned()).or_insert_with(|| Name {
+            addresses: Vec::new(),
+            asked_at: None,
+            wait: soon,
+        });
+        if name.asked_at.is_none_or(|at| now.since(at) >= name.wait) {
+            name.wait = match name.asked_at {
+                Some(_) if name.addresses.is_empty() => (name.wait * 2).min(every),
+                None => soon,
+                Some(_) => every,
+            };
             name.asked_at = Some(now);
             out.push(Output::Resolve { name: text.to_owned() });
         }
+        name.wait
     }
 
     /// All the addresses of `text`.
@@ -71,6 +86,7 @@ impl Names {
         addresses.dedup();
         if let Some(name) = self.known.get_mut(text).filter(|_| !addresses.is_empty()) {
             name.addresses = addresses;
+            name.wait = self.every;
         }
     }
 }
