@@ -259,14 +259,14 @@ fn m6_several_crashes_at_once_are_found_by_the_few_that_are_left() {
 fn crash(seed: u64, count: usize, gone: usize) -> Duration {
     let mut net = Net::warm(seed, Weather::CALM, Config::lan(), count);
     let moment = net.rng.below(1_000);
-    net.run(moment).expect("no violation");
+    net.run(moment).expect("no invariant is broken");
     let names: Vec<_> = (0..gone).map(|index| format!("n{index:02}")).collect();
     names.iter().for_each(|name| net.crash(name));
     let known = |net: &Net| {
         let silent = |by: &str, name: &String| net.state(by, name) != Some(State::Alive);
         net.running().iter().all(|by| names.iter().all(|name| silent(by.as_str(), name)))
     };
-    net.run_until(120_000, known).expect("no violation").unwrap_or(Duration::MAX)
+    net.run_until(120_000, known).expect("no invariant is broken").unwrap_or(Duration::MAX)
 }
 
 /// How long until every node that runs sees `n01` so.
@@ -443,10 +443,10 @@ fn slow(millis: u64, loss: u32, count: usize) -> (Net, u64) {
     let delay_micros = (millis * 1_000, millis * 1_000 + 5_000);
     let mut net = Net::warm(1, Weather { loss, delay_micros, replays: 0 }, Config::lan(), count);
     net.no_false_deaths = true;
-    net.run(60_000).expect("no violation");
+    net.run(60_000).expect("no invariant is broken");
     net.events.clear();
     let before = net.bytes;
-    net.run(300_000).expect("no violation");
+    net.run(300_000).expect("no invariant is broken");
     let rate = (net.bytes - before) / 300 / count as u64;
     (net, rate)
 }

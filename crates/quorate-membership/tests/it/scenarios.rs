@@ -322,6 +322,25 @@ fn a_node_finds_its_own_address_among_the_seeds() {
 }
 
 #[test]
+fn a_name_that_cannot_be_looked_up_is_asked_for_again_soon() {
+    let mut script = Script::new(&["b.example:7946"]);
+    let mut asked = Vec::new();
+    for second in 0..60 {
+        script.until(second * 1_000);
+        if script.take().contains("resolve b.example") {
+            asked.push(second);
+        }
+    }
+    assert_eq!(asked, [0, 1, 3, 7, 15, 25, 35, 45, 55]);
+    // Once it is known it is only looked after.
+    let addresses = vec![address_of(1)];
+    script.input(Input::Resolved { name: "b.example:7946".to_owned(), addresses });
+    script.until(125_000);
+    let looked_up = script.take().matches("resolve b.example").count();
+    assert!((6..=7).contains(&looked_up), "{looked_up}");
+}
+
+#[test]
 fn a_known_peer_is_announced_to_until_it_answers() {
     let mut script = Script::new(&[]);
     script.input(Input::Known { id: id("b"), address: address_of(1).to_string() });
