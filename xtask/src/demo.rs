@@ -167,11 +167,13 @@ impl Demo {
             let api: Vec<String> = (0..cluster.len())
                 .map(|node| format!("http://{}/v1/cluster", cluster.api_address(node)))
                 .collect();
+            let pids: Vec<String> = cluster.pids().iter().map(ToString::to_string).collect();
             let folder = cluster.keep();
             return Ok(Some(format!(
-                "the cluster runs on, in {}:\n  {}\nstop it with: pkill quorated",
+                "the cluster runs on, in {}:\n  {}\nstop it with: kill {}",
                 folder.display(),
-                api.join("\n  ")
+                api.join("\n  "),
+                pids.join(" ")
             )));
         }
         Ok(None)
