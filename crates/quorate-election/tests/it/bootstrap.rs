@@ -109,19 +109,24 @@ fn two_callers_who_share_but_one_seed_found_one_cluster() {
     }
 }
 
-/// Seed lists change over the years. Whoever hears of the old cluster does not found a new one.
-#[test]
-fn a_node_that_knows_of_a_cluster_founds_none_and_says_so() {
-    let me = id(0);
+/// Two candidates, which are the seeds as well.
+fn two_in_sight() -> Sight {
     let candidate = |index: usize| {
         let address = format!("n{index}:1");
         (id(index), Candidate { priority: 100, address, kind: Kind::Voter })
     };
-    let sight = Sight {
+    Sight {
         candidates: [candidate(0), candidate(1)].into(),
         seeds: vec![Some(id(0)), Some(id(1))],
         cluster: None,
-    };
+    }
+}
+
+/// Seed lists change over the years. Whoever hears of the old cluster does not found a new one.
+#[test]
+fn a_node_that_knows_of_a_cluster_founds_none_and_says_so() {
+    let me = id(0);
+    let sight = two_in_sight();
     for known in [None, Some(ClusterId(7))] {
         let (config, rng) = (BootstrapConfig::new(2), Rng::seeded(1));
         let mut bootstrap =
@@ -283,16 +288,7 @@ fn no_hostile_round_is_the_last() {
         let mut out = Outbox::new();
         let now = Instant::from_millis(2);
         bootstrap.handle(now, BootstrapInput::Persisted(pledge.clone()), &mut out);
-        let candidate = |index: usize| {
-            let address = format!("n{index}:1");
-            (id(index), Candidate { priority: 100, address, kind: Kind::Voter })
-        };
-        let sight = Sight {
-            candidates: [candidate(0), candidate(1)].into(),
-            seeds: vec![Some(id(0)), Some(id(1))],
-            cluster: None,
-        };
-        bootstrap.handle(now, BootstrapInput::Saw(sight), &mut out);
+        bootstrap.handle(now, BootstrapInput::Saw(two_in_sight()), &mut out);
         bootstrap.wake(Instant::from_millis(5_000), &mut out);
         assert!(bootstrap.pledge().promised > pledge.promised, "no round is above {round}");
     }

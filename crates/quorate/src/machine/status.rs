@@ -109,18 +109,56 @@ impl NodeStatus {
 
     fn state(&self, id: &NodeId) -> Option<NodeState> {
         let gossip = self.neighbours.get(id).map(|neighbour| neighbour.state);
-        let member = self.configuration.member(id).is_some();
+        let is_member = self.configuration.member(id).is_some();
         // A stream that works proves more than any rumour.
-        let reached = *id == self.node || self.connected.contains(id);
-        Some(match gossip {
-            Some(State::Left) if member => NodeState::Leaving,
-            Some(State::Left) => return None,
-            Some(State::Dead) if !member => return None,
-            _ if !reached && gossip != Some(State::Alive) => NodeState::Unreachable,
-            _ if member && !reached => NodeState::Unreachable,
-            _ if !member => NodeState::Joining,
-            _ if self.leader.as_ref() == Some(id) => NodeState::Leader,
-            _ => NodeState::Active,
-        })
+        let is_reached = *id == self.node || self.connected.contains(id);
+        let leads = self.leader.as_ref() == Some(id);
+        state(gossip, is_member, is_reached, leads)
+    }
+}
+
+/// `None` for a node that left and is no member. One that is dead is shown until gossip forgets it.
+fn state(
+    gossip: Option<State>,
+    is_member: bool,
+    is_reached: bool,
+    leads: bool,
+) -> Option<NodeState> {
+    Some(match gossip {
+        Some(State::Left) if is_member => NodeState::Leaving,
+        Some(State::Left) => return None,
+        // Only members need a stream: a newcomer's may still be on its way.
+        _ if !is_reached && (is_member || gossip != Some(State::Alive)) => NodeState::Unreachable,
+        _ if !is_member => NodeState::Joining,
+        _ if leads => NodeState::Leader,
+        _ => NodeState::Active,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_states_the_first_in_their_order_is_shown() {
+        use NodeState::{Active, Joining, Leader, Leaving, Unreachable};
+        use State::{Alive, Dead, Left, Suspect};
+        for (gossip, is_member, is_reached, leads, shown) in [
+            (Some(Alive), true, true, false, Some(Active)),
+            (Some(Alive), true, true, true, Some(Leader)),
+            (Some(Suspect), true, true, true, Some(Leader)),
+            (Some(Alive), true, false, true, Some(Unreachable)),
+            (None, true, true, false, Some(Active)),
+            (None, true, false, false, Some(Unreachable)),
+            (Some(Left), true, true, true, Some(Leaving)),
+            (Some(Left), false, false, false, None),
+            (Some(Alive), false, false, false, Some(Joining)),
+            (Some(Suspect), false, false, false, Some(Unreachable)),
+            (Some(Dead), false, false, false, Some(Unreachable)),
+            (Some(Dead), true, false, false, Some(Unreachable)),
+        ] {
+            let case = (gossip, is_member, is_reached, leads);
+            assert_eq!(state(gossip, is_member, is_reached, leads), shown, "{case:?}");
+        }
     }
 }
