@@ -360,4 +360,18 @@ fn a_terminated_node_drains_and_exits_with_zero() {
     daemon.signal("TERM").expect("it hears");
     let status = daemon.ended(PATIENCE).expect("it ends");
     assert_eq!(status.code(), Some(0), "{}", cluster.logs());
+    // It went by its own will, which the others know; and it may come back.
+    let other = cluster.client((leader + 1) % 3);
+    let state = |id: &str| {
+        let (_, body) = other.call("GET", "/v1/members", None)?;
+        let members = body["members"].as_array()?;
+        let member = members.iter().find(|member| member["node_id"] == id)?;
+        Some(member["state"].as_str()?.to_owned())
+    };
+    let id = cluster.id(leader).to_owned();
+    let told = wait_until(PATIENCE, || (state(&id)? == "LEAVING").then_some(()));
+    assert!(told.is_some(), "{}", cluster.logs());
+    cluster.start_node(leader).expect("it starts");
+    let back = wait_until(PATIENCE, || (state(&id)? != "LEAVING").then_some(()));
+    assert!(back.is_some() && cluster.wait_ready(PATIENCE).is_some(), "{}", cluster.logs());
 }

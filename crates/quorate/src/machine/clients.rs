@@ -301,9 +301,10 @@ impl NodeMachine {
         }
     }
 
-    /// Gives up the lead and answers what is open.
+    /// Gives up the lead, answers what is open and says goodbye to the neighbours.
     pub(super) fn stop(&mut self, now: Instant, out: &mut Outbox<Effect>) {
         self.stopping = true;
+        self.gossip(now, quorate_membership::Input::Leave);
         self.vote(now, quorate_election::Input::Resign);
         self.settle(now, out);
         for (waiting, sent) in self.forwards.take_all() {

@@ -33,6 +33,8 @@ pub(super) struct Inner {
     pub(super) stopped: watch::Sender<Option<StopReason>>,
     pub(super) transport: Transport,
     pub(super) stop: Notify,
+    /// The neighbours know that the node leaves.
+    pub(super) left: Notify,
     pub(super) clock: BootClock,
     pub(super) pulse: Pulse,
 }

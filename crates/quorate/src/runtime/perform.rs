@@ -56,6 +56,9 @@ impl Perform<NodeMachine> for Performer {
             }
             Effect::Event(event) => {
                 log(&event);
+                if event == NodeEvent::Member(membership::Event::LeaveSpread) {
+                    self.inner.left.notify_one();
+                }
                 // An error means that nobody listens.
                 let _ = self.inner.events.send(event);
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use quorate_core::{
@@ -24,6 +25,9 @@ use crate::{Config, Effect, NodeInput, NodeMachine, NodeSetup};
 
 /// How many inputs may wait for the loop before those who bring more must wait.
 const INPUTS_MAX: usize = 4_096;
+/// The longest a stopping node waits until its neighbours know; shorter than the timeout after
+/// which it could be elected again.
+const GOODBYE_MAX: Duration = Duration::from_millis(100);
 /// How many events a listener may lag behind.
 const EVENTS_MAX: usize = 1_024;
 
@@ -145,6 +149,7 @@ impl NodeBuilder {
             next: AtomicU64::new(1),
             undecodable: AtomicU64::new(0),
             stop: Notify::new(),
+            left: Notify::new(),
             status: RwLock::new(Arc::new(machine.status())),
             events: events_out,
             stopped: watch::Sender::new(None),
@@ -293,6 +298,15 @@ async fn run(
         if reason.is_none() || matches!(effect, Effect::Reply { .. }) {
             let _ = performer.perform(clock.now(), effect);
         }
+    }
+    if reason.is_none() {
+        // A few more turns, so that the goodbye reaches the neighbours also if a datagram is lost.
+        let goodbye = async {
+            let _ = tokio::time::timeout(GOODBYE_MAX, inner.left.notified()).await;
+        };
+        let ended =
+            drive(&mut machine, &clock, &mut inputs, &mut performer, &inner.pulse, goodbye).await;
+        reason = ended.err();
     }
     let reason = reason.unwrap_or(StopReason::Asked);
     let storage = performer.storage;
