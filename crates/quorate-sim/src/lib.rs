@@ -56,12 +56,14 @@ mod effects;
 mod fault;
 mod network;
 mod plan;
+mod recorder;
 mod report;
 mod seat;
 mod sim;
 mod slots;
 mod swarm;
 mod trace;
+mod trace_event;
 mod world;
 
 pub use context::{Context, Tally};
@@ -75,4 +77,7 @@ pub use report::Report;
 pub use seat::{InvalidSeat, Seat, SeatSet};
 pub use sim::Sim;
 pub use swarm::Swarm;
+pub use trace_event::{
+    Carrier, DiskWork, Ending, Label, MessageFate, Observation, TraceEvent, TraceKind,
+};
 pub use world::{Answer, Boot, BootRefused, Halt, Input, Program, Request, Violation, World};

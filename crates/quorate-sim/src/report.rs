@@ -1,6 +1,6 @@
 //! What a run amounts to.
 
-use crate::{Tally, Violation};
+use crate::{Tally, TraceEvent, Violation};
 
 /// What a run amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,6 @@ pub struct Report {
     pub tally: Tally,
     /// The promise that was broken, if one was.
     pub violation: Option<Violation>,
-    /// The last lines of the trace, if one was kept.
-    pub tail: Vec<String>,
+    /// What happened, or the last of it, if that was kept.
+    pub trace: Vec<TraceEvent>,
 }

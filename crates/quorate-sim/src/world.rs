@@ -4,7 +4,7 @@ use quorate_core::Instant;
 use quorate_core::Rng;
 use quorate_storage::SimDisk;
 
-use crate::{Context, Effects, Seat, SeatSet};
+use crate::{Carrier, Context, Effects, Label, Observation, Seat, SeatSet};
 
 /// One life of a process on a simulated node.
 pub trait Program {
@@ -217,9 +217,16 @@ pub trait World {
         Ok(())
     }
 
-    /// A message in words, for a trace.
-    fn describe(&self, bytes: &[u8]) -> String {
-        format!("{} bytes", bytes.len())
+    /// A message in words, for traces and timelines.
+    fn describe(&self, bytes: &[u8], _carrier: Carrier) -> Label {
+        let text = format!("{} bytes", bytes.len());
+        Label::new(text.clone(), text)
+    }
+
+    /// What there is to see of a node, for a timeline. Asked after each of its steps while a trace
+    /// is kept; `None` if there is nothing.
+    fn observe(&self, _seat: Seat, _program: &Self::Program) -> Option<Observation> {
+        None
     }
 }
 

@@ -7,6 +7,7 @@ mod checks;
 mod clients;
 mod finale;
 mod mutants;
+mod observe;
 mod operation;
 mod profile;
 mod program;

@@ -89,7 +89,7 @@ fn summarise(plan: &Plan<KvOperation>, report: Report, cluster: &Cluster) -> Out
         message,
         nanos: report.nanos,
         plan: plan.clone(),
-        tail: report.tail,
+        tail: report.trace.iter().map(ToString::to_string).collect(),
     });
     Outcome {
         seed: plan.seed,

@@ -3,18 +3,21 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use quorate::{Answer, PeerMessage};
+use quorate::Answer;
 use quorate_core::{LogView as _, Rng};
 use quorate_lin::{Budget, Register, Verdict};
-use quorate_membership::Packet;
 
 use super::checks::{Checks, majority};
 use super::clients::Clients;
 use super::finale::{FIRST_ID, Finale};
+use super::observe;
 use super::operation::KvOperation;
 use super::program::{KvRequest, NodeProgram};
 use super::settings::Settings;
-use crate::{Boot, BootRefused, Context, Effects, Plan, Seat, SeatSet, Violation, World};
+use crate::{
+    Boot, BootRefused, Carrier, Context, Effects, Label, Observation, Plan, Seat, SeatSet,
+    Violation, World,
+};
 
 /// Shipped nodes, clients of their key-value store, and all that must hold.
 #[derive(Debug)]
@@ -186,14 +189,11 @@ impl World for Cluster {
         }
     }
 
-    fn describe(&self, bytes: &[u8]) -> String {
-        // A message, or a datagram.
-        if let Ok(message) = quorate_wire::decode::<PeerMessage>(bytes) {
-            return format!("{message:?}");
-        }
-        match quorate_wire::decode::<Packet>(bytes) {
-            Ok(packet) => format!("{packet:?}"),
-            Err(error) => format!("{error}"),
-        }
+    fn describe(&self, bytes: &[u8], carrier: Carrier) -> Label {
+        observe::describe(bytes, carrier)
+    }
+
+    fn observe(&self, _: Seat, program: &NodeProgram) -> Option<Observation> {
+        Some(observe::observe(program))
     }
 }

@@ -3,7 +3,7 @@
 use super::Sim;
 use super::node::DiskStage;
 use crate::agenda::Event;
-use crate::{CutPoint, Input, Program, Seat, World};
+use crate::{CutPoint, DiskWork, Input, Program, Seat, TraceKind, World};
 
 impl<W: World> Sim<'_, W> {
     pub(super) fn want_disk(&mut self, seat: Seat) {
@@ -44,6 +44,12 @@ impl<W: World> Sim<'_, W> {
             DiskStage::Tell => return self.tell(seat, life),
         };
         let stage = node.stage;
+        let did = match (&result, stage) {
+            (Err(_), _) => DiskWork::Failed,
+            (Ok(()), DiskStage::Sync) => DiskWork::Written,
+            (Ok(()), _) => DiskWork::Synced,
+        };
+        self.record(|_| TraceKind::Disk { seat, did });
         if let Err(halt) = result {
             self.check(seat);
             let node = &self.nodes[seat.index()];
@@ -55,7 +61,7 @@ impl<W: World> Sim<'_, W> {
                 _ => self.halt(seat, &halt.0),
             };
         }
-        match (node.cut, stage) {
+        match (self.nodes[seat.index()].cut, stage) {
             (Some(cut), DiskStage::Sync) if cut.point == CutPoint::Write => {
                 return self.strike_cut(seat, cut, "crash after a write");
             }
@@ -81,6 +87,7 @@ impl<W: World> Sim<'_, W> {
         {
             cut.point = CutPoint::Effects { count: effects };
         }
+        self.record(|_| TraceKind::Disk { seat, did: DiskWork::Told });
         self.step(seat, |program, now, out| program.input(now, Input::Persisted, out));
     }
 }

@@ -7,8 +7,8 @@ mod faults;
 mod node;
 mod process;
 mod streams;
+mod tracing;
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use quorate_core::Rng;
@@ -16,10 +16,11 @@ use quorate_core::Rng;
 use crate::agenda::{Agenda, Event};
 use crate::effects::Effects;
 use crate::network::Network;
+use crate::recorder::Recorder;
 use crate::slots::Slots;
 use crate::trace::TraceHash;
 use crate::world::{Answer, Request};
-use crate::{Context, FaultSet, Plan, Report, Seat, SeatSet, Violation, World};
+use crate::{Context, FaultSet, Plan, Report, Seat, SeatSet, TraceKind, Violation, World};
 use faults::Active;
 use node::Node;
 
@@ -48,8 +49,11 @@ pub struct Sim<'a, W: World> {
     event_limit: u64,
     violation: Option<Violation>,
     is_over: bool,
-    tail: Option<VecDeque<String>>,
-    tail_max: usize,
+    /// Whose step showed the violation.
+    culprit: Option<Seat>,
+    recorder: Option<Recorder>,
+    /// Names the messages of a trace.
+    sent: u64,
     rngs: Rngs,
 }
 
@@ -77,6 +81,9 @@ struct Message {
     /// The life of the target that the stream leads to; `None` for what may reach any.
     life: Option<u32>,
     is_datagram: bool,
+    /// When it left, and its number in a trace.
+    sent: u64,
+    number: u64,
     bytes: Vec<u8>,
 }
 
@@ -120,8 +127,9 @@ impl<'a, W: World> Sim<'a, W> {
             event_limit: u64::MAX,
             violation: None,
             is_over: false,
-            tail: None,
-            tail_max: 0,
+            culprit: None,
+            recorder: None,
+            sent: 0,
             rngs: Rngs {
                 boot: Rng::stream(seed, "boot"),
                 crash: Rng::stream(seed, "crash"),
@@ -136,11 +144,18 @@ impl<'a, W: World> Sim<'a, W> {
         sim
     }
 
-    /// Keeps the last `lines` lines of the trace in words. Slow: for a run that is known to fail.
+    /// Keeps all that happens, as records. Slow: for a run that is known to be of interest. The
+    /// run itself, and its hash, are the same.
     #[must_use]
-    pub fn with_tail(mut self, lines: usize) -> Self {
-        self.tail = Some(VecDeque::with_capacity(lines));
-        self.tail_max = lines;
+    pub fn with_trace(self) -> Self {
+        self.with_tail(usize::MAX)
+    }
+
+    /// Keeps the last `events` records of what happens.
+    #[must_use]
+    pub fn with_tail(mut self, events: usize) -> Self {
+        self.recorder = Some(Recorder::new(self.plan.nodes, events));
+        self.context.keep_notes();
         self
     }
 
@@ -195,6 +210,10 @@ impl<'a, W: World> Sim<'a, W> {
         if self.violation.is_none() {
             self.violation = self.world.finished().err();
         }
+        if let Some(Violation { invariant, message }) = self.violation.clone() {
+            let seat = self.culprit;
+            self.record(|_| TraceKind::Violated { invariant, message, seat });
+        }
         let report = Report {
             seed: self.plan.seed,
             hash: self.trace.value(),
@@ -202,7 +221,7 @@ impl<'a, W: World> Sim<'a, W> {
             nanos: self.time,
             tally: self.context.tally,
             violation: self.violation,
-            tail: self.tail.map(Vec::from).unwrap_or_default(),
+            trace: self.recorder.map(Recorder::into_events).unwrap_or_default(),
         };
         (report, self.world)
     }
@@ -242,15 +261,17 @@ impl<'a, W: World> Sim<'a, W> {
         }
     }
 
-    /// Adds a line to the trace in words, if one is kept.
-    fn note(&mut self, line: impl FnOnce(&W) -> String) {
-        if let Some(tail) = &mut self.tail {
-            if tail.len() >= self.tail_max {
-                tail.pop_front();
-            }
-            let (seconds, micros) = (self.time / 1_000_000_000, self.time % 1_000_000_000 / 1_000);
-            tail.push_back(format!("{seconds:>4}.{micros:06} {}", line(&self.world)));
+    /// Adds a record to the trace, if one is kept.
+    fn record(&mut self, what: impl FnOnce(&W) -> TraceKind) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.add(self.time, what(&self.world));
         }
+    }
+
+    /// Adds a line in words to the trace, if one is kept.
+    #[allow(dead_code, reason = "for what has no kind of its own yet")]
+    fn note(&mut self, line: impl FnOnce(&W) -> String) {
+        self.record(|world| TraceKind::Note { text: line(world) });
     }
 
     const fn seats(&self) -> SeatSet {
