@@ -54,6 +54,7 @@ pub mod cluster;
 mod context;
 mod effects;
 mod fault;
+mod minimise;
 mod network;
 mod plan;
 mod recorder;
@@ -69,6 +70,7 @@ mod world;
 pub use context::{Context, Tally};
 pub use effects::{Copies, Effects};
 pub use fault::{FaultCounts, FaultKind, FaultSet};
+pub use minimise::{Goal, Minimised, Minimiser};
 pub use plan::{
     CutPoint, DiskLoss, Fault, Latency, Plan, PlanError, PlannedFault, PlannedOperation, Shape,
     Target, Way,

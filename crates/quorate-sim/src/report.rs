@@ -3,7 +3,7 @@
 use crate::{Tally, TraceEvent, Violation};
 
 /// What a run amounts to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// The seed.
     pub seed: u64,

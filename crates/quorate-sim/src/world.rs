@@ -129,6 +129,10 @@ pub struct Violation {
 }
 
 impl Violation {
+    /// The invariant that is broken when the code of a node panics: see
+    /// [`crate::Sim::run_caught`].
+    pub const PANIC: &'static str = "panic";
+
     /// A broken promise.
     #[must_use]
     pub fn new(invariant: &str, message: impl Into<String>) -> Self {

@@ -6,6 +6,7 @@
 mod checks;
 mod clients;
 mod finale;
+mod minimise;
 mod mutants;
 mod observe;
 mod operation;
@@ -16,6 +17,7 @@ mod settings;
 mod summary;
 mod world;
 
+pub use minimise::minimise;
 pub use mutants::{MUTANTS, Mutant};
 pub use operation::{Act, KvOperation};
 pub use profile::Profile;

@@ -10,6 +10,7 @@ mod streams;
 mod tracing;
 
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 
 use quorate_core::Rng;
 
@@ -104,7 +105,7 @@ impl<'a, W: World> Sim<'a, W> {
     ///
     /// If the plan has no node or more than [`Seat::COUNT_MAX`].
     pub fn new(world: W, plan: &'a Plan<W::Operation>) -> Self {
-        let seed = plan.seed;
+        let seed = if plan.dice == 0 { plan.seed } else { other_dice(plan.seed, plan.dice) };
         assert!((1..=Seat::COUNT_MAX).contains(&plan.nodes), "a run has 1 to 32 nodes");
         let mut sim = Self {
             world,
@@ -183,6 +184,24 @@ impl<'a, W: World> Sim<'a, W> {
 
     /// Runs to the end or to the first violation.
     pub fn run(mut self) -> (Report, W) {
+        self.advance();
+        self.conclude()
+    }
+
+    /// The same, but a panic of the code of a node is a violation like any other, of
+    /// [`Violation::PANIC`].
+    pub fn run_caught(mut self) -> (Report, W) {
+        // Nothing but the trace and the counts are read afterwards.
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| self.advance())) {
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            let message = text.or_else(|| payload.downcast_ref::<&str>().copied());
+            let message = message.unwrap_or("a panic without words");
+            self.violation = Some(Violation::new(Violation::PANIC, message));
+        }
+        self.conclude()
+    }
+
+    fn advance(&mut self) {
         while !self.is_over
             && let Some((time, event)) = self.agenda.next()
         {
@@ -207,6 +226,9 @@ impl<'a, W: World> Sim<'a, W> {
                 break;
             }
         }
+    }
+
+    fn conclude(mut self) -> (Report, W) {
         if self.violation.is_none() {
             self.violation = self.world.finished().err();
         }
@@ -277,6 +299,14 @@ impl<'a, W: World> Sim<'a, W> {
     const fn seats(&self) -> SeatSet {
         SeatSet::first(self.plan.nodes)
     }
+}
+
+/// The seed of other dice than those of `seed`.
+const fn other_dice(seed: u64, dice: u64) -> u64 {
+    let mut hash = TraceHash::new();
+    hash.mix(seed);
+    hash.mix(dice);
+    hash.value() as u64
 }
 
 /// A number for the event, without what is mixed in elsewhere.

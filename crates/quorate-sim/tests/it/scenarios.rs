@@ -16,6 +16,7 @@ const SOME: Target = Target::Seat(Seat(1));
 fn plan<O>(faults: impl IntoIterator<Item = (u64, Fault)>) -> Plan<O> {
     Plan {
         seed: 11,
+        dice: 0,
         nodes: 3,
         calm_at: 2 * SECOND,
         calm_lasting: SECOND,
