@@ -1,11 +1,14 @@
 //! From a plan that breaks a promise to a small one that breaks the same.
 
 mod arguments;
+mod sample;
 mod search;
 mod subsets;
 mod times;
 
 use std::fmt;
+
+use quorate_core::Rng;
 
 use crate::{Plan, Report, Violation};
 use search::Search;
@@ -85,7 +88,7 @@ impl<'a, O: Clone + PartialEq> Minimiser<'a, O> {
             run: Box::new(run),
             simpler: Box::new(|_| Vec::new()),
             goes_on: Box::new(|| true),
-            runs_max: 10_000,
+            runs_max: 100_000,
             goal: Goal { faults: 5, operations: 10 },
         }
     }
@@ -104,7 +107,7 @@ impl<'a, O: Clone + PartialEq> Minimiser<'a, O> {
         self
     }
 
-    /// The most runs. Default 10,000.
+    /// The most runs. Default 100,000.
     #[must_use]
     pub const fn runs_max(mut self, runs: u64) -> Self {
         self.runs_max = runs;
@@ -124,19 +127,14 @@ impl<'a, O: Clone + PartialEq> Minimiser<'a, O> {
         let mut search = Search::new(run, goes_on, runs_max, plan)?;
         search.truncate();
         subsets::leap(&mut search);
+        let mut rng = Rng::stream(plan.seed, "minimise");
         // First with few dice, for what can go easily; then with more, for the rest.
         for dice in DICE {
             search.dice = dice;
-            loop {
-                let before = search.size();
-                subsets::faults(&mut search);
-                subsets::operations(&mut search);
-                subsets::nodes(&mut search);
-                times::earlier(&mut search);
-                if search.size() == before || search.is_over() {
-                    break;
-                }
-            }
+            shrink(&mut search);
+            sample::sample(&mut search, &mut rng, goal, SAMPLES * dice);
+            search.dice = dice.min(DICE_ENOUGH);
+            shrink(&mut search);
             if search.reaches(goal) && dice >= DICE_ENOUGH {
                 break;
             }
@@ -153,7 +151,23 @@ impl<'a, O: Clone + PartialEq> Minimiser<'a, O> {
     }
 }
 
+/// Takes away what can go, until nothing can.
+fn shrink<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
+    loop {
+        let before = search.size();
+        subsets::faults(search);
+        subsets::operations(search);
+        subsets::nodes(search);
+        times::earlier(search);
+        if search.size() == before || search.is_over() {
+            break;
+        }
+    }
+}
+
 /// How many dice a candidate is tried with, round by round.
-const DICE: [u32; 4] = [1, 4, 16, 64];
+const DICE: [u32; 4] = [1, 4, 12, 36];
+/// How many parts are drawn in vain, for each die of the round.
+const SAMPLES: u32 = 300;
 /// So many are enough once the goal is reached.
 const DICE_ENOUGH: u32 = 4;

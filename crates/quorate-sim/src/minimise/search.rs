@@ -69,23 +69,43 @@ impl<'a, O: Clone + PartialEq> Search<'a, O> {
                 self.dice_last += 1;
                 candidate.dice = self.dice_last;
             }
-            if self.is_over || self.runs >= self.runs_max || !(self.goes_on)() {
-                self.is_over = true;
-                return false;
-            }
-            self.runs += 1;
-            let report = (self.run)(&candidate);
-            if let Some(violation) = report.violation
-                && is_same(&violation, &self.wanted)
-            {
+            if self.fails(&candidate) {
                 self.best = candidate;
-                self.violation = violation;
-                self.nanos = report.nanos;
                 self.truncate();
                 return true;
             }
         }
         false
+    }
+
+    /// The same with dice that were not tried before.
+    pub(super) fn attempt_with_new_dice(&mut self, mut candidate: Plan<O>) -> bool {
+        self.dice_last += 1;
+        candidate.dice = self.dice_last;
+        let fails = self.fails(&candidate);
+        if fails {
+            self.best = candidate;
+            self.truncate();
+        }
+        fails
+    }
+
+    /// Whether `candidate` breaks the promise; then also how and when.
+    fn fails(&mut self, candidate: &Plan<O>) -> bool {
+        if self.is_over || self.runs >= self.runs_max || !(self.goes_on)() {
+            self.is_over = true;
+            return false;
+        }
+        self.runs += 1;
+        let report = (self.run)(candidate);
+        match report.violation {
+            Some(violation) if is_same(&violation, &self.wanted) => {
+                self.violation = violation;
+                self.nanos = report.nanos;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Drops what comes after the violation: it cannot have mattered. Some time stays, so that a

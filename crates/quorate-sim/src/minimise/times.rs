@@ -55,12 +55,12 @@ fn first<O>(plan: &Plan<O>) -> u64 {
     faults.chain(plan.operations.iter().map(|planned| planned.at)).min().unwrap_or(0)
 }
 
-fn shift<O>(plan: &mut Plan<O>, by: u64) {
+pub(super) fn shift<O>(plan: &mut Plan<O>, by: u64) {
     plan.faults.iter_mut().for_each(|planned| planned.at = planned.at.saturating_sub(by));
     plan.operations.iter_mut().for_each(|planned| planned.at = planned.at.saturating_sub(by));
     plan.calm_at = plan.calm_at.saturating_sub(by);
 }
 
-const MILLISECOND: u64 = 1_000_000;
+pub(super) const MILLISECOND: u64 = 1_000_000;
 /// Before this not much has happened in most systems.
-const START: u64 = 300 * MILLISECOND;
+pub(super) const START: u64 = 300 * MILLISECOND;
