@@ -65,6 +65,7 @@ mod slots;
 mod swarm;
 mod trace;
 mod trace_event;
+mod words;
 mod world;
 
 pub use context::{Context, Tally};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{Observation, Seat, TraceEvent, TraceKind};
+use crate::{Observation, Seat, TraceEvent, TraceKind, World};
 
 /// The records of a run, all or the last few.
 #[derive(Debug)]
@@ -40,8 +40,12 @@ impl Recorder {
         self.seen[seat.index()] = Observation::default();
     }
 
-    pub(crate) fn into_events(self) -> Vec<TraceEvent> {
-        self.events.into()
+    /// The records in order of time, with what `world` knows only now.
+    pub(crate) fn into_events<W: World>(self, world: &W) -> Vec<TraceEvent> {
+        let mut events: Vec<TraceEvent> = self.events.into();
+        events.extend(world.hindsight(&events));
+        events.sort_by_key(|event| event.at);
+        events
     }
 }
 

@@ -79,6 +79,11 @@ pub enum TraceKind {
     Began { operation: u64, client: String, label: String },
     /// What became of `operation`.
     Ended { operation: u64, outcome: Ending, label: String },
+    /// Seen afterwards: `operation` may have taken effect at this moment, as the one in place
+    /// `order` on its `object`. Stands in order of its moment, like all others.
+    TookEffect { operation: u64, order: u64, object: String },
+    /// Seen afterwards: no order of the operations on `object` allows the answer to `operation`.
+    NoOrder { operation: u64, object: String },
     /// What the world sees of the node on `seat` changed.
     Observed {
         seat: Seat,
@@ -220,6 +225,12 @@ impl fmt::Display for TraceKind {
             }
             Self::Ended { operation, outcome, label } => {
                 write!(f, "o{operation} ends {outcome:?}: {label}")
+            }
+            Self::TookEffect { operation, order, object } => {
+                write!(f, "o{operation} takes effect as number {order} on {object}")
+            }
+            Self::NoOrder { operation, object } => {
+                write!(f, "no order of what was done to {object} allows the answer to o{operation}")
             }
             Self::Observed { seat, now } => write!(f, "{seat} is now {now}"),
             Self::Calm { core } => {

@@ -4,7 +4,7 @@ use quorate_core::Instant;
 use quorate_core::Rng;
 use quorate_storage::SimDisk;
 
-use crate::{Carrier, Context, Effects, Label, Observation, Seat, SeatSet};
+use crate::{Carrier, Context, Effects, Label, Observation, Seat, SeatSet, TraceEvent};
 
 /// One life of a process on a simulated node.
 pub trait Program {
@@ -219,6 +219,11 @@ pub trait World {
     /// The [`Violation`] found.
     fn finished(&mut self) -> Result<(), Violation> {
         Ok(())
+    }
+
+    /// What can be said of a run only afterwards, for its trace: when operations took effect.
+    fn hindsight(&self, _trace: &[TraceEvent]) -> Vec<TraceEvent> {
+        Vec::new()
     }
 
     /// A message in words, for traces and timelines.

@@ -6,6 +6,8 @@
 mod checks;
 mod clients;
 mod finale;
+mod hindsight;
+mod meaning;
 mod minimise;
 mod mutants;
 mod observe;
@@ -17,6 +19,7 @@ mod settings;
 mod summary;
 mod world;
 
+pub use meaning::meaning;
 pub use minimise::minimise;
 pub use mutants::{MUTANTS, Mutant};
 pub use operation::{Act, KvOperation};

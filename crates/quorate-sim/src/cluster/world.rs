@@ -10,13 +10,14 @@ use quorate_lin::{Budget, Register, Verdict};
 use super::checks::{Checks, majority};
 use super::clients::Clients;
 use super::finale::{FIRST_ID, Finale};
+use super::hindsight::hindsight;
 use super::observe;
 use super::operation::KvOperation;
 use super::program::{KvRequest, NodeProgram};
 use super::settings::Settings;
 use crate::{
     Boot, BootRefused, Carrier, Context, Effects, Label, Observation, Plan, Seat, SeatSet,
-    Violation, World,
+    TraceEvent, Violation, World,
 };
 
 /// Shipped nodes, clients of their key-value store, and all that must hold.
@@ -187,6 +188,10 @@ impl World for Cluster {
                 Ok(())
             }
         }
+    }
+
+    fn hindsight(&self, trace: &[TraceEvent]) -> Vec<TraceEvent> {
+        hindsight(&self.clients.history, trace)
     }
 
     fn describe(&self, bytes: &[u8], carrier: Carrier) -> Label {

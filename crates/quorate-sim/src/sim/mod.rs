@@ -243,7 +243,7 @@ impl<'a, W: World> Sim<'a, W> {
             nanos: self.time,
             tally: self.context.tally,
             violation: self.violation,
-            trace: self.recorder.map(Recorder::into_events).unwrap_or_default(),
+            trace: self.recorder.map(|kept| kept.into_events(&self.world)).unwrap_or_default(),
         };
         (report, self.world)
     }

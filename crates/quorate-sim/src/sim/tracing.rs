@@ -4,6 +4,7 @@ use quorate_core::Lane;
 
 use super::{Message, Sim};
 use crate::recorder::shorten;
+use crate::words::words;
 use crate::{Carrier, Fault, MessageFate, Seat, SeatSet, Shape, TraceKind, World};
 
 impl<W: World> Sim<'_, W> {
@@ -58,10 +59,7 @@ impl<W: World> Sim<'_, W> {
             name: fault.kind().name().to_owned(),
             seats: struck(fault, seat, all).within(all),
             until: fault.lasting().map(|lasting| time.saturating_add(lasting)),
-            text: match seat {
-                Some(seat) => format!("{fault:?} on {seat}"),
-                None => format!("{fault:?}"),
-            },
+            text: words(fault, seat, all),
         });
     }
 
