@@ -63,6 +63,7 @@ mod seat;
 mod sim;
 mod slots;
 mod swarm;
+mod timeline;
 mod trace;
 mod trace_event;
 mod words;
@@ -80,6 +81,7 @@ pub use report::Report;
 pub use seat::{InvalidSeat, Seat, SeatSet};
 pub use sim::Sim;
 pub use swarm::Swarm;
+pub use timeline::Timeline;
 pub use trace_event::{
     Carrier, DiskWork, Ending, Label, MessageFate, Observation, TraceEvent, TraceKind,
 };
