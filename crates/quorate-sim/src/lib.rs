@@ -83,6 +83,6 @@ pub use sim::Sim;
 pub use swarm::Swarm;
 pub use timeline::Timeline;
 pub use trace_event::{
-    Carrier, DiskWork, Ending, Label, MessageFate, Observation, TraceEvent, TraceKind,
+    Carrier, DiskWork, Ending, Label, MessageFate, Observation, TraceEvent, TraceKind, to_ndjson,
 };
 pub use world::{Answer, Boot, BootRefused, Halt, Input, Program, Request, Violation, World};

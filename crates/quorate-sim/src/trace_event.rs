@@ -180,6 +180,21 @@ pub enum Carrier {
     Datagram,
 }
 
+/// A trace as text: one JSON object on each line.
+///
+/// # Panics
+///
+/// Never: records can be written as JSON.
+#[must_use]
+pub fn to_ndjson(trace: &[TraceEvent]) -> String {
+    let mut text = String::new();
+    for event in trace {
+        text.push_str(&serde_json::to_string(event).expect("records are plain data"));
+        text.push('\n');
+    }
+    text
+}
+
 impl fmt::Display for TraceEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, micros) = (self.at / 1_000_000_000, self.at % 1_000_000_000 / 1_000);

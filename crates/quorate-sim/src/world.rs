@@ -4,7 +4,7 @@ use quorate_core::Instant;
 use quorate_core::Rng;
 use quorate_storage::SimDisk;
 
-use crate::{Carrier, Context, Effects, Label, Observation, Seat, SeatSet, TraceEvent};
+use crate::{Carrier, Context, Effects, Fault, Label, Observation, Seat, SeatSet, TraceEvent};
 
 /// One life of a process on a simulated node.
 pub trait Program {
@@ -191,6 +191,9 @@ pub trait World {
 
     /// The process on `seat` ended.
     fn crashed(&mut self, _seat: Seat, _cx: &mut Context<Request<Self>>) {}
+
+    /// A fault of the plan strikes, `seat` if it strikes one node.
+    fn struck(&mut self, _fault: &Fault, _seat: Option<Seat>, _cx: &mut Context<Request<Self>>) {}
 
     /// Chooses those that must make progress in the calm phase: a quorum.
     fn core(&mut self, nodes: u8, rng: &mut Rng) -> SeatSet {

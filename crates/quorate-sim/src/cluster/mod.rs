@@ -5,8 +5,10 @@
 
 mod checks;
 mod clients;
+mod failover;
 mod finale;
 mod hindsight;
+mod marks;
 mod meaning;
 mod minimise;
 mod mutants;

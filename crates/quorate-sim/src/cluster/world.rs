@@ -9,6 +9,7 @@ use quorate_lin::{Budget, Register, Verdict};
 
 use super::checks::{Checks, majority};
 use super::clients::Clients;
+use super::failover::Failovers;
 use super::finale::{FIRST_ID, Finale};
 use super::hindsight::hindsight;
 use super::observe;
@@ -16,8 +17,8 @@ use super::operation::KvOperation;
 use super::program::{KvRequest, NodeProgram};
 use super::settings::Settings;
 use crate::{
-    Boot, BootRefused, Carrier, Context, Effects, Label, Observation, Plan, Seat, SeatSet,
-    TraceEvent, Violation, World,
+    Boot, BootRefused, Carrier, Context, Effects, Fault, Label, Observation, Plan, Program as _,
+    Seat, SeatSet, TraceEvent, Violation, World,
 };
 
 /// Shipped nodes, clients of their key-value store, and all that must hold.
@@ -31,6 +32,7 @@ pub(super) struct Cluster {
     /// Nodes of the core that have the final write.
     arrived: SeatSet,
     found: Option<Violation>,
+    pub(super) failovers: Failovers,
     pub(super) is_undecided: bool,
 }
 
@@ -48,13 +50,17 @@ impl Cluster {
             keys: plan.operations.iter().map(|planned| planned.operation.key).collect(),
             arrived: SeatSet::NONE,
             found: None,
+            failovers: Failovers::default(),
             is_undecided: false,
         }
     }
 
     /// Checks what clients were told meanwhile.
-    fn acknowledged(&mut self) -> Result<(), Violation> {
+    fn acknowledged(&mut self, now: Option<u64>) -> Result<(), Violation> {
         for (at, command) in self.clients.acknowledged.drain(..) {
+            if let Some(now) = now {
+                self.failovers.acknowledged(at, now);
+            }
             self.checks.acknowledged(at, command)?;
         }
         Ok(())
@@ -112,10 +118,12 @@ impl World for Cluster {
         if let Some(violation) = self.found.take() {
             return Err(violation);
         }
-        self.acknowledged()?;
+        self.failovers.stepped(seat, program.leads(), program.machine.voter().term());
+        self.acknowledged(Some(cx.time()))?;
         if let Some(finale) = &mut self.finale
             && let Some((at, command)) = finale.acknowledged.take()
         {
+            self.failovers.acknowledged(at, cx.time());
             self.checks.acknowledged(at, command)?;
         }
         self.clients.revision = self.checks.revision();
@@ -128,6 +136,14 @@ impl World for Cluster {
             self.arrived = self.arrived.with(seat);
         }
         Ok(())
+    }
+
+    fn crashed(&mut self, seat: Seat, cx: &mut Context<KvRequest>) {
+        self.failovers.crashed(seat, cx.time());
+    }
+
+    fn struck(&mut self, fault: &Fault, seat: Option<Seat>, cx: &mut Context<KvRequest>) {
+        self.failovers.struck(fault, seat, cx.time());
     }
 
     fn core(&mut self, nodes: u8, rng: &mut Rng) -> SeatSet {
@@ -177,7 +193,7 @@ impl World for Cluster {
         if let Some(violation) = self.found.take() {
             return Err(violation);
         }
-        self.acknowledged()?;
+        self.acknowledged(None)?;
         self.checks.count("K1");
         let mut budget = Budget::steps(LIN_STEPS);
         match quorate_lin::check(&Register::new(), &self.clients.history, &mut budget) {

@@ -34,6 +34,7 @@ impl<W: World> Sim<'_, W> {
             None => None,
         };
         self.record_fault(index, fault, seat);
+        self.world.struck(fault, seat, &mut self.context);
         if let Some(lasting) = fault.lasting() {
             self.active.push(Active { index, seat });
             self.agenda.add(self.time.saturating_add(lasting), Event::End { index });
