@@ -92,6 +92,8 @@ pub enum TraceKind {
     },
     /// Faults end inside `core`, of which progress is demanded.
     Calm { core: SeatSet },
+    /// The calm phase leaves `seat` out of its core, with a fault for good.
+    LeftOut { seat: Seat, text: String },
     /// A promise is found broken, after a step of `seat` if one of its steps shows it.
     Violated { invariant: String, message: String, seat: Option<Seat> },
     /// Anything else, in words.
@@ -253,7 +255,7 @@ impl fmt::Display for TraceKind {
                 core.iter().try_for_each(|seat| write!(f, " {seat}"))
             }
             Self::Violated { invariant, message, .. } => write!(f, "BROKEN {invariant}: {message}"),
-            Self::Note { text } => f.write_str(text),
+            Self::LeftOut { text, .. } | Self::Note { text } => f.write_str(text),
         }
     }
 }

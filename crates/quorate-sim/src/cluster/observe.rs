@@ -7,6 +7,7 @@ use quorate_lin::{Access, Answer};
 use quorate_membership::{Body, Packet};
 use quorate_replication::Message as Log;
 
+use super::finale::FIRST_ID;
 use super::program::NodeProgram;
 use crate::{Carrier, Label, Observation};
 
@@ -78,7 +79,8 @@ fn short(message: &PeerMessage) -> String {
     match message {
         PeerMessage::Election(vote) => match vote {
             Vote::PreVote { term, .. } => format!("would you vote after {term:?}?"),
-            Vote::PreVoteReply { granted, .. } => format!("would{}", refused(*granted)),
+            Vote::PreVoteReply { granted: true, .. } => "I would".to_owned(),
+            Vote::PreVoteReply { granted: false, .. } => "I would not".to_owned(),
             Vote::Vote { term, .. } => format!("vote for me in {term:?}"),
             Vote::VoteReply { term, granted, .. } => format!("vote {term:?}{}", refused(*granted)),
             Vote::Heartbeat { term } => format!("heartbeat {term:?}"),
@@ -156,22 +158,30 @@ const fn gossip(body: &Body) -> &'static str {
 
 /// What a client asks of `key`.
 pub(super) fn call(key: u8, access: &Access<u64>) -> String {
-    let value = |value: &Option<u64>| value.map_or_else(|| "none".to_owned(), |v| v.to_string());
+    let value = |value: &Option<u64>| value.map_or_else(|| "nothing".to_owned(), name);
     match access {
         Access::Read => format!("get k{key}"),
-        Access::Write(new) => format!("set k{key} = {new}"),
+        Access::Write(new) => format!("set k{key} = {}", name(*new)),
         Access::Delete => format!("delete k{key}"),
         Access::Cas { expected, new } => {
             format!("cas k{key} from {} to {}", value(expected), value(new))
         }
-        Access::Append(value) => format!("append {value} to k{key}"),
+        Access::Append(value) => format!("append {} to k{key}", name(*value)),
+    }
+}
+
+/// A value: those of the calm phase have numbers of their own.
+fn name(value: u64) -> String {
+    match value.checked_sub(FIRST_ID) {
+        Some(number) => format!("final {number}"),
+        None => value.to_string(),
     }
 }
 
 /// What a client was told.
 pub(super) fn told(answer: &Answer<u64>) -> String {
     match answer {
-        Answer::Value(Some(value)) => format!("found {value}"),
+        Answer::Value(Some(value)) => format!("found {}", name(*value)),
         Answer::Value(None) => "found nothing".to_owned(),
         Answer::Done => "done".to_owned(),
         Answer::Swapped(true) => "swapped".to_owned(),

@@ -126,6 +126,9 @@ impl<'a, O: Clone + PartialEq> Minimiser<'a, O> {
         let Self { run, simpler, goes_on, runs_max, goal } = self;
         let mut search = Search::new(run, goes_on, runs_max, plan)?;
         search.truncate();
+        // Where every message takes equally long, what is taken away changes less of the rest.
+        search.dice = DICE_ENOUGH;
+        arguments::latencies(&mut search);
         subsets::leap(&mut search);
         let mut rng = Rng::stream(plan.seed, "minimise");
         // First with few dice, for what can go easily; then with more, for the rest.

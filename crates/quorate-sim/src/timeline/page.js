@@ -25,7 +25,8 @@ const words = (observed) => {
     const follows = state.follows;
     return follows && follows !== "nobody" ? "follows " + follows + " in" + term : "follows nobody yet," + term;
   }
-  return "is " + (/^[aeiou]/.test(observed.role) ? observed.role : "a " + observed.role).replace("a asks", "asks") + " in" + term;
+  if (/ /.test(observed.role)) return observed.role + "," + term;
+  return (observed.role === "outside" ? "is outside the cluster," : "is a " + observed.role + " in") + term;
 };
 const span = (nanos) => nanos === null ? "for ever" : "for " + Math.round(nanos / MS) + " ms";
 const tell = (event, text, kind) => story.push({ at: event.at, text, kind: kind || "" });
@@ -122,6 +123,10 @@ for (const event of data.trace) {
       calm = event;
       tell(event, "calm begins: faults end inside " + event.core.join(", "), "role");
       break;
+    case "left-out":
+      faults.push({ kind: "", name: "left out of the core", index: "-", text: event.text, seats: [event.seat], from: event.at, to: Infinity });
+      tell(event, event.text, "fault");
+      break;
     case "violated":
       broken = event;
       tell(event, "BROKEN " + event.invariant + ": " + event.message.split("\n")[0], "broken");
@@ -151,11 +156,11 @@ const canvas = $("chart"), pen = canvas.getContext("2d");
 let width = 0, height = 0, gutter = 64, hits = [], theme = {};
 const AXIS = 30, ROW = 22, LANE = 78, CLIENT = 30, BAR = 20, RIGHT = 14;
 const rows = faultRows();
-const clientNames = [...clients.keys()].sort((a, b) => (a === "last") - (b === "last") || a.localeCompare(b, "en", { numeric: true }));
+const clientNames = [...clients.keys()].sort((a, b) => (a === "check") - (b === "check") || a.localeCompare(b, "en", { numeric: true }));
 const top = AXIS + (rows.length ? rows.length * ROW + 12 : 4);
 const laneY = (seat) => top + seat * LANE + LANE / 2;
 const clientY = (place) => top + nodes.length * LANE + 16 + place * CLIENT + CLIENT / 2;
-const total = () => clientY(clientNames.length) - CLIENT / 2 + 14;
+const total = () => clientY(clientNames.length) - CLIENT / 2 + 24;
 const x = (time) => gutter + (time - view.from) / (view.to - view.from) * (width - gutter - RIGHT);
 const timeAt = (place) => view.from + (place - gutter) / (width - gutter - RIGHT) * (view.to - view.from);
 
@@ -163,7 +168,8 @@ const timeAt = (place) => view.from + (place - gutter) / (width - gutter - RIGHT
 function faultRows() {
   const rows = [];
   for (const fault of faults) {
-    const needs = Math.max(fault.to, fault.from + end / 6);
+    // Room for its words, which stand beside a short one.
+    const needs = Math.max(fault.to, fault.from + end / 4);
     let row = rows.findIndex((busy) => busy <= fault.from);
     if (row < 0) row = Math.min(rows.length, 7);
     rows[row] = Math.max(rows[row] || 0, needs);
@@ -265,7 +271,7 @@ function drawLanes() {
     if (seat % 2 === 0) { pen.fillStyle = theme.wash; pen.globalAlpha = 0.55; pen.fillRect(0, y - LANE / 2, width, LANE); pen.globalAlpha = 1; }
     text(node.name, gutter - 12, y, theme.ink, BOLD, "right");
   });
-  clientNames.forEach((name, place) => text(name === "last" ? "check" : name, gutter - 12, clientY(place), theme.soft, SMALL, "right"));
+  clientNames.forEach((name, place) => text(name, gutter - 12, clientY(place), theme.soft, SMALL, "right"));
 }
 
 function drawFaults() {
@@ -290,7 +296,7 @@ function drawFaults() {
     box(left, y, right, ROW - 5, 4);
     pen.fillStyle = theme.fault;
     pen.fill();
-    const label = fault.kind + " " + fault.text, short = fault.kind + " " + fault.name;
+    const label = (fault.kind + " " + fault.text).trim(), short = (fault.kind + " " + fault.name).trim();
     pen.font = SMALL;
     const fits = [label, short].find((words) => pen.measureText(words).width < right - left - 10);
     if (fits) text(fits, left + 6, y + (ROW - 5) / 2, theme["on-dark"], SMALL);
@@ -299,7 +305,7 @@ function drawFaults() {
       if (pen.measureText(free).width + right + 8 < width) text(free, right + 5, y + (ROW - 5) / 2, theme.fault, SMALL);
       else text(free, left - 5, y + (ROW - 5) / 2, theme.fault, SMALL, "right");
     }
-    hits.push({ left, right, top: y, bottom: y + ROW, text: "Fault " + fault.index + ", " + fault.name + ": " + fault.text });
+    hits.push({ left, right, top: y, bottom: y + ROW, text: (fault.kind ? "Fault " + fault.index + ", " : "") + fault.name + ": " + fault.text });
   }
 }
 
@@ -417,7 +423,7 @@ function drawMessages() {
   }
   const most = Math.max(220, width * 0.8);
   if (seen.length > most) {
-    text("zoom in to see " + seen.length + " messages", width - RIGHT, total() - 6, theme.soft, SMALL, "right");
+    text("zoom in to see " + seen.length + " messages", width - RIGHT, AXIS + 9, theme.soft, SMALL, "right");
     return false;
   }
   const taken = [];
@@ -535,14 +541,14 @@ function diamond(place, y, order) {
 function drawMoments() {
   if (calm && isSeen(calm.at, calm.at)) {
     line(calm.at, theme.ok, [5, 4], 1);
-    text("calm: no more faults", x(calm.at) + 5, top - 1 + 8, theme.ok, SMALL);
+    text("calm: progress is demanded", x(calm.at) + 5, height - 11, theme.ok, SMALL);
   }
   if (broken && isSeen(broken.at, broken.at)) {
     line(broken.at, theme.broken, [], 2);
     flag(x(broken.at), broken.invariant + " broken", theme.broken, height - 12);
     if (broken.seat) ring(x(broken.at), laneY(seatOf(broken.seat)));
   }
-  line(cursor, theme.ink, [], 1);
+  if (!broken || cursor !== broken.at) line(cursor, theme.ink, [], 1);
   if (isSeen(cursor, cursor)) flag(x(cursor), (cursor / MS).toFixed(cursor < 1e10 ? 2 : 0) + " ms", theme.ink, 11);
   pen.fillStyle = theme.card;
   pen.globalAlpha = 1;
