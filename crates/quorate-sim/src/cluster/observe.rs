@@ -87,8 +87,8 @@ fn short(message: &PeerMessage) -> String {
             Vote::HeartbeatReply { term } => format!("heard {term:?}"),
         },
         PeerMessage::Replication(log) => replication(log),
-        PeerMessage::Forward { id, request, .. } => format!("forward {id}: {}", asks(request)),
-        PeerMessage::Answer { id, .. } => format!("answer {id}"),
+        PeerMessage::Forward { request, .. } => format!("passes on a {}", asks(request)),
+        PeerMessage::Answer { .. } => "answers it".to_owned(),
         PeerMessage::Bootstrap(birth) => match birth {
             BootstrapMessage::Prepare { .. } => "birth: prepare",
             BootstrapMessage::Promise { .. } => "birth: promise",

@@ -179,11 +179,15 @@ function faultRows() {
 }
 
 const roleColour = (role) => ({ leader: theme.leader, follower: theme.follower, candidate: theme.candidate, "asks for votes": theme.asks, outside: theme.outside })[role] || theme.other;
-const isDark = (role) => role === "leader";
+/// Dark or light words, whichever can be read on `colour`.
+function inkOn(colour) {
+  const part = (place) => parseInt(colour.slice(place, place + 2), 16) / 255;
+  return 0.3 * part(1) + 0.59 * part(3) + 0.11 * part(5) > 0.52 ? "#12151a" : "#ffffff";
+}
 
 function readTheme() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ["paper", "card", "ink", "soft", "line", "leader", "follower", "candidate", "asks", "outside", "other", "fault", "broken", "ok", "unknown", "failed", "disk", "on-dark", "on-light", "wash"]) {
+  for (const name of ["paper", "card", "ink", "soft", "line", "leader", "follower", "candidate", "asks", "outside", "other", "fault", "broken", "ok", "unknown", "failed", "disk", "wash"]) {
     theme[name] = style.getPropertyValue("--" + name).trim();
   }
 }
@@ -299,7 +303,7 @@ function drawFaults() {
     const label = (fault.kind + " " + fault.text).trim(), short = (fault.kind + " " + fault.name).trim();
     pen.font = SMALL;
     const fits = [label, short].find((words) => pen.measureText(words).width < right - left - 10);
-    if (fits) text(fits, left + 6, y + (ROW - 5) / 2, theme["on-dark"], SMALL);
+    if (fits) text(fits, left + 6, y + (ROW - 5) / 2, inkOn(theme.fault), SMALL);
     else {
       const free = pen.measureText(label).width + right + 8 < width ? label : short;
       if (pen.measureText(free).width + right + 8 < width) text(free, right + 5, y + (ROW - 5) / 2, theme.fault, SMALL);
@@ -336,7 +340,7 @@ function drawNodes() {
       pen.fillStyle = roleColour(role.role);
       pen.fill();
       const term = role.term === null ? "" : " term " + role.term, mark = role.leads ? "★ " : "";
-      inside([mark + role.role + "," + term, mark + role.role + " t" + role.term, (mark || "") + "t" + role.term], left, right, y, isDark(role.role) ? theme["on-dark"] : theme["on-light"], role.leads ? BOLD : SMALL);
+      inside([mark + role.role + "," + term, mark + role.role + " t" + role.term, (mark || "") + "t" + role.term], left, right, y, inkOn(roleColour(role.role)), role.leads ? BOLD : SMALL);
       hits.push({ left, right, top: high, bottom: high + BAR, text: node.name + ": " + role.role + term });
     }
     for (const pause of node.pauses) {
@@ -427,7 +431,12 @@ function drawMessages() {
     return false;
   }
   const taken = [];
+  pen.save();
+  pen.beginPath();
+  pen.rect(gutter, AXIS, width, height);
+  pen.clip();
   for (const message of seen) drawMessage(message, seen.length, taken);
+  pen.restore();
   return true;
 }
 
@@ -445,7 +454,7 @@ function drawMessage(message, count, taken) {
     if (lost || held) cross(x0, y0, x0 + 18, y0 + (y1 - y0) * 0.35, strength, tip + (held ? ", held back" : ", lost"));
     else arrow(x0, y0, late, y1, strength * 0.6, [3, 4], tip + ", still on its way");
   }
-  if (count <= 60 && !message.routine) label(message, x0, y0, down, taken);
+  if (count <= 60 && !message.routine && view.to - view.from < 400 * MS) label(message, x0, y0, down, taken);
 }
 function arrow(x0, y0, x1, y1, strength, dash, tip) {
   pen.globalAlpha = strength;
@@ -510,7 +519,7 @@ function drawClients() {
       pen.font = SMALL;
       const room = right - left - 12, plain = operation.outcome === "ok" || operation.outcome === "failed";
       const fits = plain && [says, operation.label].find((words) => pen.measureText(words).width < room);
-      if (fits) text(fits, left + 6, y, theme["on-dark"], SMALL);
+      if (fits) text(fits, left + 6, y, inkOn(colour), SMALL);
       else {
         const next = clients.get(name).find((other) => other.from > operation.from);
         const free = (next ? Math.min(x(next.from), width) : width) - right - 8;
@@ -541,7 +550,8 @@ function diamond(place, y, order) {
 function drawMoments() {
   if (calm && isSeen(calm.at, calm.at)) {
     line(calm.at, theme.ok, [5, 4], 1);
-    text("calm: progress is demanded", x(calm.at) + 5, height - 11, theme.ok, SMALL);
+    const right = x(calm.at) < width / 2;
+    text("calm: progress is demanded", x(calm.at) + (right ? 5 : -5), height - 11, theme.ok, SMALL, right ? "left" : "right");
   }
   if (broken && isSeen(broken.at, broken.at)) {
     line(broken.at, theme.broken, [], 2);
@@ -579,7 +589,7 @@ function flag(place, words, colour, middle) {
   box(left, middle - 9, left + wide, 18, 4);
   pen.fillStyle = colour;
   pen.fill();
-  text(words, left + 6, middle, colour === theme.ink ? theme.card : theme["on-dark"], SMALL);
+  text(words, left + 6, middle, inkOn(colour), SMALL);
 }
 
 // ---- What is told in words --------------------------------------------------------------------
@@ -629,7 +639,7 @@ function showState() {
     chip.className = "chip";
     chip.textContent = (now ? now.role : "down") + (paused ? ", stands still" : "");
     chip.style.background = now ? roleColour(now.role) : "transparent";
-    chip.style.color = now ? (isDark(now.role) ? theme["on-dark"] : theme["on-light"]) : theme.soft;
+    chip.style.color = now ? (inkOn(roleColour(now.role))) : theme.soft;
     is.append(chip);
     const old = before ? Object.fromEntries(before.state) : {}, state = now ? Object.fromEntries(now.state) : {};
     const changed = (name) => isFresh && before && old[name] !== state[name] ? "fresh" : "";
