@@ -248,15 +248,19 @@ fn with_mutants() -> ExitCode {
 fn report(summary: &Summary, took: Duration) {
     let rate = summary.events as f64 / took.as_secs_f64().max(0.001);
     say(&format!(
-        "{} seeds, {:.1} simulated hours, {} events, {rate:.0} events/s, {} undecided histories",
+        "{} seeds, {:.1} simulated hours, {} events, {rate:.0} events/s, {} undecided histories, {} runs beyond",
         summary.seeds,
         summary.hours(),
         summary.events,
-        summary.undecided
+        summary.undecided,
+        summary.beyond
     ));
     let faults: Vec<String> = FaultKind::ALL
         .iter()
-        .map(|kind| format!("{} {}", kind.id(), summary.tally.faults.of(*kind)))
+        .map(|kind| match kind.awaits() {
+            Some(_) => format!("{} n/a", kind.id()),
+            None => format!("{} {}", kind.id(), summary.tally.faults.of(*kind)),
+        })
         .collect();
     say(&format!("faults: {}", faults.join(", ")));
     let (met, all) = summary.pairs();

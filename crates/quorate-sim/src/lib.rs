@@ -68,8 +68,8 @@ pub use context::{Context, Tally};
 pub use effects::{Copies, Effects};
 pub use fault::{FaultCounts, FaultKind, FaultSet};
 pub use plan::{
-    CutPoint, DiskLoss, Fault, Latency, Plan, PlanError, PlannedFault, PlannedOperation, Shape,
-    Target, Way,
+    CutPoint, DiskLoss, Fault, Harm, Latency, Plan, PlanError, PlannedFault, PlannedOperation,
+    Shape, Target, Way,
 };
 pub use report::Report;
 pub use seat::{InvalidSeat, Seat, SeatSet};

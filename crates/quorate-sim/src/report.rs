@@ -17,6 +17,9 @@ pub struct Report {
     pub tally: Tally,
     /// The promise that was broken, if one was.
     pub violation: Option<Violation>,
+    /// Whether it ended early because more was lost than any promise covers: see
+    /// [`World::is_beyond`](crate::World::is_beyond).
+    pub is_beyond: bool,
     /// The last lines of the trace, if one was kept.
     pub tail: Vec<String>,
 }

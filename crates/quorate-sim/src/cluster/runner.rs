@@ -24,6 +24,8 @@ pub struct Outcome {
     pub checked: Vec<(&'static str, u64)>,
     /// Whether the history was too hard to decide within the budget.
     pub is_undecided: bool,
+    /// Whether it ended early, because a disk lost more than any promise covers.
+    pub is_beyond: bool,
     /// What went wrong, if something did.
     pub failure: Option<Failure>,
 }
@@ -99,6 +101,7 @@ fn summarise(plan: &Plan<KvOperation>, report: Report, cluster: &Cluster) -> Out
         tally: report.tally,
         checked: cluster.checks.counts().collect(),
         is_undecided: cluster.is_undecided,
+        is_beyond: report.is_beyond,
         failure,
     }
 }
@@ -122,6 +125,7 @@ fn panicked(plan: &Plan<KvOperation>, payload: &(dyn std::any::Any + Send)) -> O
         tally: Tally::default(),
         checked: Vec::new(),
         is_undecided: false,
+        is_beyond: false,
         failure: Some(failure),
     }
 }

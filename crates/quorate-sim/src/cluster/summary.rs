@@ -25,6 +25,8 @@ pub struct Summary {
     pub checked: BTreeMap<&'static str, u64>,
     /// Histories that were too hard to decide.
     pub undecided: u64,
+    /// Runs that ended early, because a disk lost more than any promise covers.
+    pub beyond: u64,
 }
 
 impl Summary {
@@ -38,6 +40,7 @@ impl Summary {
             *self.checked.entry(invariant).or_default() += count;
         }
         self.undecided += u64::from(outcome.is_undecided);
+        self.beyond += u64::from(outcome.is_beyond);
     }
 
     /// Adds another sum.
@@ -50,6 +53,7 @@ impl Summary {
             *self.checked.entry(invariant).or_default() += count;
         }
         self.undecided += other.undecided;
+        self.beyond += other.beyond;
     }
 
     /// Simulated hours.
@@ -62,7 +66,7 @@ impl Summary {
     #[must_use]
     pub fn pairs(&self) -> (usize, usize) {
         let met = self.tally.pairs.values().map(|bits| bits.count_ones() as usize).sum();
-        (met, FaultKind::ALL.len() * (KINDS.len() + 1))
+        (met, FaultKind::played().count() * (KINDS.len() + 1))
     }
 
     /// The invariants that are checked, in the order of reports.

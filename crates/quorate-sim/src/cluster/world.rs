@@ -1,12 +1,15 @@
 //! The cluster as a world of the engine.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::rc::Rc;
 
 use quorate::{Answer, PeerMessage};
-use quorate_core::{LogView as _, Rng};
+use quorate_core::{ClusterId, LogView as _, Rng};
 use quorate_lin::{Budget, Register, Verdict};
 use quorate_membership::Packet;
+use quorate_wire::{Frame, FrameKind, Versions, decode_frame};
+use serde::de::DeserializeOwned;
 
 use super::checks::{Checks, majority};
 use super::clients::Clients;
@@ -14,7 +17,7 @@ use super::finale::{FIRST_ID, Finale};
 use super::operation::KvOperation;
 use super::program::{KvRequest, NodeProgram};
 use super::settings::Settings;
-use crate::{Boot, BootRefused, Context, Effects, Plan, Seat, SeatSet, Violation, World};
+use crate::{Boot, BootRefused, Context, Effects, Fault, Plan, Seat, SeatSet, Violation, World};
 
 /// Shipped nodes, clients of their key-value store, and all that must hold.
 #[derive(Debug)]
@@ -63,7 +66,14 @@ impl World for Cluster {
     const OPERATIONS: &'static [&'static str] = &["get", "set", "delete", "cas", "open"];
 
     fn boot(&mut self, boot: Boot, out: &mut Effects<Answer>) -> Result<NodeProgram, BootRefused> {
-        let (program, recovered) = NodeProgram::boot(&boot, Rc::clone(&self.settings), out)?;
+        let (seat, is_harmed) = (boot.seat, self.checks.atlas.is_harmed(boot.seat));
+        let booted = NodeProgram::boot(&boot, Rc::clone(&self.settings), out);
+        let (program, recovered) = booted.map_err(|refused| match refused {
+            BootRefused::Damaged(reason) if !is_harmed => {
+                BootRefused::Never(format!("nothing harmed the disk of {seat}: {reason}"))
+            }
+            refused => refused,
+        })?;
         self.checks.booted(boot.seat, &program, &recovered);
         Ok(program)
     }
@@ -126,9 +136,34 @@ impl World for Cluster {
         Ok(())
     }
 
+    fn permits(&self, seat: Seat, fault: &Fault) -> bool {
+        self.checks.permits(seat, fault)
+    }
+
+    fn harmed(&mut self, seat: Seat) {
+        self.checks.atlas.harm(seat);
+    }
+
+    fn moved(&mut self, seat: Seat, rng: &mut Rng) {
+        self.settings.addresses.renew(seat, rng);
+    }
+
+    fn estrange(&mut self, datagram: &mut Vec<u8>) {
+        estrange(datagram);
+    }
+
+    fn is_beyond(&self) -> bool {
+        self.checks.atlas.is_beyond()
+    }
+
+    fn is_recoverable(&self) -> bool {
+        let members = self.checks.members();
+        self.checks.atlas.whole(members).len() >= majority(members)
+    }
+
     fn core(&mut self, nodes: u8, rng: &mut Rng) -> SeatSet {
         let members = self.checks.members();
-        let mut seats: Vec<Seat> = members.iter().collect();
+        let mut seats: Vec<Seat> = self.checks.atlas.whole(members).iter().collect();
         rng.shuffle(&mut seats);
         let core: SeatSet = seats.into_iter().take(majority(members)).collect();
         // Before all have spoken there is no cluster that could live on without the others.
@@ -187,13 +222,27 @@ impl World for Cluster {
     }
 
     fn describe(&self, bytes: &[u8]) -> String {
-        // A message, or a datagram.
-        if let Ok(message) = quorate_wire::decode::<PeerMessage>(bytes) {
-            return format!("{message:?}");
-        }
-        match quorate_wire::decode::<Packet>(bytes) {
-            Ok(packet) => format!("{packet:?}"),
+        match decode_frame(bytes, ClusterId::NONE, Versions::SUPPORTED) {
+            Ok(frame) if frame.head.kind == FrameKind::Datagram => in_words::<Packet>(&frame),
+            Ok(frame) => in_words::<PeerMessage>(&frame),
             Err(error) => format!("{error}"),
         }
     }
 }
+
+fn in_words<T: DeserializeOwned + Debug>(frame: &Frame<&[u8]>) -> String {
+    frame.read::<T>().map_or_else(|error| format!("{error}"), |body| format!("{body:?}"))
+}
+
+/// Makes a datagram one of a cluster that nobody here belongs to.
+fn estrange(datagram: &mut Vec<u8>) {
+    let Ok(frame) = decode_frame(datagram, ClusterId::NONE, Versions::SUPPORTED) else { return };
+    let Ok(mut packet) = frame.read::<Packet>() else { return };
+    packet.cluster = STRANGERS;
+    datagram.clear();
+    let encoded = quorate_wire::encode_frame(FrameKind::Datagram, STRANGERS, &packet, datagram);
+    encoded.expect("a packet is as long with another cluster");
+}
+
+/// The cluster of nobody in the run: real ones are drawn from fewer bits.
+pub(super) const STRANGERS: ClusterId = ClusterId(u128::MAX);

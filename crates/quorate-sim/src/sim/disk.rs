@@ -44,10 +44,10 @@ impl<W: World> Sim<'_, W> {
             DiskStage::Tell => return self.tell(seat, life),
         };
         let stage = node.stage;
+        self.count_disk_faults(seat);
         if let Err(halt) = result {
             self.check(seat);
-            let node = &self.nodes[seat.index()];
-            return match node.cut {
+            return match self.nodes[seat.index()].cut {
                 // The power that a fault cut off: not the program's fault.
                 Some(cut) if matches!(cut.point, CutPoint::DiskChanges { .. }) => {
                     self.strike_cut(seat, cut, "crash within the work of a disk");
@@ -55,7 +55,7 @@ impl<W: World> Sim<'_, W> {
                 _ => self.halt(seat, &halt.0),
             };
         }
-        match (node.cut, stage) {
+        match (self.nodes[seat.index()].cut, stage) {
             (Some(cut), DiskStage::Sync) if cut.point == CutPoint::Write => {
                 return self.strike_cut(seat, cut, "crash after a write");
             }

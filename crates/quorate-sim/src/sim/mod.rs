@@ -39,6 +39,8 @@ pub struct Sim<'a, W: World> {
     active: Vec<Active>,
     /// Faults of clocks, which last once they struck.
     clocks_off: FaultSet,
+    /// Whether a fault of the plan wants disks as they were.
+    keeps_images: bool,
     effects: Effects<Answer<W>>,
     context: Context<Request<W>>,
     trace: TraceHash,
@@ -48,6 +50,7 @@ pub struct Sim<'a, W: World> {
     event_limit: u64,
     violation: Option<Violation>,
     is_over: bool,
+    is_beyond: bool,
     tail: Option<VecDeque<String>>,
     tail_max: usize,
     rngs: Rngs,
@@ -62,6 +65,7 @@ struct Rngs {
     disk: Rng,
     streams: Rng,
     targets: Rng,
+    harm: Rng,
     clients: Rng,
     calm: Rng,
 }
@@ -112,6 +116,7 @@ impl<'a, W: World> Sim<'a, W> {
             held: Vec::new(),
             active: Vec::new(),
             clocks_off: FaultSet::NONE,
+            keeps_images: plan.faults.iter().any(|planned| planned.fault.wants_image()),
             effects: Effects::new(),
             context: Context::new(Rng::stream(seed, "clients")),
             trace: TraceHash::new(),
@@ -120,6 +125,7 @@ impl<'a, W: World> Sim<'a, W> {
             event_limit: u64::MAX,
             violation: None,
             is_over: false,
+            is_beyond: false,
             tail: None,
             tail_max: 0,
             rngs: Rngs {
@@ -128,6 +134,7 @@ impl<'a, W: World> Sim<'a, W> {
                 disk: Rng::stream(seed, "disk"),
                 streams: Rng::stream(seed, "streams"),
                 targets: Rng::stream(seed, "targets"),
+                harm: Rng::stream(seed, "harm"),
                 clients: Rng::stream(seed, "client links"),
                 calm: Rng::stream(seed, "calm"),
             },
@@ -192,7 +199,7 @@ impl<'a, W: World> Sim<'a, W> {
                 break;
             }
         }
-        if self.violation.is_none() {
+        if self.violation.is_none() && !self.is_beyond {
             self.violation = self.world.finished().err();
         }
         let report = Report {
@@ -202,6 +209,7 @@ impl<'a, W: World> Sim<'a, W> {
             nanos: self.time,
             tally: self.context.tally,
             violation: self.violation,
+            is_beyond: self.is_beyond,
             tail: self.tail.map(Vec::from).unwrap_or_default(),
         };
         (report, self.world)
@@ -224,10 +232,17 @@ impl<'a, W: World> Sim<'a, W> {
             Event::Fault { index } => self.fault(index),
             Event::End { index } => self.fault_ends(index),
             Event::Roll { index, seat } => self.roll(index, seat),
+            Event::Strobe { index, seat } => self.strobe(index, seat),
             Event::Restart { seat, life } => self.boot(seat, life),
             Event::Resume { seat } => self.resume(seat),
             Event::Calm => self.calm(),
             Event::Over => self.over(),
+        }
+        if self.world.is_beyond() {
+            // Whatever was noticed in the same moment follows from it.
+            self.violation = None;
+            self.is_beyond = true;
+            self.is_over = true;
         }
         if self.context.is_calm && self.world.is_satisfied() {
             self.is_over = true;
@@ -278,6 +293,7 @@ fn code(event: Event) -> u64 {
         Event::Restart { seat, .. } => 14 | u64::from(seat.0) << 8,
         Event::Resume { seat } => 15 | u64::from(seat.0) << 8,
         Event::Roll { index, seat } => 18 | u64::from(seat.0) << 8 | u64::from(index) << 16,
+        Event::Strobe { index, seat } => 19 | u64::from(seat.0) << 8 | u64::from(index) << 16,
         Event::Calm => 16,
         Event::Over => 17,
     }
