@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quorate_core::Rng;
 
-use crate::{FaultCounts, FaultKind, FaultSet, Seat, SeatSet};
+use crate::{FaultCounts, FaultKind, FaultSet, Seat, SeatSet, TraceKind};
 
 /// What a world may do from inside a run.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Context<R> {
     pub(crate) asks: Vec<(Seat, u64, R)>,
     pub(crate) timers: Vec<(u64, u64)>,
     pub(crate) tally: Tally,
+    /// Records of the world, if a trace is kept.
+    pub(crate) notes: Option<Vec<TraceKind>>,
 }
 
 /// What a run counts.
@@ -86,6 +88,18 @@ impl<R> Context<R> {
             asks: Vec::new(),
             timers: Vec::new(),
             tally: Tally::default(),
+            notes: None,
+        }
+    }
+
+    pub(crate) fn keep_notes(&mut self) {
+        self.notes = Some(Vec::new());
+    }
+
+    /// Adds a record to the trace, if one is kept: what a client began, and how it ended.
+    pub fn note(&mut self, what: impl FnOnce() -> TraceKind) {
+        if let Some(notes) = &mut self.notes {
+            notes.push(what());
         }
     }
 

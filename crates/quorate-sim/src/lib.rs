@@ -54,19 +54,25 @@ pub mod cluster;
 mod context;
 mod effects;
 mod fault;
+mod minimise;
 mod network;
 mod plan;
+mod recorder;
 mod report;
 mod seat;
 mod sim;
 mod slots;
 mod swarm;
+mod timeline;
 mod trace;
+mod trace_event;
+mod words;
 mod world;
 
 pub use context::{Context, Tally};
 pub use effects::{Copies, Effects};
 pub use fault::{FaultCounts, FaultKind, FaultSet};
+pub use minimise::{Goal, Minimised, Minimiser};
 pub use plan::{
     CutPoint, DiskLoss, Fault, Harm, Latency, Plan, PlanError, PlannedFault, PlannedOperation,
     Shape, Target, Way,
@@ -75,4 +81,8 @@ pub use report::Report;
 pub use seat::{InvalidSeat, Seat, SeatSet};
 pub use sim::Sim;
 pub use swarm::Swarm;
+pub use timeline::Timeline;
+pub use trace_event::{
+    Carrier, DiskWork, Ending, Label, MessageFate, Observation, TraceEvent, TraceKind,
+};
 pub use world::{Answer, Boot, BootRefused, Halt, Input, Program, Request, Violation, World};

@@ -1,9 +1,9 @@
 //! What a run amounts to.
 
-use crate::{Tally, Violation};
+use crate::{Tally, TraceEvent, Violation};
 
 /// What a run amounts to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// The seed.
     pub seed: u64,
@@ -20,6 +20,6 @@ pub struct Report {
     /// Whether it ended early because more was lost than any promise covers: see
     /// [`World::is_beyond`](crate::World::is_beyond).
     pub is_beyond: bool,
-    /// The last lines of the trace, if one was kept.
-    pub tail: Vec<String>,
+    /// What happened, or the last of it, if that was kept.
+    pub trace: Vec<TraceEvent>,
 }

@@ -4,7 +4,7 @@ use quorate_core::Instant;
 use quorate_core::Rng;
 use quorate_storage::SimDisk;
 
-use crate::{Context, Effects, Fault, Seat, SeatSet};
+use crate::{Carrier, Context, Effects, Fault, Label, Observation, Seat, SeatSet, TraceEvent};
 
 /// One life of a process on a simulated node.
 pub trait Program {
@@ -131,6 +131,10 @@ pub struct Violation {
 }
 
 impl Violation {
+    /// The invariant that is broken when the code of a node panics: see
+    /// [`crate::Sim::run_caught`].
+    pub const PANIC: &'static str = "panic";
+
     /// A broken promise.
     #[must_use]
     pub fn new(invariant: &str, message: impl Into<String>) -> Self {
@@ -245,9 +249,21 @@ pub trait World {
         Ok(())
     }
 
-    /// A message in words, for a trace.
-    fn describe(&self, bytes: &[u8]) -> String {
-        format!("{} bytes", bytes.len())
+    /// What can be said of a run only afterwards, for its trace: when operations took effect.
+    fn hindsight(&self, _trace: &[TraceEvent]) -> Vec<TraceEvent> {
+        Vec::new()
+    }
+
+    /// A message in words, for traces and timelines.
+    fn describe(&self, bytes: &[u8], _carrier: Carrier) -> Label {
+        let text = format!("{} bytes", bytes.len());
+        Label::new(text.clone(), text)
+    }
+
+    /// What there is to see of a node, for a timeline. Asked after each of its steps while a trace
+    /// is kept; `None` if there is nothing.
+    fn observe(&self, _seat: Seat, _program: &Self::Program) -> Option<Observation> {
+        None
     }
 }
 

@@ -12,11 +12,12 @@ use quorate_core::LogId;
 use quorate_dist_state::Rejection;
 use quorate_lin::{Access, Answer as LinAnswer, History, Pending};
 
+use super::observe;
 use super::operation::{Act, KvOperation};
 use super::program::KvRequest;
 use super::settings::Settings;
 use crate::trace::digest;
-use crate::{Context, FaultKind, Seat, SeatSet, Violation};
+use crate::{Context, Ending, FaultKind, Seat, SeatSet, TraceKind, Violation};
 
 /// The history that the linearizability checker gets.
 pub(super) type KvHistory = History<u8, Access<u64>, LinAnswer<u64>>;
@@ -68,6 +69,8 @@ struct Current {
     tag: Option<Tag>,
     /// Its entry in the history; `None` while it only opens a session for what comes next.
     pending: Option<Pending>,
+    /// Its place in the history.
+    operation: u64,
     /// The value it puts.
     value: u64,
     /// The try that counts.
@@ -178,10 +181,25 @@ impl Clients {
                 Access::Cas { expected, new: Some(value) }
             }
         };
+        let operation = self.history.operations().len() as u64;
+        cx.note(|| TraceKind::Began {
+            operation,
+            client: format!("c{number}"),
+            label: observe::call(op.key, &access),
+        });
         let pending = Some(self.history.invoke(client.process, op.key, access));
         cx.began(op.act.kind());
-        let current =
-            Current { op, request, tag, pending, value, id: 0, tries: 0, in_doubt: false };
+        let current = Current {
+            op,
+            request,
+            tag,
+            pending,
+            operation,
+            value,
+            id: 0,
+            tries: 0,
+            in_doubt: false,
+        };
         client.now = Some(current);
         self.try_now(number, cx);
     }
@@ -195,6 +213,7 @@ impl Clients {
             request,
             tag: None,
             pending: None,
+            operation: 0,
             value: 0,
             id: 0,
             tries: 0,
@@ -291,6 +310,7 @@ impl Clients {
         let Some(current) = client.now.take() else { return };
         cx.ended(current.pending.as_ref().map_or(OPEN_KIND, |_| current.op.act.kind()));
         if let Some(pending) = current.pending {
+            cx.note(|| ended(current.operation, answer.as_ref(), may_have_happened));
             match answer {
                 Some(answer) => {
                     learn(&mut client.saw, &current.op, current.value, &answer);
@@ -437,6 +457,20 @@ pub(super) fn command_digest(request: &Request) -> u64 {
         Request::Write(command) => digest(&quorate_wire::encode(command).unwrap_or_default()),
         Request::Read { .. } => 0,
     }
+}
+
+/// A record of how an operation ended.
+pub(super) fn ended(
+    operation: u64,
+    answer: Option<&LinAnswer<u64>>,
+    may_have_happened: bool,
+) -> TraceKind {
+    let (outcome, label) = match answer {
+        Some(answer) => (Ending::Ok, observe::told(answer)),
+        None if may_have_happened => (Ending::Unknown, "nobody knows".to_owned()),
+        None => (Ending::Failed, "had no effect".to_owned()),
+    };
+    TraceKind::Ended { operation, outcome, label }
 }
 
 /// What an answer means.

@@ -8,10 +8,11 @@ use quorate::{Answer, Command, Found, Op, Query, ReadLevel, Request};
 use quorate_core::LogId;
 use quorate_lin::{Access, Answer as LinAnswer, Pending};
 
-use super::clients::{KvHistory, command_digest};
+use super::clients::{KvHistory, command_digest, ended};
+use super::observe;
 use super::program::KvRequest;
 use super::settings::Settings;
-use crate::{Context, Seat, SeatSet};
+use crate::{Context, Seat, SeatSet, TraceKind};
 
 /// The key that only the finale writes.
 pub(super) const FINAL_KEY: u8 = 200;
@@ -28,6 +29,8 @@ pub(super) struct Finale {
     /// What is still to do, the front first.
     tasks: VecDeque<Task>,
     pending: Option<Pending>,
+    /// Its place in the history.
+    operation: u64,
     id: u64,
     /// The entry of the final write: the core must get there.
     pub(super) written: Option<LogId>,
@@ -57,6 +60,7 @@ impl Finale {
             core: core.iter().collect(),
             tasks: tasks.collect(),
             pending: None,
+            operation: 0,
             id: FIRST_ID,
             written: None,
             acknowledged: None,
@@ -97,6 +101,12 @@ impl Finale {
             }
         };
         self.command = command_digest(&request);
+        self.operation = history.operations().len() as u64;
+        cx.note(|| TraceKind::Began {
+            operation: self.operation,
+            client: "last".to_owned(),
+            label: observe::call(key, &access),
+        });
         self.pending = Some(history.invoke(0, key, access));
         let seat = cx.rng().pick(&self.core).copied().unwrap_or(Seat(0));
         cx.ask(seat, self.id, KvRequest { request, wait: Duration::from_millis(WAIT_MS) });
@@ -117,6 +127,7 @@ impl Finale {
         let Some(pending) = self.pending.take() else { return };
         match answer {
             Some(Answer::Written { at, .. }) => {
+                cx.note(|| ended(self.operation, Some(&LinAnswer::Done), true));
                 history.ok(pending, LinAnswer::Done);
                 self.written = Some(at);
                 self.acknowledged = Some((at, self.command));
@@ -124,16 +135,21 @@ impl Finale {
             }
             Some(Answer::Found { found: Found::Item(item), .. }) => {
                 let value = item.map(|item| Settings::number(&item.value));
+                cx.note(|| ended(self.operation, Some(&LinAnswer::Value(value)), true));
                 history.ok(pending, LinAnswer::Value(value));
                 self.tasks.pop_front();
             }
             Some(Answer::Failed(_)) => {
+                cx.note(|| ended(self.operation, None, false));
                 history.fail(pending);
                 // Soon, but not at once: a node that refuses must not be asked for ever.
                 self.id += 1;
                 return cx.after(50 * MILLISECOND, self.id);
             }
-            _ => history.info(pending),
+            _ => {
+                cx.note(|| ended(self.operation, None, true));
+                history.info(pending);
+            }
         }
         self.go_on(history, cx);
     }

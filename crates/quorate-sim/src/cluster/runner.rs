@@ -1,7 +1,5 @@
 //! Runs a seed or a plan, and tells what it showed.
 
-use std::panic::{self, AssertUnwindSafe};
-
 use super::Profile;
 use super::operation::KvOperation;
 use super::world::Cluster;
@@ -74,14 +72,19 @@ pub fn trace_plan(plan: &Plan<KvOperation>, profile: &Profile, lines: usize) -> 
 }
 
 fn run_once(plan: &Plan<KvOperation>, profile: &Profile, tail: usize) -> Outcome {
-    let run = || {
-        let sim = Sim::new(Cluster::new(plan), plan).with_event_limit(profile.events_max);
-        if tail > 0 { sim.with_tail(tail).run() } else { sim.run() }
-    };
-    match panic::catch_unwind(AssertUnwindSafe(run)) {
-        Ok((report, cluster)) => summarise(plan, report, &cluster),
-        Err(payload) => panicked(plan, payload.as_ref()),
-    }
+    let (report, cluster) = run_world(plan, profile, tail);
+    summarise(plan, report, &cluster)
+}
+
+/// Runs `plan` and keeps the last `tail` records of its trace. A panic of the node's code is a
+/// violation like any other.
+pub(super) fn run_world(
+    plan: &Plan<KvOperation>,
+    profile: &Profile,
+    tail: usize,
+) -> (Report, Cluster) {
+    let sim = Sim::new(Cluster::new(plan), plan).with_event_limit(profile.events_max);
+    if tail > 0 { sim.with_tail(tail).run_caught() } else { sim.run_caught() }
 }
 
 fn summarise(plan: &Plan<KvOperation>, report: Report, cluster: &Cluster) -> Outcome {
@@ -91,7 +94,7 @@ fn summarise(plan: &Plan<KvOperation>, report: Report, cluster: &Cluster) -> Out
         message,
         nanos: report.nanos,
         plan: plan.clone(),
-        tail: report.tail,
+        tail: report.trace.iter().map(ToString::to_string).collect(),
     });
     Outcome {
         seed: plan.seed,
@@ -103,29 +106,5 @@ fn summarise(plan: &Plan<KvOperation>, report: Report, cluster: &Cluster) -> Out
         is_undecided: cluster.is_undecided,
         is_beyond: report.is_beyond,
         failure,
-    }
-}
-
-fn panicked(plan: &Plan<KvOperation>, payload: &(dyn std::any::Any + Send)) -> Outcome {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let message = text.or_else(|| payload.downcast_ref::<&str>().copied());
-    let failure = Failure {
-        seed: plan.seed,
-        invariant: "panic".to_owned(),
-        message: message.unwrap_or("a panic without words").to_owned(),
-        nanos: 0,
-        plan: plan.clone(),
-        tail: Vec::new(),
-    };
-    Outcome {
-        seed: plan.seed,
-        hash: 0,
-        events: 0,
-        nanos: 0,
-        tally: Tally::default(),
-        checked: Vec::new(),
-        is_undecided: false,
-        is_beyond: false,
-        failure: Some(failure),
     }
 }

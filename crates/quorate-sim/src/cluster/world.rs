@@ -1,23 +1,26 @@
 //! The cluster as a world of the engine.
 
 use std::collections::BTreeSet;
-use std::fmt::Debug;
 use std::rc::Rc;
 
-use quorate::{Answer, PeerMessage};
+use quorate::Answer;
 use quorate_core::{ClusterId, LogView as _, Rng};
 use quorate_lin::{Budget, Register, Verdict};
 use quorate_membership::Packet;
-use quorate_wire::{Frame, FrameKind, Versions, decode_frame};
-use serde::de::DeserializeOwned;
+use quorate_wire::{FrameKind, Versions, decode_frame};
 
 use super::checks::{Checks, majority};
 use super::clients::Clients;
 use super::finale::{FIRST_ID, Finale};
+use super::hindsight::hindsight;
+use super::observe;
 use super::operation::KvOperation;
 use super::program::{KvRequest, NodeProgram};
 use super::settings::Settings;
-use crate::{Boot, BootRefused, Context, Effects, Fault, Plan, Seat, SeatSet, Violation, World};
+use crate::{
+    Boot, BootRefused, Carrier, Context, Effects, Fault, Label, Observation, Plan, Seat, SeatSet,
+    TraceEvent, Violation, World,
+};
 
 /// Shipped nodes, clients of their key-value store, and all that must hold.
 #[derive(Debug)]
@@ -221,17 +224,17 @@ impl World for Cluster {
         }
     }
 
-    fn describe(&self, bytes: &[u8]) -> String {
-        match decode_frame(bytes, ClusterId::NONE, Versions::SUPPORTED) {
-            Ok(frame) if frame.head.kind == FrameKind::Datagram => in_words::<Packet>(&frame),
-            Ok(frame) => in_words::<PeerMessage>(&frame),
-            Err(error) => format!("{error}"),
-        }
+    fn hindsight(&self, trace: &[TraceEvent]) -> Vec<TraceEvent> {
+        hindsight(&self.clients.history, trace)
     }
-}
 
-fn in_words<T: DeserializeOwned + Debug>(frame: &Frame<&[u8]>) -> String {
-    frame.read::<T>().map_or_else(|error| format!("{error}"), |body| format!("{body:?}"))
+    fn describe(&self, bytes: &[u8], _: Carrier) -> Label {
+        observe::describe(bytes)
+    }
+
+    fn observe(&self, _: Seat, program: &NodeProgram) -> Option<Observation> {
+        Some(observe::observe(program))
+    }
 }
 
 /// Makes a datagram one of a cluster that nobody here belongs to.

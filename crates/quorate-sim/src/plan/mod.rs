@@ -18,6 +18,10 @@ pub use target::{CutPoint, DiskLoss, Shape, Target, Way};
 pub struct Plan<O> {
     /// Seeds every dice of the run. At most 2^63 - 1, so that it fits into TOML.
     pub seed: u64,
+    /// Other dice for the engine than those of the seed, while what a world draws from the seed
+    /// stays. Zero, as in plans drawn from a seed, for none: a minimiser tries others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dice: u64,
     /// How many nodes, 1 to 32.
     pub nodes: u8,
     /// When faults end and progress is demanded.
@@ -77,6 +81,11 @@ impl<O: Serialize + DeserializeOwned> Plan<O> {
         }
         Ok(plan)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A fault and when it strikes.

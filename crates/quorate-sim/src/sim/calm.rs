@@ -2,7 +2,7 @@
 
 use super::Sim;
 use crate::agenda::Event;
-use crate::{DiskLoss, Seat, SeatSet, Way, World};
+use crate::{DiskLoss, Seat, SeatSet, TraceKind, Way, World};
 
 impl<W: World> Sim<'_, W> {
     pub(super) fn calm(&mut self) {
@@ -14,7 +14,7 @@ impl<W: World> Sim<'_, W> {
             return;
         }
         let core = self.world.core(self.plan.nodes, &mut self.rngs.calm);
-        self.note(|_| format!("calm begins; the core is {core:?}"));
+        self.record(|_| TraceKind::Calm { core });
         for seat in self.seats().minus(core).iter() {
             self.doom(seat);
         }

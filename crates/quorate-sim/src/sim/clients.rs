@@ -3,7 +3,7 @@
 use super::Sim;
 use crate::agenda::Event;
 use crate::world::Answer;
-use crate::{Input, Program, Seat, World};
+use crate::{Input, Program, Seat, TraceKind, World};
 
 /// Clients are near: at most this far away.
 const CLIENT_DELAY_MAX: u64 = 1_000_000;
@@ -17,6 +17,9 @@ impl<W: World> Sim<'_, W> {
 
     /// Carries out what the world asked for.
     pub(super) fn carry_out_context(&mut self) {
+        if let (Some(recorder), Some(notes)) = (&mut self.recorder, &mut self.context.notes) {
+            notes.drain(..).for_each(|what| recorder.add(self.time, what));
+        }
         for (time, token) in self.context.timers.drain(..) {
             self.agenda.add(time, Event::Timer { token });
         }
@@ -43,9 +46,10 @@ impl<W: World> Sim<'_, W> {
             return;
         }
         if self.nodes[seat.index()].program.is_none() {
+            self.record(|_| TraceKind::Refused { seat, request: id });
             return self.world.refused(id, &mut self.context);
         }
-        self.note(|_| format!("{seat} is asked r{id}"));
+        self.record(|_| TraceKind::Asked { seat, request: id });
         self.step(seat, |program, now, out| {
             program.input(now, Input::Request { id, request }, out);
         });
@@ -63,7 +67,7 @@ impl<W: World> Sim<'_, W> {
     pub(super) fn answered(&mut self, slot: u32) {
         let Some((seat, id, answer)) = self.answers.take(slot) else { return };
         self.trace.mix(id << 8 | u64::from(seat.0));
-        self.note(|_| format!("{seat} answers r{id}"));
+        self.record(|_| TraceKind::Answered { seat, request: id });
         self.world.answered(id, answer, &mut self.context);
     }
 }

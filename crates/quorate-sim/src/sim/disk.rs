@@ -3,7 +3,7 @@
 use super::Sim;
 use super::node::DiskStage;
 use crate::agenda::Event;
-use crate::{CutPoint, Input, Program, Seat, World};
+use crate::{CutPoint, DiskWork, Input, Program, Seat, TraceKind, World};
 
 impl<W: World> Sim<'_, W> {
     pub(super) fn want_disk(&mut self, seat: Seat) {
@@ -45,6 +45,12 @@ impl<W: World> Sim<'_, W> {
         };
         let stage = node.stage;
         self.count_disk_faults(seat);
+        let did = match (&result, stage) {
+            (Err(_), _) => DiskWork::Failed,
+            (Ok(()), DiskStage::Sync) => DiskWork::Written,
+            (Ok(()), _) => DiskWork::Synced,
+        };
+        self.record(|_| TraceKind::Disk { seat, did });
         if let Err(halt) = result {
             self.check(seat);
             return match self.nodes[seat.index()].cut {
@@ -81,6 +87,7 @@ impl<W: World> Sim<'_, W> {
         {
             cut.point = CutPoint::Effects { count: effects };
         }
+        self.record(|_| TraceKind::Disk { seat, did: DiskWork::Told });
         self.step(seat, |program, now, out| program.input(now, Input::Persisted, out));
     }
 }

@@ -6,8 +6,8 @@ use super::Sim;
 use super::node::{Cut, Starved};
 use crate::agenda::Event;
 use crate::{
-    CutPoint, DiskLoss, Fault, FaultKind, FaultSet, Program, Seat, SeatSet, Shape, Target, Way,
-    World,
+    CutPoint, DiskLoss, Fault, FaultKind, FaultSet, Program, Seat, SeatSet, Shape, Target,
+    TraceKind, Way, World,
 };
 
 /// A lasting fault that has begun.
@@ -40,7 +40,7 @@ impl<W: World> Sim<'_, W> {
         {
             return;
         }
-        self.note(|_| format!("fault {} begins: {fault:?} on {seat:?}", fault.kind().id()));
+        self.record_fault(index, fault, seat);
         if let Some(lasting) = fault.lasting() {
             self.active.push(Active { index, seat });
             self.agenda.add(self.time.saturating_add(lasting), Event::End { index });
@@ -55,7 +55,8 @@ impl<W: World> Sim<'_, W> {
         };
         let Active { seat, .. } = self.active.remove(place);
         let fault = &self.plan.faults[index as usize].fault;
-        self.note(|_| format!("fault {} ends", fault.kind().id()));
+        let kind = fault.kind();
+        self.record(|_| TraceKind::FaultEnded { index, kind });
         match (fault, seat) {
             (Fault::Full { .. }, Some(seat)) => self.nodes[seat.index()].disk.set_capacity(None),
             (Fault::Busy { .. }, Some(seat)) => {
@@ -384,7 +385,11 @@ impl<W: World> Sim<'_, W> {
 
     /// Ends every fault of the plan.
     pub(super) fn end_faults(&mut self) {
-        self.active.clear();
+        let active = std::mem::take(&mut self.active);
+        for index in active.into_iter().map(|active| active.index) {
+            let kind = self.plan.faults[index as usize].fault.kind();
+            self.record(|_| TraceKind::FaultEnded { index, kind });
+        }
         self.clocks_off = FaultSet::NONE;
         self.mark_active();
         self.network.clear();

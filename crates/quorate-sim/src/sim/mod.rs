@@ -7,19 +7,21 @@ mod faults;
 mod node;
 mod process;
 mod streams;
+mod tracing;
 
-use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 
 use quorate_core::Rng;
 
 use crate::agenda::{Agenda, Event};
 use crate::effects::Effects;
 use crate::network::Network;
+use crate::recorder::Recorder;
 use crate::slots::Slots;
 use crate::trace::TraceHash;
 use crate::world::{Answer, Request};
-use crate::{Context, FaultSet, Plan, Report, Seat, SeatSet, Violation, World};
+use crate::{Context, FaultSet, Plan, Report, Seat, SeatSet, TraceKind, Violation, World};
 use faults::Active;
 use node::Node;
 
@@ -51,8 +53,11 @@ pub struct Sim<'a, W: World> {
     violation: Option<Violation>,
     is_over: bool,
     is_beyond: bool,
-    tail: Option<VecDeque<String>>,
-    tail_max: usize,
+    /// Whose step showed the violation.
+    culprit: Option<Seat>,
+    recorder: Option<Recorder>,
+    /// Names the messages of a trace.
+    sent: u64,
     rngs: Rngs,
 }
 
@@ -81,6 +86,9 @@ struct Message {
     /// The life of the target that the stream leads to; `None` for what may reach any.
     life: Option<u32>,
     is_datagram: bool,
+    /// When it left, and its number in a trace.
+    sent: u64,
+    number: u64,
     bytes: Vec<u8>,
 }
 
@@ -101,7 +109,7 @@ impl<'a, W: World> Sim<'a, W> {
     ///
     /// If the plan has no node or more than [`Seat::COUNT_MAX`].
     pub fn new(world: W, plan: &'a Plan<W::Operation>) -> Self {
-        let seed = plan.seed;
+        let seed = if plan.dice == 0 { plan.seed } else { other_dice(plan.seed, plan.dice) };
         assert!((1..=Seat::COUNT_MAX).contains(&plan.nodes), "a run has 1 to 32 nodes");
         let mut sim = Self {
             world,
@@ -126,8 +134,9 @@ impl<'a, W: World> Sim<'a, W> {
             violation: None,
             is_over: false,
             is_beyond: false,
-            tail: None,
-            tail_max: 0,
+            culprit: None,
+            recorder: None,
+            sent: 0,
             rngs: Rngs {
                 boot: Rng::stream(seed, "boot"),
                 crash: Rng::stream(seed, "crash"),
@@ -143,11 +152,18 @@ impl<'a, W: World> Sim<'a, W> {
         sim
     }
 
-    /// Keeps the last `lines` lines of the trace in words. Slow: for a run that is known to fail.
+    /// Keeps all that happens, as records. Slow: for a run that is known to be of interest. The
+    /// run itself, and its hash, are the same.
     #[must_use]
-    pub fn with_tail(mut self, lines: usize) -> Self {
-        self.tail = Some(VecDeque::with_capacity(lines));
-        self.tail_max = lines;
+    pub fn with_trace(self) -> Self {
+        self.with_tail(usize::MAX)
+    }
+
+    /// Keeps the last `events` records of what happens.
+    #[must_use]
+    pub fn with_tail(mut self, events: usize) -> Self {
+        self.recorder = Some(Recorder::new(self.plan.nodes, events));
+        self.context.keep_notes();
         self
     }
 
@@ -175,6 +191,24 @@ impl<'a, W: World> Sim<'a, W> {
 
     /// Runs to the end or to the first violation.
     pub fn run(mut self) -> (Report, W) {
+        self.advance();
+        self.conclude()
+    }
+
+    /// The same, but a panic of the code of a node is a violation like any other, of
+    /// [`Violation::PANIC`].
+    pub fn run_caught(mut self) -> (Report, W) {
+        // Nothing but the trace and the counts are read afterwards.
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| self.advance())) {
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            let message = text.or_else(|| payload.downcast_ref::<&str>().copied());
+            let message = message.unwrap_or("a panic without words");
+            self.violation = Some(Violation::new(Violation::PANIC, message));
+        }
+        self.conclude()
+    }
+
+    fn advance(&mut self) {
         while !self.is_over
             && let Some((time, event)) = self.agenda.next()
         {
@@ -199,8 +233,15 @@ impl<'a, W: World> Sim<'a, W> {
                 break;
             }
         }
+    }
+
+    fn conclude(mut self) -> (Report, W) {
         if self.violation.is_none() && !self.is_beyond {
             self.violation = self.world.finished().err();
+        }
+        if let Some(Violation { invariant, message }) = self.violation.clone() {
+            let seat = self.culprit;
+            self.record(|_| TraceKind::Violated { invariant, message, seat });
         }
         let report = Report {
             seed: self.plan.seed,
@@ -210,7 +251,7 @@ impl<'a, W: World> Sim<'a, W> {
             tally: self.context.tally,
             violation: self.violation,
             is_beyond: self.is_beyond,
-            tail: self.tail.map(Vec::from).unwrap_or_default(),
+            trace: self.recorder.map(|kept| kept.into_events(&self.world)).unwrap_or_default(),
         };
         (report, self.world)
     }
@@ -257,20 +298,30 @@ impl<'a, W: World> Sim<'a, W> {
         }
     }
 
-    /// Adds a line to the trace in words, if one is kept.
-    fn note(&mut self, line: impl FnOnce(&W) -> String) {
-        if let Some(tail) = &mut self.tail {
-            if tail.len() >= self.tail_max {
-                tail.pop_front();
-            }
-            let (seconds, micros) = (self.time / 1_000_000_000, self.time % 1_000_000_000 / 1_000);
-            tail.push_back(format!("{seconds:>4}.{micros:06} {}", line(&self.world)));
+    /// Adds a record to the trace, if one is kept.
+    fn record(&mut self, what: impl FnOnce(&W) -> TraceKind) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.add(self.time, what(&self.world));
         }
+    }
+
+    /// Adds a line in words to the trace, if one is kept.
+    #[allow(dead_code, reason = "for what has no kind of its own yet")]
+    fn note(&mut self, line: impl FnOnce(&W) -> String) {
+        self.record(|world| TraceKind::Note { text: line(world) });
     }
 
     const fn seats(&self) -> SeatSet {
         SeatSet::first(self.plan.nodes)
     }
+}
+
+/// The seed of other dice than those of `seed`.
+const fn other_dice(seed: u64, dice: u64) -> u64 {
+    let mut hash = TraceHash::new();
+    hash.mix(seed);
+    hash.mix(dice);
+    hash.value() as u64
 }
 
 /// A number for the event, without what is mixed in elsewhere.

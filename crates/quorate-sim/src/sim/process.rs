@@ -1,9 +1,10 @@
 //! Processes: how they start, take steps, end, stand still and go on.
 
-use quorate_core::Instant;
+use quorate_core::{Instant, Lane};
 use quorate_storage::CrashMode;
 
 use super::node::{Cut, DiskStage, Starved};
+use super::tracing::lane_name;
 use super::{Message, Sim};
 use crate::agenda::Event;
 use crate::effects::{Copies, Effect, Effects};
@@ -11,8 +12,8 @@ use crate::network::Fate;
 use crate::trace::digest;
 use crate::world::Answer;
 use crate::{
-    Boot, BootRefused, CutPoint, DiskLoss, FaultKind, Harm, Input, Program, Seat, SeatSet,
-    Violation, World,
+    Boot, BootRefused, Carrier, CutPoint, DiskLoss, FaultKind, Harm, Input, MessageFate, Program,
+    Seat, SeatSet, TraceKind, Violation, World,
 };
 
 /// How long a supervisor waits before it starts a process again that ended itself.
@@ -47,7 +48,10 @@ impl<W: World> Sim<'_, W> {
         self.count_disk_faults(seat);
         match booted {
             Ok(program) => {
-                self.note(|_| format!("{seat} starts, life {life}"));
+                self.record(|_| TraceKind::Started { seat, life });
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.forget(seat);
+                }
                 self.nodes[seat.index()].program = Some(program);
                 self.context.alive = self.context.alive.with(seat);
                 self.dial_all(seat);
@@ -55,12 +59,12 @@ impl<W: World> Sim<'_, W> {
                 self.settle(seat);
             }
             Err(BootRefused::Later(reason)) => {
-                self.note(|_| format!("{seat} cannot start yet: {reason}"));
+                self.record(|_| TraceKind::CannotStart { seat, reason });
                 self.effects.items.clear();
                 self.agenda.add(self.time + SUPERVISOR_DELAY, Event::Restart { seat, life });
             }
             Err(BootRefused::Damaged(reason)) => {
-                self.note(|_| format!("{seat} refuses its disk: {reason}"));
+                self.record(|_| TraceKind::Damaged { seat, reason });
                 self.effects.items.clear();
                 self.context.mark("a damaged disk was refused");
                 self.nodes[seat.index()].is_gone = true;
@@ -106,6 +110,7 @@ impl<W: World> Sim<'_, W> {
     pub(super) fn settle(&mut self, seat: Seat) {
         // First, so that a step that a crash cuts short is seen as well.
         self.check(seat);
+        self.observe(seat);
         let mut items = std::mem::take(&mut self.effects.items);
         for effect in items.drain(..) {
             if self.nodes[seat.index()].program.is_some() && !self.is_cut(seat) {
@@ -137,6 +142,9 @@ impl<W: World> Sim<'_, W> {
         if let Some(program) = &mut self.nodes[seat.index()].program
             && let Err(violation) = self.world.stepped(seat, program, &mut self.context)
         {
+            if self.violation.is_none() {
+                self.culprit = Some(seat);
+            }
             self.violation.get_or_insert(violation);
         }
     }
@@ -145,11 +153,9 @@ impl<W: World> Sim<'_, W> {
         match effect {
             Effect::Persist => self.want_disk(seat),
             Effect::Send { to, lane, copies, bytes } => {
-                self.note(|world| format!("{seat} -> {to} {lane:?} {}", world.describe(&bytes)));
-                self.send(seat, to, copies, bytes);
+                self.send(seat, to, lane, copies, bytes);
             }
             Effect::Datagram { to, bytes } => {
-                self.note(|world| format!("{seat} ~> {to} {}", world.describe(&bytes)));
                 self.send_datagram(seat, to, bytes);
             }
             Effect::Reply { id, answer } => self.reply(seat, id, answer),
@@ -165,11 +171,21 @@ impl<W: World> Sim<'_, W> {
         let tally = &mut self.context.tally;
         let (at, again) =
             self.network.send_datagram(self.time, from, to, |kind| tally.struck(kind));
+        let fate = at.map_or(MessageFate::Lost, |at| MessageFate::Travels { at });
+        let number = self.record_sent(from, to, "datagram", Carrier::Datagram, &bytes, fate);
         for at in [at, again].into_iter().flatten() {
             let mut copy = self.effects.spare.pop().unwrap_or_default();
             copy.extend_from_slice(&bytes);
             let to = self.harm_datagram(to, &mut copy);
-            let message = Message { from, to, life: None, is_datagram: true, bytes: copy };
+            let message = Message {
+                from,
+                to,
+                life: None,
+                is_datagram: true,
+                sent: self.time,
+                number,
+                bytes: copy,
+            };
             let slot = self.messages.put(message);
             self.agenda.add(at, Event::Deliver { slot });
         }
@@ -190,7 +206,7 @@ impl<W: World> Sim<'_, W> {
         }
     }
 
-    fn send(&mut self, from: Seat, to: Seat, copies: Copies, mut bytes: Vec<u8>) {
+    fn send(&mut self, from: Seat, to: Seat, lane: Lane, copies: Copies, mut bytes: Vec<u8>) {
         let stream = self.network.stream(from, to);
         if from == to || !stream.is_up || stream.is_half {
             return self.effects.give_back(bytes);
@@ -202,7 +218,14 @@ impl<W: World> Sim<'_, W> {
         let tally = &mut self.context.tally;
         let may_copy = copies == Copies::Any;
         let fate = self.network.send(self.time, from, to, may_copy, |kind| tally.struck(kind));
-        let message = Message { from, to, life: Some(stream.life), is_datagram: false, bytes };
+        let traced = match fate {
+            Fate::Lost => MessageFate::Lost,
+            Fate::Held => MessageFate::Held,
+            Fate::Arrives { at, .. } => MessageFate::Travels { at },
+        };
+        let number = self.record_sent(from, to, lane_name(lane), Carrier::Stream, &bytes, traced);
+        let (life, sent) = (Some(stream.life), self.time);
+        let message = Message { from, to, life, is_datagram: false, sent, number, bytes };
         match fate {
             Fate::Lost => self.effects.give_back(message.bytes),
             Fate::Held => self.held.push(message),
@@ -210,7 +233,8 @@ impl<W: World> Sim<'_, W> {
                 if let Some(again) = again {
                     let mut bytes = self.effects.spare.pop().unwrap_or_default();
                     bytes.extend_from_slice(&message.bytes);
-                    let copy = Message { from, to, life: None, is_datagram: false, bytes };
+                    let (life, is_datagram) = (None, false);
+                    let copy = Message { from, to, life, is_datagram, sent, number, bytes };
                     let slot = self.messages.put(copy);
                     self.agenda.add(again, Event::Deliver { slot });
                 }
@@ -280,7 +304,10 @@ impl<W: World> Sim<'_, W> {
             }
         }
         let life = self.nodes[seat.index()].life;
-        self.note(|_| format!("{seat} crashes, disk loses {disk:?}"));
+        self.record(|_| {
+            let down = Some(down).filter(|down| *down != u64::MAX);
+            TraceKind::Crashed { seat, life, disk, down }
+        });
         self.agenda.add(self.time.saturating_add(down), Event::Restart { seat, life });
         self.context.alive = self.context.alive.minus(SeatSet::only(seat));
         self.streams_end(seat, disk == DiskLoss::Nothing);
@@ -347,7 +374,7 @@ impl<W: World> Sim<'_, W> {
 
     /// The process ended itself, for its disk failed it.
     pub(super) fn halt(&mut self, seat: Seat, reason: &str) {
-        self.note(|_| format!("{seat} ends itself: {reason}"));
+        self.record(|_| TraceKind::Halted { seat, reason: reason.to_owned() });
         self.context.mark("a process ended itself");
         self.crash(seat, DiskLoss::Nothing, SUPERVISOR_DELAY);
     }
@@ -355,7 +382,8 @@ impl<W: World> Sim<'_, W> {
     pub(super) fn pause(&mut self, seat: Seat, until: u64) {
         let node = &mut self.nodes[seat.index()];
         node.paused_until = node.paused_until.max(until);
-        self.note(|_| format!("{seat} stands still"));
+        let until = Some(node.paused_until).filter(|until| *until != u64::MAX);
+        self.record(|_| TraceKind::Paused { seat, until });
     }
 
     pub(super) fn resume(&mut self, seat: Seat) {
@@ -365,7 +393,7 @@ impl<W: World> Sim<'_, W> {
         }
         node.paused_until = 0;
         if node.cost == 0 {
-            self.note(|_| format!("{seat} goes on"));
+            self.record(|_| TraceKind::Resumed { seat });
         }
         self.catch_up(seat);
     }
@@ -414,10 +442,10 @@ impl<W: World> Sim<'_, W> {
         let reached = node.program.is_some()
             && message.life.is_none_or(|life| life == node.life)
             && !self.network.is_blocked(from, to);
+        self.record_arrival(&message, reached);
         if reached {
             self.trace.mix(u64::from(from.0) << 8 | u64::from(to.0));
             self.trace.mix(digest(&message.bytes));
-            self.note(|world| format!("{to} <- {from} {}", world.describe(&message.bytes)));
             let bytes = &message.bytes;
             let input = if message.is_datagram {
                 Input::Datagram { from, bytes }

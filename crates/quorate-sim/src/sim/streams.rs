@@ -3,7 +3,7 @@
 use super::Sim;
 use crate::agenda::Event;
 use crate::network::Fate;
-use crate::{Input, Program, Seat, World};
+use crate::{Input, Program, Seat, TraceKind, World};
 
 /// How long a sender waits before it tries again to open a stream: about this long.
 const DIAL_AGAIN: u64 = 150_000_000;
@@ -54,7 +54,7 @@ impl<W: World> Sim<'_, W> {
         let stream = self.network.stream_mut(from, to);
         stream.is_up = true;
         stream.is_half = false;
-        self.note(|_| format!("{from} reaches {to}"));
+        self.record(|_| TraceKind::Connected { from, to });
         self.step(from, |program, now, out| program.input(now, Input::PeerConnected(to), out));
     }
 
@@ -69,7 +69,7 @@ impl<W: World> Sim<'_, W> {
         up.is_up = false;
         let life = self.nodes[from.index()].life;
         self.agenda.add(self.time + DIAL_AGAIN / 2, Event::Dial { from, to, life });
-        self.note(|_| format!("{from} loses {to}, refused: {refused}"));
+        self.record(|_| TraceKind::Disconnected { from, to, refused });
         let input = Input::PeerLost { peer: to, refused };
         self.step(from, |program, now, out| program.input(now, input, out));
     }

@@ -1,5 +1,6 @@
 //! The engine with small programs in it.
 
 mod invariants;
+mod minimiser;
 mod scenarios;
 mod toys;

@@ -1,12 +1,14 @@
 //! One fault each, and what it does.
 
+use std::collections::BTreeSet;
+
 use quorate_core::Instant;
 use quorate_sim::{
     CutPoint, DiskLoss, Fault, FaultKind, Latency, Plan, PlanError, PlannedFault, PlannedOperation,
-    Seat, SeatSet, Shape, Sim, Target, Way,
+    Seat, SeatSet, Shape, Sim, Target, TraceKind, Way,
 };
 
-use crate::toys::{AskOne, Counters, DATAGRAM, MILLISECOND, SECOND, ping};
+use crate::toys::{AskOne, Counters, DATAGRAM, MILLISECOND, Pings, SECOND, ping};
 
 const SOME: Target = Target::Seat(Seat(1));
 
@@ -14,6 +16,7 @@ const SOME: Target = Target::Seat(Seat(1));
 fn plan<O>(faults: impl IntoIterator<Item = (u64, Fault)>) -> Plan<O> {
     Plan {
         seed: 11,
+        dice: 0,
         nodes: 3,
         calm_at: 2 * SECOND,
         calm_lasting: SECOND,
@@ -187,6 +190,32 @@ fn lost_and_doubled_messages_are_counted_and_seen() {
     seen.sort_unstable();
     seen.dedup();
     assert!(all - seen.len() > 100);
+}
+
+#[test]
+fn a_trace_tells_what_happened_and_changes_nothing() {
+    let crash = Fault::Crash { target: SOME, disk: DiskLoss::All, down: SECOND / 2 };
+    let plan = plan([(SECOND / 2, crash)]);
+    let (plain, _) = Sim::new(Pings::default(), &plan).run();
+    let (traced, _) = Sim::new(Pings::default(), &plan).with_trace().run();
+    assert_eq!((plain.hash, plain.trace.len()), (traced.hash, 0));
+    let has = |wanted: &TraceKind| traced.trace.iter().any(|event| event.what == *wanted);
+    let (seat, life, disk) = (Seat(1), 1, DiskLoss::All);
+    assert!(has(&TraceKind::Crashed { seat, life, disk, down: Some(SECOND / 2) }));
+    assert!(has(&TraceKind::Started { seat, life: 2 }));
+    // Nothing is heard that was not said, and all that is heard took some time.
+    let mut sent = BTreeSet::new();
+    for event in &traced.trace {
+        match &event.what {
+            TraceKind::Sent { number, .. } => assert!(sent.insert(*number)),
+            TraceKind::Arrived { number, sent: left, .. } => {
+                assert!(sent.contains(number) && *left < event.at);
+            }
+            _ => {}
+        }
+    }
+    let (tail, _) = Sim::new(Pings::default(), &plan).with_tail(7).run();
+    assert_eq!(tail.trace, traced.trace[traced.trace.len() - 7..]);
 }
 
 #[test]

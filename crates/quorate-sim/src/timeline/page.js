@@ -1,0 +1,773 @@
+"use strict";
+// Reads the records of a run and draws them. No library, nothing from elsewhere.
+const data = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+const MS = 1e6;
+const seatOf = (name) => Number(name.slice(1));
+
+// ---- What the records say ---------------------------------------------------------------------
+
+const nodes = Array.from({ length: data.nodes }, (_, seat) => ({
+  name: "n" + seat, lives: [], pauses: [], roles: [], seen: [], disk: [], marks: [],
+}));
+const messages = new Map();
+const faults = [];
+const operations = new Map();
+const clients = new Map();
+const story = [];
+let end = 1, calm = null, broken = null;
+
+const words = (observed) => {
+  const term = observed.term === null ? "" : " term " + observed.term;
+  const state = Object.fromEntries(observed.state);
+  if (observed.leads) return "leads" + term;
+  if (observed.role === "follower") {
+    const follows = state.follows;
+    return follows && follows !== "nobody" ? "follows " + follows + " in" + term : "follows nobody yet," + term;
+  }
+  return "is " + (/^[aeiou]/.test(observed.role) ? observed.role : "a " + observed.role).replace("a asks", "asks") + " in" + term;
+};
+const span = (nanos) => nanos === null ? "for ever" : "for " + Math.round(nanos / MS) + " ms";
+const tell = (event, text, kind) => story.push({ at: event.at, text, kind: kind || "" });
+
+for (const event of data.trace) {
+  end = Math.max(end, event.at);
+  const node = event.seat === undefined || event.seat === null ? null : nodes[seatOf(event.seat)];
+  switch (event.event) {
+    case "started":
+      node.lives.push({ from: event.at, to: Infinity, life: event.life });
+      if (event.life > 1) node.marks.push({ at: event.at, kind: "start", text: "starts again, life " + event.life });
+      tell(event, event.seat + (event.life > 1 ? " starts again (life " + event.life + ")" : " starts"), "small");
+      break;
+    case "cannot-start":
+      node.marks.push({ at: event.at, kind: "crash", text: "cannot start: " + event.reason });
+      tell(event, event.seat + " cannot start yet: " + event.reason, "fault");
+      break;
+    case "crashed": {
+      const life = node.lives[node.lives.length - 1];
+      if (life) life.to = event.at;
+      close(node.roles, event.at);
+      close(node.pauses, event.at);
+      node.seen.push({ at: event.at, now: null });
+      const loss = { nothing: "its disk keeps everything", all: "its disk loses what was not synced",
+        some: "its disk loses some of what was not synced", torn: "its disk keeps a torn write" }[event.disk];
+      node.marks.push({ at: event.at, kind: "crash", text: "crashes; " + loss });
+      tell(event, event.seat + " crashes, down " + span(event.down) + "; " + loss, "fault");
+      break;
+    }
+    case "halted": tell(event, event.seat + " ends itself: " + event.reason, "fault"); break;
+    case "paused":
+      node.pauses.push({ from: event.at, to: event.until === null ? Infinity : event.until });
+      tell(event, event.seat + " stands still", "fault");
+      break;
+    case "resumed": close(node.pauses, event.at); tell(event, event.seat + " goes on", "small"); break;
+    case "sent":
+      messages.set(event.number, { ...event, sent: event.at, hits: [], misses: [] });
+      break;
+    case "arrived": case "missed": {
+      const message = messages.get(event.number);
+      if (message) message[event.event === "arrived" ? "hits" : "misses"].push(event.at);
+      break;
+    }
+    case "fault-began":
+      faults.push({ ...event, from: event.at, to: event.until === null ? event.at : event.until });
+      tell(event, "fault " + event.index + ": " + event.text, "fault");
+      break;
+    case "fault-ended": {
+      const fault = faults.find((known) => known.index === event.index);
+      if (fault) { fault.to = Math.min(fault.to, event.at); tell(event, "fault " + event.index + " (" + fault.name + ") is over", "small"); }
+      break;
+    }
+    case "disk": node.disk.push(event); break;
+    case "began": {
+      const operation = { ...event, from: event.at, to: Infinity, outcome: "open", answer: "never answered" };
+      operations.set(event.operation, operation);
+      if (!clients.has(event.client)) clients.set(event.client, []);
+      clients.get(event.client).push(operation);
+      tell(event, event.client + " asks: " + event.label, "ok");
+      break;
+    }
+    case "ended": {
+      const operation = operations.get(event.operation);
+      if (operation) {
+        Object.assign(operation, { to: event.at, outcome: event.outcome, answer: event.label });
+        tell(event, operation.client + " " + (event.outcome === "ok" ? "is told" : "learns") + ": " + event.label + " (" + operation.label + ")", event.outcome === "ok" ? "ok" : "small");
+      }
+      break;
+    }
+    case "took-effect": {
+      const operation = operations.get(event.operation);
+      if (operation) operation.effect = event;
+      break;
+    }
+    case "no-order": {
+      const operation = operations.get(event.operation);
+      if (operation) { operation.illegal = true; tell(event, "no order of what was done to " + event.object + " allows this answer: " + operation.label + ", " + operation.answer, "broken"); }
+      break;
+    }
+    case "observed": {
+      const last = node.roles[node.roles.length - 1];
+      const isNew = !last || last.to !== Infinity || last.role !== event.role || last.term !== event.term;
+      if (isNew) {
+        close(node.roles, event.at);
+        node.roles.push({ from: event.at, to: Infinity, role: event.role, leads: event.leads, term: event.term });
+      }
+      const text = words(event);
+      if (isNew || node.said !== text) tell(event, event.seat + " " + text, event.leads ? "role" : "");
+      node.said = text;
+      node.seen.push({ at: event.at, now: event });
+      break;
+    }
+    case "calm":
+      calm = event;
+      tell(event, "calm begins: faults end inside " + event.core.join(", "), "role");
+      break;
+    case "violated":
+      broken = event;
+      tell(event, "BROKEN " + event.invariant + ": " + event.message.split("\n")[0], "broken");
+      break;
+    case "note": tell(event, event.text, "small"); break;
+  }
+}
+function close(list, at) {
+  const last = list[list.length - 1];
+  if (last && last.to > at) last.to = at;
+}
+for (const message of messages.values()) {
+  if (!message.routine) {
+    const lost = message.fate === "lost" ? " (lost)" : message.fate === "held" ? " (held back)" : "";
+    story.push({ at: message.sent, text: message.from + " → " + message.to + ": " + message.label + lost, kind: "small", message: true });
+  }
+}
+// As found: sorting keeps the order of what happened at one moment.
+story.sort((a, b) => a.at - b.at);
+end = Math.max(end, broken ? broken.at : 0);
+
+// ---- What is shown ----------------------------------------------------------------------------
+
+const view = { from: 0, to: end };
+let cursor = broken ? broken.at : end;
+const canvas = $("chart"), pen = canvas.getContext("2d");
+let width = 0, height = 0, gutter = 64, hits = [], theme = {};
+const AXIS = 30, ROW = 22, LANE = 78, CLIENT = 30, BAR = 20, RIGHT = 14;
+const rows = faultRows();
+const clientNames = [...clients.keys()].sort((a, b) => (a === "last") - (b === "last") || a.localeCompare(b, "en", { numeric: true }));
+const top = AXIS + (rows.length ? rows.length * ROW + 12 : 4);
+const laneY = (seat) => top + seat * LANE + LANE / 2;
+const clientY = (place) => top + nodes.length * LANE + 16 + place * CLIENT + CLIENT / 2;
+const total = () => clientY(clientNames.length) - CLIENT / 2 + 14;
+const x = (time) => gutter + (time - view.from) / (view.to - view.from) * (width - gutter - RIGHT);
+const timeAt = (place) => view.from + (place - gutter) / (width - gutter - RIGHT) * (view.to - view.from);
+
+/// Faults side by side: each in the first row that is free.
+function faultRows() {
+  const rows = [];
+  for (const fault of faults) {
+    const needs = Math.max(fault.to, fault.from + end / 6);
+    let row = rows.findIndex((busy) => busy <= fault.from);
+    if (row < 0) row = Math.min(rows.length, 7);
+    rows[row] = Math.max(rows[row] || 0, needs);
+    fault.row = row;
+  }
+  return rows;
+}
+
+const roleColour = (role) => ({ leader: theme.leader, follower: theme.follower, candidate: theme.candidate, "asks for votes": theme.asks, outside: theme.outside })[role] || theme.other;
+const isDark = (role) => role === "leader";
+
+function readTheme() {
+  const style = getComputedStyle(document.documentElement);
+  for (const name of ["paper", "card", "ink", "soft", "line", "leader", "follower", "candidate", "asks", "outside", "other", "fault", "broken", "ok", "unknown", "failed", "disk", "on-dark", "on-light", "wash"]) {
+    theme[name] = style.getPropertyValue("--" + name).trim();
+  }
+}
+
+function size() {
+  width = $("stage").clientWidth;
+  gutter = width < 600 ? 40 : 64;
+  height = Math.ceil(total());
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  canvas.style.height = height + "px";
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+}
+
+const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+const SMALL = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+const BOLD = '600 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+
+function text(words, left, middle, colour, font, align) {
+  pen.font = font || FONT;
+  pen.fillStyle = colour;
+  pen.textAlign = align || "left";
+  pen.textBaseline = "middle";
+  pen.fillText(words, left, middle + 0.5);
+}
+function box(left, y, right, h, radius) {
+  pen.beginPath();
+  pen.roundRect(left, y, Math.max(right - left, 1), h, radius);
+}
+/// Text inside a bar, if it fits, from where the bar is seen.
+function inside(choices, from, to, middle, colour, font) {
+  const left = Math.max(from, gutter) + 6, room = Math.min(to, width - RIGHT) - left - 4;
+  pen.font = font || FONT;
+  const words = choices.find((words) => pen.measureText(words).width <= room);
+  if (words) text(words, left, middle, colour, font);
+}
+const isSeen = (from, to) => to >= view.from && from <= view.to;
+const clip = (place) => Math.min(Math.max(place, gutter - 4), width + 4);
+
+function draw() {
+  hits = [];
+  pen.clearRect(0, 0, width, height);
+  drawLanes();
+  drawFaults();
+  drawNodes();
+  const shown = drawMessages();
+  drawClients();
+  drawAxis();
+  drawMoments();
+  $("messages").parentElement.title = shown ? "" : "Zoom in to see messages";
+}
+
+function drawAxis() {
+  pen.fillStyle = theme.card;
+  pen.fillRect(0, 0, width, AXIS);
+  const length = view.to - view.from;
+  const step = [1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7, 5e7, 1e8, 2e8, 5e8, 1e9, 2e9, 5e9, 1e10, 2e10, 6e10].find((step) => length / step <= width / 110) || 6e11;
+  for (let time = Math.ceil(view.from / step) * step; time <= view.to; time += step) {
+    const place = x(time);
+    pen.strokeStyle = theme.line;
+    pen.lineWidth = 1;
+    pen.beginPath();
+    pen.moveTo(place, AXIS - 6);
+    pen.lineTo(place, AXIS);
+    pen.stroke();
+    if (place < width - 20) text(clock(time, step), place, AXIS - 16, theme.soft, SMALL, place < gutter + 20 ? "left" : "center");
+  }
+  pen.strokeStyle = theme.line;
+  pen.beginPath();
+  pen.moveTo(gutter, AXIS);
+  pen.lineTo(width - RIGHT, AXIS);
+  pen.stroke();
+}
+function clock(time, step) {
+  if (step >= 1e9) return (time / 1e9).toFixed(0) + " s";
+  if (step >= 1e8) return (time / 1e9).toFixed(1) + " s";
+  if (step >= 1e6) return (time / MS).toFixed(0) + " ms";
+  return (time / MS).toFixed(step >= 1e5 ? 1 : step >= 1e4 ? 2 : 3) + " ms";
+}
+
+function drawLanes() {
+  nodes.forEach((node, seat) => {
+    const y = laneY(seat);
+    if (seat % 2 === 0) { pen.fillStyle = theme.wash; pen.globalAlpha = 0.55; pen.fillRect(0, y - LANE / 2, width, LANE); pen.globalAlpha = 1; }
+    text(node.name, gutter - 12, y, theme.ink, BOLD, "right");
+  });
+  clientNames.forEach((name, place) => text(name === "last" ? "check" : name, gutter - 12, clientY(place), theme.soft, SMALL, "right"));
+}
+
+function drawFaults() {
+  for (const fault of faults) {
+    if (!isSeen(fault.from, Math.max(fault.to, fault.from))) continue;
+    const y = AXIS + 6 + fault.row * ROW, left = clip(x(fault.from)), right = Math.max(clip(x(fault.to)), left + 5);
+    for (const seat of fault.seats) {
+      pen.globalAlpha = 0.1;
+      pen.fillStyle = theme.fault;
+      pen.fillRect(left, laneY(seatOf(seat)) - LANE / 2, right - left, LANE);
+      pen.globalAlpha = 1;
+    }
+    pen.strokeStyle = theme.fault;
+    pen.globalAlpha = 0.35;
+    pen.setLineDash([2, 3]);
+    pen.beginPath();
+    pen.moveTo(left + 0.5, y + ROW - 5);
+    pen.lineTo(left + 0.5, Math.max(top, ...fault.seats.map((seat) => laneY(seatOf(seat)) - BAR / 2)));
+    pen.stroke();
+    pen.setLineDash([]);
+    pen.globalAlpha = 1;
+    box(left, y, right, ROW - 5, 4);
+    pen.fillStyle = theme.fault;
+    pen.fill();
+    const label = fault.kind + " " + fault.text, short = fault.kind + " " + fault.name;
+    pen.font = SMALL;
+    const fits = [label, short].find((words) => pen.measureText(words).width < right - left - 10);
+    if (fits) text(fits, left + 6, y + (ROW - 5) / 2, theme["on-dark"], SMALL);
+    else {
+      const free = pen.measureText(label).width + right + 8 < width ? label : short;
+      if (pen.measureText(free).width + right + 8 < width) text(free, right + 5, y + (ROW - 5) / 2, theme.fault, SMALL);
+      else text(free, left - 5, y + (ROW - 5) / 2, theme.fault, SMALL, "right");
+    }
+    hits.push({ left, right, top: y, bottom: y + ROW, text: "Fault " + fault.index + ", " + fault.name + ": " + fault.text });
+  }
+}
+
+function hatch(left, y, right, h, colour) {
+  pen.save();
+  box(left, y, right, h, 3);
+  pen.clip();
+  pen.strokeStyle = colour;
+  pen.lineWidth = 2;
+  for (let place = left - h; place < right; place += 7) {
+    pen.beginPath();
+    pen.moveTo(place, y + h);
+    pen.lineTo(place + h, y);
+    pen.stroke();
+  }
+  pen.restore();
+}
+
+function drawNodes() {
+  nodes.forEach((node, seat) => {
+    const y = laneY(seat), high = y - BAR / 2;
+    drawDown(node, y);
+    for (const role of node.roles) {
+      const to = Math.min(role.to, end);
+      if (!isSeen(role.from, to)) continue;
+      const left = clip(x(role.from)), right = clip(x(to));
+      box(left, high, right, BAR, 3);
+      pen.fillStyle = roleColour(role.role);
+      pen.fill();
+      const term = role.term === null ? "" : " term " + role.term, mark = role.leads ? "★ " : "";
+      inside([mark + role.role + "," + term, mark + role.role + " t" + role.term, (mark || "") + "t" + role.term], left, right, y, isDark(role.role) ? theme["on-dark"] : theme["on-light"], role.leads ? BOLD : SMALL);
+      hits.push({ left, right, top: high, bottom: high + BAR, text: node.name + ": " + role.role + term });
+    }
+    for (const pause of node.pauses) {
+      const to = Math.min(pause.to, end);
+      if (!isSeen(pause.from, to)) continue;
+      const left = clip(x(pause.from)), right = clip(x(to));
+      hatch(left, high, right, BAR, theme.card);
+      inside(["stands still"], left, right, high + BAR + 8, theme.fault, SMALL);
+      hits.push({ left, right, top: high, bottom: high + BAR + 14, text: node.name + " stands still" });
+    }
+    if ($("disks").checked) drawDisk(node, high + BAR + 3);
+    for (const mark of node.marks) {
+      if (isSeen(mark.at, mark.at)) drawMark(node, mark, y);
+    }
+  });
+}
+
+function drawDown(node, y) {
+  let from = 0;
+  const gaps = node.lives.map((life) => { const gap = { from, to: life.from }; from = life.to; return gap; });
+  if (from < end) gaps.push({ from, to: end });
+  for (const gap of gaps) {
+    if (gap.to <= gap.from || !isSeen(gap.from, gap.to)) continue;
+    const left = clip(x(gap.from)), right = clip(x(gap.to));
+    pen.strokeStyle = theme.soft;
+    pen.globalAlpha = 0.6;
+    pen.setLineDash([3, 4]);
+    pen.beginPath();
+    pen.moveTo(left, y);
+    pen.lineTo(right, y);
+    pen.stroke();
+    pen.setLineDash([]);
+    pen.globalAlpha = 1;
+    inside(["down"], left, right, y - 9, theme.soft, SMALL);
+  }
+}
+
+function drawMark(node, mark, y) {
+  const place = x(mark.at);
+  if (mark.kind === "crash") {
+    pen.strokeStyle = theme.broken;
+    pen.lineWidth = 2.4;
+    pen.beginPath();
+    for (const turn of [1, -1]) { pen.moveTo(place - 5, y - 5 * turn); pen.lineTo(place + 5, y + 5 * turn); }
+    pen.stroke();
+  } else {
+    pen.fillStyle = theme.ok;
+    pen.beginPath();
+    pen.moveTo(place, y - 6);
+    pen.lineTo(place + 8, y);
+    pen.lineTo(place, y + 6);
+    pen.fill();
+  }
+  pen.lineWidth = 1;
+  hits.push({ left: place - 7, right: place + 8, top: y - 8, bottom: y + 8, text: node.name + " " + mark.text });
+}
+
+function drawDisk(node, y) {
+  const seen = node.disk.filter((work) => isSeen(work.at, work.at));
+  if (seen.length > width / 3) return;
+  for (const work of seen) {
+    const place = x(work.at), failed = work.did === "failed";
+    pen.strokeStyle = failed ? theme.broken : theme.disk;
+    pen.lineWidth = failed ? 2.4 : 1.4;
+    pen.globalAlpha = work.did === "synced" || failed ? 1 : 0.45;
+    pen.beginPath();
+    pen.moveTo(place, y);
+    pen.lineTo(place, y + (work.did === "synced" || failed ? 8 : 5));
+    pen.stroke();
+    pen.globalAlpha = 1;
+    pen.lineWidth = 1;
+    const says = { written: "wrote, not yet durable", synced: "synced: what was written is durable", told: "hears that it is durable", failed: "fails" }[work.did];
+    hits.push({ left: place - 3, right: place + 3, top: y, bottom: y + 9, text: "disk of " + node.name + " " + says });
+  }
+}
+
+function drawMessages() {
+  if (!$("messages").checked) return true;
+  const withRoutine = $("routine").checked, seen = [];
+  for (const message of messages.values()) {
+    if (message.routine && !withRoutine) continue;
+    const last = Math.max(message.sent, ...message.hits, ...message.misses);
+    if (isSeen(message.sent, last)) seen.push(message);
+  }
+  const most = Math.max(220, width * 0.8);
+  if (seen.length > most) {
+    text("zoom in to see " + seen.length + " messages", width - RIGHT, total() - 6, theme.soft, SMALL, "right");
+    return false;
+  }
+  const taken = [];
+  for (const message of seen) drawMessage(message, seen.length, taken);
+  return true;
+}
+
+function drawMessage(message, count, taken) {
+  const from = seatOf(message.from), to = seatOf(message.to);
+  if (from === to) return;
+  const down = to > from ? 1 : -1, y0 = laneY(from) + down * (BAR / 2 + 1), y1 = laneY(to) - down * (BAR / 2 + 1), x0 = x(message.sent);
+  pen.strokeStyle = pen.fillStyle = theme.ink;
+  const strength = message.routine ? 0.22 : count > 120 ? 0.4 : 0.75;
+  const tip = message.from + " → " + message.to + ", " + message.way + ": " + message.label;
+  for (const at of message.hits) arrow(x0, y0, x(at), y1, strength, [], tip + ", after " + ((at - message.sent) / MS).toFixed(2) + " ms");
+  for (const at of message.misses) cross(x0, y0, x(at), y1, strength, tip + ", finds nobody, or a cut");
+  if (!message.hits.length && !message.misses.length) {
+    const held = message.fate === "held", lost = message.fate === "lost", late = message.fate.travels ? x(message.fate.travels.at) : x0 + 14;
+    if (lost || held) cross(x0, y0, x0 + 18, y0 + (y1 - y0) * 0.35, strength, tip + (held ? ", held back" : ", lost"));
+    else arrow(x0, y0, late, y1, strength * 0.6, [3, 4], tip + ", still on its way");
+  }
+  if (count <= 60 && !message.routine) label(message, x0, y0, down, taken);
+}
+function arrow(x0, y0, x1, y1, strength, dash, tip) {
+  pen.globalAlpha = strength;
+  pen.setLineDash(dash);
+  pen.beginPath();
+  pen.moveTo(x0, y0);
+  pen.lineTo(x1, y1);
+  pen.stroke();
+  pen.setLineDash([]);
+  const turn = Math.atan2(y1 - y0, x1 - x0);
+  pen.beginPath();
+  pen.moveTo(x1, y1);
+  for (const side of [0.42, -0.42]) pen.lineTo(x1 - 7 * Math.cos(turn + side), y1 - 7 * Math.sin(turn + side));
+  pen.fill();
+  pen.globalAlpha = 1;
+  hits.push({ line: [x0, y0, x1, y1], text: tip });
+}
+function cross(x0, y0, x1, y1, strength, tip) {
+  pen.globalAlpha = strength;
+  pen.setLineDash([3, 3]);
+  pen.strokeStyle = theme.broken;
+  pen.beginPath();
+  pen.moveTo(x0, y0);
+  pen.lineTo(x1, y1);
+  pen.stroke();
+  pen.setLineDash([]);
+  pen.beginPath();
+  for (const side of [1, -1]) { pen.moveTo(x1 - 3, y1 - 3 * side); pen.lineTo(x1 + 3, y1 + 3 * side); }
+  pen.stroke();
+  pen.strokeStyle = theme.ink;
+  pen.globalAlpha = 1;
+  hits.push({ line: [x0, y0, x1, y1], text: tip });
+}
+/// The words of a message where it leaves, if nothing else stands there.
+function label(message, x0, y0, down, taken) {
+  pen.font = SMALL;
+  const place = { left: x0 + 6, right: x0 + 10 + pen.measureText(message.label).width, top: y0 + down * 11 - 7, bottom: y0 + down * 11 + 7 };
+  if (place.left < gutter || place.right > width || taken.some((other) => place.left < other.right && place.right > other.left && place.top < other.bottom && place.bottom > other.top)) return;
+  taken.push(place);
+  pen.globalAlpha = 0.8;
+  pen.fillStyle = theme.card;
+  pen.fillRect(place.left - 1, place.top + 1, place.right - place.left, 13);
+  pen.globalAlpha = 1;
+  text(message.label, place.left, y0 + down * 11, theme.ink, SMALL);
+}
+
+function drawClients() {
+  clientNames.forEach((name, place) => {
+    const y = clientY(place);
+    for (const operation of clients.get(name)) {
+      const to = Math.min(operation.to, end);
+      if (!isSeen(operation.from, to)) continue;
+      const left = clip(x(operation.from)), right = Math.max(clip(x(to)), left + 4);
+      const colour = operation.illegal ? theme.broken : { ok: theme.ok, failed: theme.failed, unknown: theme.unknown, open: theme.unknown }[operation.outcome];
+      box(left, y - 8, right, 16, 4);
+      pen.globalAlpha = operation.outcome === "ok" ? 0.9 : 0.75;
+      pen.fillStyle = colour;
+      pen.fill();
+      pen.globalAlpha = 1;
+      if (operation.outcome === "unknown" || operation.outcome === "open") hatch(left, y - 8, right, 16, theme.card);
+      const says = operation.label + (operation.outcome === "open" ? "" : ": " + operation.answer);
+      pen.font = SMALL;
+      const room = right - left - 12, plain = operation.outcome === "ok" || operation.outcome === "failed";
+      const fits = plain && [says, operation.label].find((words) => pen.measureText(words).width < room);
+      if (fits) text(fits, left + 6, y, theme["on-dark"], SMALL);
+      else {
+        const next = clients.get(name).find((other) => other.from > operation.from);
+        const free = (next ? Math.min(x(next.from), width) : width) - right - 8;
+        const words = [says, operation.label].find((words) => pen.measureText(words).width < free);
+        if (words) text(words, right + 6, y, operation.illegal ? theme.broken : theme.soft, SMALL);
+      }
+      if (operation.effect && isSeen(operation.effect.at, operation.effect.at)) diamond(x(operation.effect.at), y, operation.effect.order);
+      hits.push({ left, right, top: y - 9, bottom: y + 9, text: name + ": " + says + (operation.effect ? ". Took effect as number " + operation.effect.order + " on " + operation.effect.object : "") + (operation.illegal ? ". No order allows this answer" : "") });
+    }
+  });
+}
+function diamond(place, y, order) {
+  pen.beginPath();
+  pen.moveTo(place, y - 6);
+  pen.lineTo(place + 6, y);
+  pen.lineTo(place, y + 6);
+  pen.lineTo(place - 6, y);
+  pen.closePath();
+  pen.fillStyle = theme.card;
+  pen.fill();
+  pen.strokeStyle = theme.ink;
+  pen.lineWidth = 1.4;
+  pen.stroke();
+  pen.lineWidth = 1;
+  if (order < 100) text(String(order), place, y - 13, theme.soft, SMALL, "center");
+}
+
+function drawMoments() {
+  if (calm && isSeen(calm.at, calm.at)) {
+    line(calm.at, theme.ok, [5, 4], 1);
+    text("calm: no more faults", x(calm.at) + 5, top - 1 + 8, theme.ok, SMALL);
+  }
+  if (broken && isSeen(broken.at, broken.at)) {
+    line(broken.at, theme.broken, [], 2);
+    flag(x(broken.at), broken.invariant + " broken", theme.broken, height - 12);
+    if (broken.seat) ring(x(broken.at), laneY(seatOf(broken.seat)));
+  }
+  line(cursor, theme.ink, [], 1);
+  if (isSeen(cursor, cursor)) flag(x(cursor), (cursor / MS).toFixed(cursor < 1e10 ? 2 : 0) + " ms", theme.ink, 11);
+  pen.fillStyle = theme.card;
+  pen.globalAlpha = 1;
+}
+function line(time, colour, dash, thick) {
+  if (!isSeen(time, time)) return;
+  pen.strokeStyle = colour;
+  pen.lineWidth = thick;
+  pen.setLineDash(dash);
+  pen.beginPath();
+  pen.moveTo(x(time), AXIS - 4);
+  pen.lineTo(x(time), height);
+  pen.stroke();
+  pen.setLineDash([]);
+  pen.lineWidth = 1;
+}
+function ring(place, y) {
+  pen.strokeStyle = theme.broken;
+  pen.lineWidth = 3;
+  pen.beginPath();
+  pen.arc(place, y, 15, 0, 7);
+  pen.stroke();
+  pen.lineWidth = 1;
+}
+function flag(place, words, colour, middle) {
+  pen.font = SMALL;
+  const wide = pen.measureText(words).width + 12, left = Math.min(Math.max(place - wide / 2, 2), width - wide - 2);
+  box(left, middle - 9, left + wide, 18, 4);
+  pen.fillStyle = colour;
+  pen.fill();
+  text(words, left + 6, middle, colour === theme.ink ? theme.card : theme["on-dark"], SMALL);
+}
+
+// ---- What is told in words --------------------------------------------------------------------
+
+const listed = () => story.filter((entry) => !entry.message || $("messages").checked);
+let entries = [];
+
+function fillStory() {
+  entries = listed().slice(0, 6000);
+  $("story").replaceChildren(...entries.map((entry) => {
+    const item = document.createElement("li"), time = document.createElement("time"), words = document.createElement("span");
+    time.textContent = (entry.at / MS).toFixed(2) + " ms";
+    words.textContent = entry.text;
+    words.className = entry.kind;
+    item.append(time, words);
+    item.addEventListener("click", () => moveTo(entry.at));
+    return item;
+  }));
+}
+
+/// The last entry at or before the cursor.
+function entryAt() {
+  let low = 0, high = entries.length;
+  while (low < high) { const middle = (low + high) >> 1; if (entries[middle].at <= cursor) low = middle + 1; else high = middle; }
+  return low - 1;
+}
+
+function showState() {
+  $("when").textContent = (cursor / MS).toFixed(3) + " ms";
+  const place = entryAt(), list = $("story");
+  const before = list.querySelector(".at");
+  if (before) before.classList.remove("at");
+  const item = list.children[place];
+  if (item) { item.classList.add("at"); list.scrollTop = item.offsetTop - list.offsetTop - list.clientHeight * 0.6; }
+  $("now").textContent = place >= 0 ? entries[place].text : "Nothing has happened yet.";
+  const columns = [];
+  const states = nodes.map((node) => {
+    const seen = node.seen.filter((seen) => seen.at <= cursor), last = seen[seen.length - 1], now = last && last.now;
+    if (now) for (const [name] of now.state) if (!columns.includes(name)) columns.push(name);
+    const paused = node.pauses.some((pause) => pause.from <= cursor && pause.to > cursor);
+    return { node, now, paused, isFresh: last && cursor - last.at < 1, before: seen.length > 1 ? seen[seen.length - 2].now : null };
+  });
+  const cell = (tag, words, kind) => { const cell = document.createElement(tag); cell.textContent = words; if (kind) cell.className = kind; return cell; };
+  const row = (cells) => { const row = document.createElement("tr"); row.append(...cells); return row; };
+  $("state").replaceChildren(row(["node", "is", "term", ...columns].map((name) => cell("th", name))), ...states.map(({ node, now, paused, isFresh, before }) => {
+    const is = cell("td", ""), chip = document.createElement("span");
+    chip.className = "chip";
+    chip.textContent = (now ? now.role : "down") + (paused ? ", stands still" : "");
+    chip.style.background = now ? roleColour(now.role) : "transparent";
+    chip.style.color = now ? (isDark(now.role) ? theme["on-dark"] : theme["on-light"]) : theme.soft;
+    is.append(chip);
+    const old = before ? Object.fromEntries(before.state) : {}, state = now ? Object.fromEntries(now.state) : {};
+    const changed = (name) => isFresh && before && old[name] !== state[name] ? "fresh" : "";
+    return row([cell("td", node.name, "node"), is, cell("td", now && now.term !== null ? String(now.term) : "", isFresh && before && now && before.term !== now.term ? "fresh" : ""), ...columns.map((name) => cell("td", state[name] || "", changed(name)))]);
+  }));
+}
+
+function header() {
+  document.querySelector("header").classList.toggle("whole", !broken);
+  $("kicker").textContent = broken ? "Promise " + broken.invariant + " is broken" : "No promise is broken";
+  $("promise").textContent = broken ? data.meaning || broken.invariant : "This run keeps every promise.";
+  if (broken) {
+    const what = document.createElement("b");
+    what.textContent = "Here: ";
+    $("message").append(what, broken.message);
+  }
+  const facts = [data.nodes + (data.nodes === 1 ? " node" : " nodes"), data.faults + (data.faults === 1 ? " fault" : " faults"), data.operations + (data.operations === 1 ? " operation" : " operations") + " of clients", (end / 1e9).toFixed(2) + " simulated seconds", "seed " + data.seed];
+  $("facts").append(facts.join(" · ") + (data.replay ? " · again: " : ""));
+  if (data.replay) { const code = document.createElement("code"); code.textContent = data.replay; $("facts").append(code); }
+  const roles = [...new Set(nodes.flatMap((node) => node.roles.map((role) => role.role)))];
+  const key = (background, words) => { const item = document.createElement("span"), swatch = document.createElement("i"); swatch.style.background = background; item.append(swatch, words); return item; };
+  const stripes = (name) => "repeating-linear-gradient(135deg, var(--" + name + ") 0 4px, transparent 4px 7px)";
+  const named = { leader: "leader", follower: "follower", candidate: "candidate", "asks for votes": "asks", outside: "outside" };
+  $("legend").append(...roles.map((role) => key("var(--" + (named[role] || "other") + ")", role)), key("var(--fault)", "fault"), key(stripes("follower"), "stands still"), key("linear-gradient(var(--broken), var(--broken)) center / 100% 2px no-repeat", "lost message"), key("var(--ok)", "answered"), key("var(--failed)", "had no effect"), key(stripes("unknown"), "nobody knows"), key("var(--broken)", "broken promise"), " ✕ crash   ▶ start   ◆ takes effect   ★ leads");
+}
+
+// ---- Moving about -----------------------------------------------------------------------------
+
+let waiting = false;
+function refresh() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => { waiting = false; draw(); showState(); });
+}
+function show(from, to) {
+  const length = Math.min(Math.max(to - from, 20e3), end * 1.06);
+  view.from = Math.min(Math.max(from, 0), Math.max(end * 1.05 - length, 0));
+  view.to = view.from + length;
+  refresh();
+}
+function zoom(factor, around) {
+  const middle = around === undefined ? (isSeen(cursor, cursor) ? cursor : (view.from + view.to) / 2) : around;
+  show(middle - (middle - view.from) * factor, middle + (view.to - middle) * factor);
+}
+function moveTo(time) {
+  cursor = Math.min(Math.max(time, 0), end);
+  const length = view.to - view.from;
+  if (cursor < view.from || cursor > view.to) show(cursor - length / 2, cursor + length / 2);
+  refresh();
+}
+function step(forwards) {
+  const place = entryAt();
+  if (forwards) { const next = entries[place + 1]; if (next) moveTo(next.at); return; }
+  let before = place;
+  while (before >= 0 && entries[before].at >= cursor) before -= 1;
+  moveTo(before >= 0 ? entries[before].at : 0);
+}
+function toBroken() {
+  if (!broken) return show(0, end * 1.03);
+  cursor = broken.at;
+  const length = Math.min(Math.max(end / 10, 30 * MS), 120 * MS);
+  show(broken.at - length * 0.85, broken.at + length * 0.15);
+}
+
+canvas.addEventListener("keydown", (event) => {
+  const length = view.to - view.from, key = event.key;
+  const acts = {
+    ArrowLeft: () => event.shiftKey ? show(view.from - length / 5, view.to - length / 5) : step(false),
+    ArrowRight: () => event.shiftKey ? show(view.from + length / 5, view.to + length / 5) : step(true),
+    ArrowUp: () => zoom(0.6), ArrowDown: () => zoom(1 / 0.6), "+": () => zoom(0.6), "-": () => zoom(1 / 0.6),
+    Home: () => moveTo(0), End: () => moveTo(end), v: toBroken, 0: () => show(0, end * 1.03),
+    m: () => toggle("messages"), h: () => toggle("routine"), d: () => toggle("disks"),
+  };
+  if (acts[key] && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); acts[key](); }
+});
+function toggle(id) { $(id).checked = !$(id).checked; if (id === "messages") fillStory(); refresh(); }
+$("story").addEventListener("keydown", (event) => {
+  if (event.key === "ArrowUp" || event.key === "ArrowDown") { event.preventDefault(); step(event.key === "ArrowDown"); }
+});
+$("in").addEventListener("click", () => zoom(0.6));
+$("out").addEventListener("click", () => zoom(1 / 0.6));
+$("fit").addEventListener("click", () => show(0, end * 1.03));
+$("close").addEventListener("click", toBroken);
+for (const id of ["messages", "routine", "disks"]) $(id).addEventListener("change", () => { if (id === "messages") fillStory(); refresh(); });
+
+// One pointer drags or points; two zoom.
+const pointers = new Map();
+let dragged = false;
+const placeOf = (event) => { const frame = canvas.getBoundingClientRect(); return { x: event.clientX - frame.left, y: event.clientY - frame.top }; };
+canvas.addEventListener("pointerdown", (event) => { pointers.set(event.pointerId, placeOf(event)); canvas.setPointerCapture(event.pointerId); dragged = false; });
+canvas.addEventListener("pointermove", (event) => {
+  const place = placeOf(event), before = pointers.get(event.pointerId);
+  if (!before) return hover(place);
+  const scale = (view.to - view.from) / (width - gutter - RIGHT);
+  if (pointers.size === 2) {
+    const other = [...pointers].find(([id]) => id !== event.pointerId)[1];
+    const factor = Math.max(Math.abs(before.x - other.x), 10) / Math.max(Math.abs(place.x - other.x), 10);
+    dragged = true;
+    pointers.set(event.pointerId, place);
+    return zoom(factor, timeAt((place.x + other.x) / 2));
+  }
+  if (dragged || Math.abs(place.x - before.x) > 4) {
+    dragged = true;
+    show(view.from - (place.x - before.x) * scale, view.to - (place.x - before.x) * scale);
+    pointers.set(event.pointerId, place);
+  }
+});
+canvas.addEventListener("pointerup", (event) => {
+  pointers.delete(event.pointerId);
+  if (!dragged) { moveTo(timeAt(placeOf(event).x)); canvas.focus({ preventScroll: true }); }
+});
+canvas.addEventListener("pointercancel", (event) => pointers.delete(event.pointerId));
+canvas.addEventListener("pointerleave", () => { $("tip").hidden = true; });
+canvas.addEventListener("wheel", (event) => {
+  if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
+    event.preventDefault();
+    const by = (event.deltaX || event.deltaY) / width * (view.to - view.from);
+    show(view.from + by, view.to + by);
+  } else if (event.ctrlKey || event.metaKey || document.activeElement === canvas) {
+    event.preventDefault();
+    zoom(event.deltaY > 0 ? 1.2 : 1 / 1.2, timeAt(placeOf(event).x));
+  }
+}, { passive: false });
+
+function hover(place) {
+  const near = (hit) => {
+    if (!hit.line) return place.x >= hit.left - 2 && place.x <= hit.right + 2 && place.y >= hit.top && place.y <= hit.bottom;
+    const [x0, y0, x1, y1] = hit.line, length = (x1 - x0) ** 2 + (y1 - y0) ** 2 || 1;
+    const along = Math.min(Math.max(((place.x - x0) * (x1 - x0) + (place.y - y0) * (y1 - y0)) / length, 0), 1);
+    return Math.hypot(place.x - x0 - along * (x1 - x0), place.y - y0 - along * (y1 - y0)) < 5;
+  };
+  const hit = hits.findLast(near), tip = $("tip");
+  tip.hidden = !hit;
+  if (!hit) return;
+  tip.textContent = hit.text;
+  tip.style.left = Math.min(place.x + 12, width - tip.offsetWidth - 8) + "px";
+  tip.style.top = (place.y + 18 + tip.offsetHeight > height ? place.y - tip.offsetHeight - 10 : place.y + 18) + "px";
+}
+
+new ResizeObserver(() => { size(); refresh(); }).observe($("stage"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readTheme(); refresh(); });
+readTheme();
+header();
+fillStory();
+size();
+show(0, end * 1.03);
+if (location.hash === "#broken") toBroken();
