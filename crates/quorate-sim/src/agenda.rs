@@ -36,6 +36,8 @@ pub(crate) enum Event {
     End { index: u32 },
     /// A rolling fault of the plan reaches a node.
     Roll { index: u32, seat: Seat },
+    /// A clock that stands still makes up for it.
+    Strobe { index: u32, seat: Seat },
     /// A crashed node is started again.
     Restart { seat: Seat, life: u32 },
     /// A paused node goes on.

@@ -14,11 +14,13 @@ pub(crate) struct LocalClock {
     shown: u64,
     /// How far it runs in a million units of true time.
     pace: u64,
+    /// While it stands still, the pace with which it will go on.
+    frozen: Option<u64>,
 }
 
 impl LocalClock {
     pub(crate) const fn new() -> Self {
-        Self { since: 0, shown: 1_000_000_000, pace: MILLION as u64 }
+        Self { since: 0, shown: 1_000_000_000, pace: MILLION as u64, frozen: None }
     }
 
     /// What the clock shows at `time`, a moment not before the last change.
@@ -34,6 +36,9 @@ impl LocalClock {
     /// The first moment at which the clock shows `local` or later; `None` if that is never.
     pub(crate) fn when(&self, local: Instant) -> Option<u64> {
         let ahead = u128::from(local.as_nanos().saturating_sub(self.shown));
+        if self.pace == 0 {
+            return (ahead == 0).then_some(self.since);
+        }
         let passed = (ahead * MILLION).div_ceil(u128::from(self.pace));
         u64::try_from(passed).ok()?.checked_add(self.since)
     }
@@ -41,7 +46,28 @@ impl LocalClock {
     /// From `time` on, the clock runs `drift` millionths too fast (or, if negative, too slow).
     pub(crate) fn drift(&mut self, time: u64, drift: i32) {
         self.rebase(time);
-        self.pace = (MILLION as u64).saturating_add_signed(drift.into()).max(1);
+        let pace = (MILLION as u64).saturating_add_signed(drift.into()).max(1);
+        match &mut self.frozen {
+            Some(later) => *later = pace,
+            None => self.pace = pace,
+        }
+    }
+
+    /// From `time` on, the clock stands still.
+    pub(crate) const fn freeze(&mut self, time: u64) {
+        self.rebase(time);
+        if self.frozen.is_none() {
+            self.frozen = Some(self.pace);
+            self.pace = 0;
+        }
+    }
+
+    /// From `time` on, the clock goes on from where it stands.
+    pub(crate) const fn thaw(&mut self, time: u64) {
+        self.rebase(time);
+        if let Some(pace) = self.frozen.take() {
+            self.pace = pace;
+        }
     }
 
     /// At `time` the clock leaps forward.
@@ -74,6 +100,19 @@ mod tests {
             }
         }
         assert_eq!(clock.when(Instant::FAR).map(|_| ()), Some(()), "584 years are in range");
+    }
+
+    #[test]
+    fn a_frozen_clock_reaches_no_deadline_and_goes_on_where_it_stood() {
+        let mut clock = LocalClock::new();
+        clock.drift(0, 50_000);
+        clock.freeze(1_000_000);
+        let stood = clock.show(1_000_000);
+        assert_eq!(clock.show(9_000_000), stood);
+        assert_eq!(clock.when(Instant::from_nanos(stood.as_nanos() + 1)), None);
+        clock.thaw(9_000_000);
+        assert_eq!(clock.show(9_000_000), stood);
+        assert_eq!(clock.show(10_000_000).since(stood).as_nanos(), 1_050_000);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) enum Effect<A> {
     Send { to: Seat, lane: Lane, copies: Copies, bytes: Vec<u8> },
     Datagram { to: Seat, bytes: Vec<u8> },
     Reply { id: u64, answer: A },
+    Hang { from: Seat },
 }
 
 /// How often a message may reach its target.
@@ -64,6 +65,11 @@ impl<A> Effects<A> {
     /// Answer the client's request `id`.
     pub fn reply(&mut self, id: u64, answer: A) {
         self.items.push(Effect::Reply { id, answer });
+    }
+
+    /// Let go of the stream on which `from` sends: what came on it makes no sense.
+    pub fn hang_up(&mut self, from: Seat) {
+        self.items.push(Effect::Hang { from });
     }
 
     pub(crate) fn give_back(&mut self, mut bytes: Vec<u8>) {

@@ -74,8 +74,8 @@ pub use effects::{Copies, Effects};
 pub use fault::{FaultCounts, FaultKind, FaultSet};
 pub use minimise::{Goal, Minimised, Minimiser};
 pub use plan::{
-    CutPoint, DiskLoss, Fault, Latency, Plan, PlanError, PlannedFault, PlannedOperation, Shape,
-    Target, Way,
+    CutPoint, DiskLoss, Fault, Harm, Latency, Plan, PlanError, PlannedFault, PlannedOperation,
+    Shape, Target, Way,
 };
 pub use report::Report;
 pub use seat::{InvalidSeat, Seat, SeatSet};

@@ -2,7 +2,7 @@
 
 use quorate_core::Rng;
 
-use crate::{FaultKind, Latency, Seat, SeatSet};
+use crate::{FaultKind, Harm, Latency, Seat, SeatSet};
 
 /// A stream from one node to another, as its sender sees it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -12,6 +12,8 @@ pub(crate) struct Stream {
     pub(crate) is_up: bool,
     /// The life of the process at the other end.
     pub(crate) life: u32,
+    /// Its receiver has let go of it, and its sender does not know.
+    pub(crate) is_half: bool,
 }
 
 /// The directed link between two nodes.
@@ -19,6 +21,9 @@ pub(crate) struct Stream {
 struct Link {
     latency: Latency,
     loss: u32,
+    /// How many messages may be on the way at once.
+    room: u32,
+    in_flight: u32,
     /// When the message sent last arrives: streams keep their order.
     last: u64,
 }
@@ -51,17 +56,22 @@ pub(crate) struct Network {
     pub(crate) clients_out: SeatSet,
     pub(crate) reorder: Option<(u32, u64)>,
     pub(crate) copies: Option<(u32, u64)>,
+    pub(crate) corrupt: Option<(u32, Harm)>,
+    /// Nodes whose messages wait, and nodes to which they wait.
+    pub(crate) clogged_from: SeatSet,
+    pub(crate) clogged_to: SeatSet,
     latency_rng: Rng,
     loss_rng: Rng,
     order_rng: Rng,
     copies_rng: Rng,
     datagrams_rng: Rng,
+    harm_rng: Rng,
 }
 
 impl Network {
     pub(crate) fn new(nodes: u8, base: Latency, seed: u64) -> Self {
         let nodes = usize::from(nodes);
-        let link = Link { latency: base, loss: 0, last: 0 };
+        let link = Link { latency: base, loss: 0, room: u32::MAX, in_flight: 0, last: 0 };
         Self {
             nodes,
             base,
@@ -73,11 +83,15 @@ impl Network {
             clients_out: SeatSet::NONE,
             reorder: None,
             copies: None,
+            corrupt: None,
+            clogged_from: SeatSet::NONE,
+            clogged_to: SeatSet::NONE,
             latency_rng: Rng::stream(seed, "network latency"),
             loss_rng: Rng::stream(seed, "network loss"),
             order_rng: Rng::stream(seed, "network order"),
             copies_rng: Rng::stream(seed, "network copies"),
             datagrams_rng: Rng::stream(seed, "network datagrams"),
+            harm_rng: Rng::stream(seed, "network harm"),
         }
     }
 
@@ -99,6 +113,7 @@ impl Network {
         for link in &mut self.links {
             link.latency = self.base;
             link.loss = 0;
+            link.room = u32::MAX;
         }
         self.blocked.fill(SeatSet::NONE);
         self.holds = false;
@@ -106,6 +121,13 @@ impl Network {
         self.clients_out = SeatSet::NONE;
         self.reorder = None;
         self.copies = None;
+        self.corrupt = None;
+        self.clogged_from = SeatSet::NONE;
+        self.clogged_to = SeatSet::NONE;
+    }
+
+    const fn is_clogged(&self, from: Seat, to: Seat) -> bool {
+        self.clogged_from.contains(from) || self.clogged_to.contains(to)
     }
 
     pub(crate) fn block(&mut self, from: Seat, to: SeatSet) {
@@ -128,6 +150,40 @@ impl Network {
 
     pub(crate) fn set_latency(&mut self, from: SeatSet, to: SeatSet, latency: Latency) {
         self.each(from, to, |link| link.latency = latency);
+    }
+
+    pub(crate) fn set_room(&mut self, from: SeatSet, to: SeatSet, room: u32) {
+        self.each(from, to, |link| link.room = link.room.min(room));
+    }
+
+    /// A message of a stream has left the network.
+    pub(crate) fn left(&mut self, from: Seat, to: Seat) {
+        let place = self.place(from, to);
+        let link = &mut self.links[place];
+        link.in_flight = link.in_flight.saturating_sub(1);
+    }
+
+    /// Whether the message in `bytes` is to be harmed, and how. What can be done to bytes alone is
+    /// done here.
+    pub(crate) fn harm(&mut self, bytes: &mut Vec<u8>) -> Option<Harm> {
+        let (chance, harm) = self.corrupt?;
+        if bytes.is_empty() || !self.harm_rng.chance(chance) {
+            return None;
+        }
+        match harm {
+            Harm::Flip => {
+                let place = self.harm_rng.index(bytes.len());
+                bytes[place] ^= 1 << self.harm_rng.below(8);
+            }
+            Harm::Cut => bytes.truncate(self.harm_rng.index(bytes.len())),
+            Harm::Stray | Harm::Foreign => {}
+        }
+        Some(harm)
+    }
+
+    /// Some node, for a datagram that goes astray.
+    pub(crate) const fn somewhere(&mut self) -> Seat {
+        Seat(self.harm_rng.index(self.nodes) as u8)
     }
 
     fn each(&mut self, from: SeatSet, to: SeatSet, mut change: impl FnMut(&mut Link)) {
@@ -154,6 +210,10 @@ impl Network {
         to: Seat,
         mut strike: impl FnMut(FaultKind),
     ) -> (Option<u64>, Option<u64>) {
+        if self.is_clogged(from, to) {
+            // Held back for a while, which for a datagram is as good as lost.
+            return (None, None);
+        }
         let place = self.place(from, to);
         let link = &self.links[place];
         let rng = &mut self.datagrams_rng;
@@ -190,8 +250,15 @@ impl Network {
         if self.is_blocked(from, to) {
             return if self.holds { Fate::Held } else { Fate::Lost };
         }
+        if self.is_clogged(from, to) {
+            return Fate::Held;
+        }
         let place = self.place(from, to);
         let link = &mut self.links[place];
+        if link.in_flight >= link.room {
+            strike(FaultKind::Overflow);
+            return Fate::Lost;
+        }
         if link.loss > 0 && self.loss_rng.chance(link.loss) {
             strike(FaultKind::Loss);
             return Fate::Lost;
@@ -207,6 +274,7 @@ impl Network {
                 link.last = at;
             }
         }
+        link.in_flight += 1;
         let again = match self.copies {
             Some((chance, by)) if may_copy && self.copies_rng.chance(chance) => {
                 strike(FaultKind::Copies);

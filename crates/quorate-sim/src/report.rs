@@ -17,6 +17,9 @@ pub struct Report {
     pub tally: Tally,
     /// The promise that was broken, if one was.
     pub violation: Option<Violation>,
+    /// Whether it ended early because more was lost than any promise covers: see
+    /// [`World::is_beyond`](crate::World::is_beyond).
+    pub is_beyond: bool,
     /// What happened, or the last of it, if that was kept.
     pub trace: Vec<TraceEvent>,
 }

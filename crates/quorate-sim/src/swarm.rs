@@ -3,8 +3,8 @@
 use quorate_core::Rng;
 
 use crate::{
-    CutPoint, DiskLoss, Fault, FaultKind, FaultSet, Latency, Plan, PlannedFault, Seat, SeatSet,
-    Shape, Target, Way,
+    CutPoint, DiskLoss, Fault, FaultKind, FaultSet, Harm, Latency, Plan, PlannedFault, Seat,
+    SeatSet, Shape, Target, Way,
 };
 
 const MICROSECOND: u64 = 1_000;
@@ -119,7 +119,27 @@ impl Draw {
                 Fault::Copies { chance, by, lasting: self.lasting() }
             }
             FaultKind::Partition => self.partition(),
-            FaultKind::Reset => Fault::Reset { target: self.target() },
+            FaultKind::Clog => {
+                Fault::Clog { target: self.target(), way: self.way(), lasting: self.lasting() }
+            }
+            FaultKind::SlowLink => {
+                let (from, to) = self.link();
+                Fault::SlowLink { from, to, latency: self.slow() }
+            }
+            FaultKind::Corrupt => {
+                let chance = [1_000, 20_000, 200_000][self.rng.index(3)];
+                let harm = [Harm::Flip, Harm::Cut, Harm::Stray, Harm::Foreign][self.rng.index(4)];
+                Fault::Corrupt { chance, harm, lasting: self.lasting() }
+            }
+            FaultKind::Overflow => {
+                let (from, to) = self.link();
+                let room = self.rng.below(8) as u32;
+                Fault::Overflow { from, to, room, lasting: self.lasting() }
+            }
+            FaultKind::Reset => {
+                Fault::Reset { target: self.target(), half: self.rng.chance(400_000) }
+            }
+            FaultKind::Move => Fault::Move { target: self.target(), down: self.down() },
             FaultKind::Crash => {
                 Fault::Crash { target: self.target(), disk: self.disk_loss(), down: self.down() }
             }
@@ -128,12 +148,35 @@ impl Draw {
                 Fault::Cut { target, point, disk: self.disk_loss(), down: self.down() }
             }
             FaultKind::Pause => Fault::Pause { target: self.target(), lasting: self.lasting() },
+            FaultKind::Busy => {
+                let cost =
+                    [200 * MICROSECOND, 2 * MILLISECOND, 20 * MILLISECOND][self.rng.index(3)];
+                Fault::Busy { target: self.target(), cost, lasting: self.lasting() }
+            }
+            FaultKind::Starve => {
+                let timers = self.rng.chance(500_000);
+                Fault::Starve { target: self.target(), timers, lasting: self.lasting() }
+            }
             FaultKind::CrashAll => {
                 let rolling = self.rng.chance(500_000);
                 let gap = if rolling { self.rng.below(2 * SECOND) + 1 } else { 0 };
-                Fault::CrashAll { gap, disk: self.disk_loss(), down: self.down() }
+                Fault::CrashAll { gap, disk: self.power_loss(), down: self.down() }
             }
+            FaultKind::Rot => {
+                let bits = [1, 1, 4, 64][self.rng.index(4)];
+                Fault::Rot { target: self.target(), bits }
+            }
+            FaultKind::Misdirect => {
+                let to = self.rng.below(16 << 10);
+                Fault::Misdirect { target: self.target(), to }
+            }
+            FaultKind::SyncLies => Fault::SyncLies { target: self.target() },
             FaultKind::SyncFails => Fault::SyncFails { target: self.target() },
+            FaultKind::IoFails => {
+                let reading = self.rng.chance(400_000);
+                Fault::IoFails { target: self.target(), reading }
+            }
+            FaultKind::Names => Fault::NamesFail { target: self.target() },
             FaultKind::Full => {
                 let bits = self.rng.between(1, 20);
                 let room = self.rng.below(1 << bits);
@@ -153,17 +196,41 @@ impl Draw {
                 let by = self.rng.below(most);
                 Fault::Jump { target: self.target(), by }
             }
+            FaultKind::Freeze => {
+                let strobe = [0, 0, 5 * MILLISECOND, 100 * MILLISECOND][self.rng.index(4)];
+                Fault::Freeze { target: self.target(), strobe, lasting: self.lasting() }
+            }
+            FaultKind::Suspend => {
+                let counted = self.rng.chance(500_000);
+                Fault::Suspend { target: self.target(), counted, lasting: self.lasting() }
+            }
             FaultKind::Restart
             | FaultKind::Unsynced
             | FaultKind::Torn
             | FaultKind::Burst
-            | FaultKind::Clients => return None,
+            | FaultKind::Clients
+            | FaultKind::Twin
+            | FaultKind::Members
+            | FaultKind::Reconfigure
+            | FaultKind::Versions
+            | FaultKind::HandOver
+            | FaultKind::Force => return None,
         })
     }
 
     /// A process that crashed may crash again soon after its start, with what its former life left
-    /// at others still under way.
+    /// at others still under way. A clog may be the first of several, which end in another order.
     fn again(&mut self, at: u64, fault: &Fault, faults: &mut Vec<PlannedFault>) {
+        if let Fault::Clog { lasting, .. } = fault
+            && self.rng.chance(300_000)
+        {
+            for seat in self.subset().iter() {
+                let at = at + self.rng.below(lasting / 2 + 1);
+                let (target, way) = (Target::Seat(seat), self.way());
+                let fault = Fault::Clog { target, way, lasting: self.lasting() };
+                faults.push(PlannedFault { at, fault });
+            }
+        }
         if let Fault::Crash { target: Target::Seat(_), down, .. } = fault
             && self.rng.chance(500_000)
         {
@@ -221,7 +288,16 @@ impl Draw {
         }
     }
 
+    /// What a crash does to the disk of one node, if the world permits it.
     const fn disk_loss(&mut self) -> DiskLoss {
+        match self.rng.below(20) {
+            0 if self.kinds.contains(FaultKind::Restart) => DiskLoss::Older,
+            1 if self.kinds.contains(FaultKind::Restart) => DiskLoss::Wiped,
+            _ => self.power_loss(),
+        }
+    }
+
+    const fn power_loss(&mut self) -> DiskLoss {
         let unsynced = self.kinds.contains(FaultKind::Unsynced);
         let torn = self.kinds.contains(FaultKind::Torn);
         match self.rng.below(4) {
@@ -242,6 +318,10 @@ impl Draw {
         }
     }
 
+    const fn way(&mut self) -> Way {
+        [Way::Both, Way::Both, Way::In, Way::Out][self.rng.index(4)]
+    }
+
     fn partition(&mut self) -> Fault {
         let shape = match self.rng.below(8) {
             0 => Shape::Halves { left: self.subset() },
@@ -251,7 +331,7 @@ impl Draw {
             6 => Shape::Ring,
             _ => Shape::Clients { cut: self.subset() },
         };
-        let way = [Way::Both, Way::Both, Way::In, Way::Out][self.rng.index(4)];
+        let way = self.way();
         let hold = self.rng.chance(500_000);
         Fault::Partition { shape, way, hold, lasting: self.lasting() }
     }

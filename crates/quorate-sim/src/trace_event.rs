@@ -27,6 +27,8 @@ pub enum TraceKind {
     Started { seat: Seat, life: u32 },
     /// Its disk does not let the process on `seat` start yet.
     CannotStart { seat: Seat, reason: String },
+    /// The process on `seat` found its disk damaged, and stays away for good.
+    Damaged { seat: Seat, reason: String },
     /// The process on `seat` ended, and is started again `down` nanoseconds later (`None` for
     /// never); `disk` says what became of writes that were not synced.
     Crashed { seat: Seat, life: u32, disk: DiskLoss, down: Option<u64> },
@@ -208,6 +210,7 @@ impl fmt::Display for TraceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Started { seat, life } => write!(f, "{seat} starts, life {life}"),
+            Self::Damaged { seat, reason } => write!(f, "{seat} refuses its disk: {reason}"),
             Self::CannotStart { seat, reason } => write!(f, "{seat} cannot start yet: {reason}"),
             Self::Crashed { seat, disk, .. } => write!(f, "{seat} crashes, disk loses {disk:?}"),
             Self::Halted { seat, reason } => write!(f, "{seat} ends itself: {reason}"),

@@ -1,6 +1,6 @@
 //! Faults in words, for people who see them for the first time.
 
-use crate::{CutPoint, DiskLoss, Fault, Latency, Seat, SeatSet, Shape, Way};
+use crate::{CutPoint, DiskLoss, Fault, Harm, Latency, Seat, SeatSet, Shape, Way};
 
 /// What `fault` does, to `seat` if it strikes one node, among `all`.
 pub(crate) fn words(fault: &Fault, seat: Option<Seat>, all: SeatSet) -> String {
@@ -22,13 +22,66 @@ pub(crate) fn words(fault: &Fault, seat: Option<Seat>, all: SeatSet) -> String {
             let held = if *hold { "; what is sent meanwhile arrives later" } else { "" };
             format!("{}{held}", partition(*shape, *way, &it))
         }
-        Fault::Reset { .. } => format!("all streams of {it} break"),
+        Fault::Clog { way, lasting, .. } => {
+            let what = match way {
+                Way::Both => "to and from",
+                Way::In => "to",
+                Way::Out => "from",
+            };
+            format!("all messages {what} {it} wait for {}", time(*lasting))
+        }
+        Fault::SlowLink { from, to, latency } => {
+            let link = link(*from, *to, all);
+            format!("messages {link} take {} from now on", takes(*latency))
+        }
+        Fault::Corrupt { chance, harm, .. } => {
+            let harm = match harm {
+                Harm::Flip => "have a bit flipped",
+                Harm::Cut => "lose their end",
+                Harm::Stray => "reach another node, if they are datagrams",
+                Harm::Foreign => "are those of another cluster, if they are datagrams",
+            };
+            format!("{} of all messages {harm}", percent(*chance))
+        }
+        Fault::Overflow { from, to, room, .. } => {
+            format!("no more than {room} messages at once {}", link(*from, *to, all))
+        }
+        Fault::Reset { half: false, .. } => format!("all streams of {it} break"),
+        Fault::Reset { half: true, .. } => {
+            format!("all streams of {it} break, and their senders do not notice")
+        }
+        Fault::Move { down, .. } => {
+            format!("{it} is down for {} and comes back at another address", time(*down))
+        }
         Fault::Crash { disk, down, .. } => {
             format!("{it} crashes for {}, {}", time(*down), loses(*disk))
         }
         Fault::Cut { point, disk, down, .. } => {
             format!("{it} crashes {}, for {}, {}", reached(*point), time(*down), loses(*disk))
         }
+        Fault::Busy { cost, .. } => format!("{it} takes {} for each step", time(*cost)),
+        Fault::Starve { timers, .. } => {
+            let what = if *timers { "no timer of its own" } else { "nothing but its timers" };
+            format!("{it} gets to handle {what}")
+        }
+        Fault::Freeze { strobe: 0, .. } => format!("the clock of {it} stands still"),
+        Fault::Freeze { strobe, .. } => {
+            format!("the clock of {it} stands, and leaps forward every {}", time(*strobe))
+        }
+        Fault::Suspend { counted, lasting, .. } => {
+            let clock = if *counted { "goes on" } else { "stands as well" };
+            format!("{it} is suspended for {}; its clock {clock}", time(*lasting))
+        }
+        Fault::Rot { bits, .. } => format!("{bits} bits on the disk of {it} flip"),
+        Fault::Misdirect { to, .. } => {
+            format!("the next write of {it} lands at byte {to} of its file")
+        }
+        Fault::SyncLies { .. } => format!("the next fsync of {it} does nothing and says it did"),
+        Fault::IoFails { reading, .. } => {
+            let what = if *reading { "read at the next start" } else { "write" };
+            format!("the next {what} of {it} fails")
+        }
+        Fault::NamesFail { .. } => format!("the next fsync of the folder of {it} fails"),
         Fault::Pause { lasting, .. } => format!("{it} stands still for {}", time(*lasting)),
         Fault::CrashAll { gap, disk, down } => {
             let order =
@@ -44,8 +97,6 @@ pub(crate) fn words(fault: &Fault, seat: Option<Seat>, all: SeatSet) -> String {
             format!("the clock of {it} runs {} too {pace}", percent(millionths.unsigned_abs()))
         }
         Fault::Jump { by, .. } => format!("the clock of {it} leaps {} forward", time(*by)),
-        #[allow(unreachable_patterns, reason = "faults that have no words yet")]
-        other => format!("{other:?} on {it}"),
     }
 }
 
@@ -114,6 +165,8 @@ const fn loses(disk: DiskLoss) -> &'static str {
         DiskLoss::All => "its disk loses what was not synced",
         DiskLoss::Some => "its disk loses some of what was not synced",
         DiskLoss::Torn => "its disk keeps a torn write",
+        DiskLoss::Older => "and comes back on an older copy of its disk",
+        DiskLoss::Wiped => "and comes back on an empty disk",
     }
 }
 

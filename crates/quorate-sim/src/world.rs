@@ -114,6 +114,8 @@ pub struct Boot {
 pub enum BootRefused {
     /// Its disk is in the way now; it is started again later.
     Later(String),
+    /// Its disk is damaged, as it noticed: it stays away for good.
+    Damaged(String),
     /// It can never start again: a violation.
     Never(String),
 }
@@ -195,11 +197,37 @@ pub trait World {
     /// A fault of the plan strikes, `seat` if it strikes one node.
     fn struck(&mut self, _fault: &Fault, _seat: Option<Seat>, _cx: &mut Context<Request<Self>>) {}
 
+    /// Whether `fault` may strike `seat` now. A world that promises something about disks lets
+    /// those faults through that leave a good copy of all that was acknowledged: see
+    /// [`Fault::harms_disk`]. By default none of these.
+    fn permits(&self, _seat: Seat, fault: &Fault) -> bool {
+        !fault.harms_disk()
+    }
+
+    /// The disk of `seat` no longer holds all that it said it holds, or may not.
+    fn harmed(&mut self, _seat: Seat) {}
+
+    /// The node on `seat` gets another address.
+    fn moved(&mut self, _seat: Seat, _rng: &mut Rng) {}
+
+    /// Turns a datagram into one that a node of another cluster sent.
+    fn estrange(&mut self, _datagram: &mut Vec<u8>) {}
+
+    /// Whether more was lost than any promise covers. It ends the run without a verdict.
+    fn is_beyond(&self) -> bool {
+        false
+    }
+
     /// Chooses those that must make progress in the calm phase: a quorum.
     fn core(&mut self, nodes: u8, rng: &mut Rng) -> SeatSet {
         let mut seats: Vec<Seat> = (0..nodes).map(Seat).collect();
         rng.shuffle(&mut seats);
         seats.into_iter().take(usize::from(nodes) / 2 + 1).collect()
+    }
+
+    /// Whether progress can be demanded at all, of any core: enough disks are whole.
+    fn is_recoverable(&self) -> bool {
+        true
     }
 
     /// The calm phase begins: faults have ended inside `core`. A good time to demand something.

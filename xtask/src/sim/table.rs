@@ -13,7 +13,10 @@ pub(super) fn tell(campaign: &Campaign) {
     say(&format!("{}\n", figures(campaign)));
     say("faults that struck");
     say(&columns(FaultKind::ALL.iter().map(|kind| {
-        let count = summary.tally.faults.of(*kind).to_string();
+        let count = match kind.awaits() {
+            Some(_) => "n/a".to_owned(),
+            None => summary.tally.faults.of(*kind).to_string(),
+        };
         (format!("{} {}", kind.id(), kind.name()), count)
     })));
     say("\ninvariants, and how often each was checked");
@@ -36,6 +39,7 @@ fn figures(campaign: &Campaign) -> Table {
     row("simulated hours", format!("{:.1}", summary.hours()));
     row("events", format!("{} ({:.0} a second)", summary.events, campaign.rate()));
     row("undecided histories", summary.undecided.to_string());
+    row("runs beyond every promise", summary.beyond.to_string());
     row("failover", failover(summary));
     table
 }

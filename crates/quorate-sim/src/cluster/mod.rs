@@ -3,6 +3,8 @@
 //! Nothing of the node is replaced: [`quorate::NodeMachine`], the wire codec and the journal are
 //! those of production. What surrounds them (network, disk, clock, clients) is the engine's.
 
+mod addresses;
+mod atlas;
 mod checks;
 mod clients;
 mod failover;

@@ -1,15 +1,16 @@
 //! Nodes and messages in words, for traces and timelines.
 
 use quorate::{Op, PeerMessage, Query, Request};
-use quorate_core::LogView as _;
+use quorate_core::{ClusterId, LogView as _};
 use quorate_election::{BootstrapMessage, Message as Vote, Role};
 use quorate_lin::{Access, Answer};
 use quorate_membership::{Body, Packet};
 use quorate_replication::Message as Log;
+use quorate_wire::{FrameKind, Versions, decode_frame};
 
 use super::finale::FIRST_ID;
 use super::program::NodeProgram;
-use crate::{Carrier, Label, Observation};
+use crate::{Label, Observation};
 
 /// What there is to see of a node.
 pub(super) fn observe(program: &NodeProgram) -> Observation {
@@ -41,24 +42,28 @@ pub(super) fn observe(program: &NodeProgram) -> Observation {
 }
 
 /// A message in words.
-pub(super) fn describe(bytes: &[u8], carrier: Carrier) -> Label {
+pub(super) fn describe(bytes: &[u8]) -> Label {
     let unreadable = |error: &dyn std::fmt::Display| Label::new("unreadable", error.to_string());
-    match carrier {
-        Carrier::Stream => match quorate_wire::decode::<PeerMessage>(bytes) {
-            Ok(message) => Label {
-                is_routine: is_routine(&message),
-                ..Label::new(short(&message), format!("{message:?}"))
-            },
-            Err(error) => unreadable(&error),
-        },
-        Carrier::Datagram => match quorate_wire::decode::<Packet>(bytes) {
-            Ok(packet) => Label {
+    let frame = match decode_frame(bytes, ClusterId::NONE, Versions::SUPPORTED) {
+        Ok(frame) => frame,
+        Err(error) => return unreadable(&error),
+    };
+    if frame.head.kind == FrameKind::Datagram {
+        return frame.read::<Packet>().map_or_else(
+            |error| unreadable(&error),
+            |packet| Label {
                 is_routine: true,
                 ..Label::new(gossip(&packet.body), format!("{packet:?}"))
             },
-            Err(error) => unreadable(&error),
-        },
+        );
     }
+    frame.read::<PeerMessage>().map_or_else(
+        |error| unreadable(&error),
+        |message| Label {
+            is_routine: is_routine(&message),
+            ..Label::new(short(&message), format!("{message:?}"))
+        },
+    )
 }
 
 const fn is_routine(message: &PeerMessage) -> bool {

@@ -15,8 +15,12 @@ use quorate_core::{
 use quorate_election::BootstrapConfig;
 use quorate_membership::Tags;
 use quorate_storage::{Journal, OpenError, WriteError};
+use quorate_wire::{
+    ClusterTag, FrameError, FrameKind, Versions, decode_datagram, decode_frame, encode_frame,
+};
 
 use super::settings::Settings;
+use super::world::STRANGERS;
 use crate::{Boot, BootRefused, Copies, Effects, Halt, Input, Program, Seat, SeatSet};
 
 /// A client's request and its patience.
@@ -52,6 +56,10 @@ pub(super) enum Seen {
     },
     /// Gossip said so.
     Member(quorate_membership::Event),
+    /// A datagram of another cluster came to it, and was refused or not.
+    Stranger {
+        refused: bool,
+    },
     /// It gave its vote away although it heard a leader.
     Disturbed(String),
     /// The state was replaced by a snapshot.
@@ -71,6 +79,8 @@ pub(super) struct NodeProgram {
     pub(super) machine: NodeMachine,
     settings: Rc<Settings>,
     seat: Seat,
+    /// Whose messages it hears.
+    cluster: ClusterId,
     journal: Journal,
     rng: Rng,
     outbox: Outbox<NodeEffect>,
@@ -116,7 +126,7 @@ impl NodeProgram {
             OpenError::Full { .. } | OpenError::Disk { .. } => {
                 BootRefused::Later(format!("{error:?}"))
             }
-            error => BootRefused::Never(error.to_string()),
+            error => BootRefused::Damaged(error.to_string()),
         })?;
         let setup = NodeSetup {
             me: settings.ids[boot.seat.index()].clone(),
@@ -124,7 +134,7 @@ impl NodeProgram {
             replication: settings.replication.clone(),
             limits: settings.limits.clone(),
             membership: quorate_membership::Config {
-                address: Settings::address(boot.seat).to_string(),
+                address: settings.addresses.of(boot.seat).to_string(),
                 ..settings.membership.clone()
             },
             tags: Tags::default(),
@@ -139,6 +149,7 @@ impl NodeProgram {
         let mut program = Self {
             machine,
             seat: boot.seat,
+            cluster: ClusterId::NONE,
             journal,
             rng: Rng::stream(boot.seed, "storage thread"),
             outbox,
@@ -176,22 +187,27 @@ impl NodeProgram {
                 NodeEffect::Send { to, lane, message } => {
                     let Some(to) = self.settings.seat(&to) else { continue };
                     self.spoke(to, &message);
+                    let cluster = self.cluster;
                     out.send(to, lane, copies(&message), |bytes| {
-                        let encoded = quorate_wire::encode_into(&message, bytes);
+                        let encoded = encode_frame(FrameKind::Message, cluster, &message, bytes);
                         encoded.expect("a message of a simulated node is within the limit");
                     });
                 }
                 NodeEffect::Datagram { to, packet } => {
-                    let Some(to) = self.settings.seat_at(to) else { continue };
+                    let Some(to) = self.settings.addresses.seat_at(to) else { continue };
+                    let cluster = self.cluster;
                     out.datagram(to, |bytes| {
-                        let encoded = quorate_wire::encode_into(&packet, bytes);
+                        let encoded = encode_frame(FrameKind::Datagram, cluster, &packet, bytes);
                         encoded.expect("a packet of a simulated node is within the limit");
                     });
                 }
                 NodeEffect::Resolve { name } => self.lookups.push(name),
                 // The engine keeps streams between all nodes, and runs one cluster.
                 NodeEffect::Connect { .. } | NodeEffect::Disconnect { .. } => {}
-                NodeEffect::Belong { cluster } => self.born(cluster),
+                NodeEffect::Belong { cluster } => {
+                    self.cluster = cluster;
+                    self.born(cluster);
+                }
                 NodeEffect::Reply { id, answer } => {
                     match self.deadlines.remove(&id.0) {
                         Some(deadline) => _ = self.open.remove(&(deadline, id.0)),
@@ -291,14 +307,25 @@ impl Program for NodeProgram {
         let input = match input {
             Input::Message { from, bytes } => {
                 self.heard[from.index()] = now;
+                // As in every driver, what makes no sense ends the stream.
+                let Some(message) = read_message(bytes, self.cluster) else {
+                    return out.hang_up(from);
+                };
                 let from = self.settings.ids[from.index()].clone();
-                // What cannot be decoded is counted and dropped, as by every driver.
-                let Ok(message) = quorate_wire::decode(bytes) else { return };
                 NodeInput::Message { from, message }
             }
             Input::Datagram { from, bytes } => {
-                let Ok(packet) = quorate_wire::decode(bytes) else { return };
-                NodeInput::Datagram { from: Settings::address(from), packet }
+                let decoded = decode_datagram(bytes, self.cluster);
+                if let Err(FrameError::ForeignCluster { .. }) = decoded {
+                    self.seen.push(Seen::Stranger { refused: true });
+                }
+                let Ok(frame) = decoded else { return };
+                let Ok(packet) = frame.read() else { return };
+                let stranger = ClusterTag::of(STRANGERS);
+                if self.cluster != ClusterId::NONE && frame.head.cluster == stranger {
+                    self.seen.push(Seen::Stranger { refused: false });
+                }
+                NodeInput::Datagram { from: self.settings.addresses.of(from), packet }
             }
             Input::PeerConnected(peer) => {
                 NodeInput::PeerConnected(self.settings.ids[peer.index()].clone())
@@ -387,6 +414,12 @@ impl Program for NodeProgram {
     fn leads(&self) -> bool {
         self.machine.voter().role() == quorate_election::Role::Leader
     }
+}
+
+/// The message in a frame of a stream; `None` if there is none.
+fn read_message(bytes: &[u8], cluster: ClusterId) -> Option<PeerMessage> {
+    let frame = decode_frame(bytes, cluster, Versions::SUPPORTED).ok()?;
+    if frame.head.kind == FrameKind::Message { frame.read().ok() } else { None }
 }
 
 /// What is passed on for clients acts each time it arrives: its stream must not repeat it. The

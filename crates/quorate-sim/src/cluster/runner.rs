@@ -24,6 +24,8 @@ pub struct Outcome {
     pub failovers: Vec<u64>,
     /// Whether the history was too hard to decide within the budget.
     pub is_undecided: bool,
+    /// Whether it ended early, because a disk lost more than any promise covers.
+    pub is_beyond: bool,
     /// What went wrong, if something did.
     pub failure: Option<Failure>,
 }
@@ -107,6 +109,7 @@ fn summarise(plan: &Plan<KvOperation>, report: Report, cluster: &Cluster) -> Out
         checked: cluster.checks.counts().collect(),
         failovers: cluster.failovers.times.clone(),
         is_undecided: cluster.is_undecided,
+        is_beyond: report.is_beyond,
         failure,
     }
 }

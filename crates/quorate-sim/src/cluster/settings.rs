@@ -1,6 +1,6 @@
 //! How the nodes of a run are set up: drawn from the seed, with rare and tiny values among them.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +8,7 @@ use quorate_core::{ClusterId, Configuration, Kind, NodeId, Proposal, Rng};
 use quorate_dist_state::Limits;
 use quorate_storage::Options;
 
+use super::addresses::{AddressBook, PORT};
 use crate::Seat;
 
 /// How the nodes and clients of a run are set up.
@@ -24,6 +25,8 @@ pub(super) struct Settings {
     pub(super) membership: quorate_membership::Config,
     /// The name of each seat.
     pub(super) ids: Vec<NodeId>,
+    /// Where each seat is now.
+    pub(super) addresses: AddressBook,
     /// How long a session lives after its last use, in milliseconds.
     pub(super) session_ttl_ms: u64,
     /// The size of the larger values.
@@ -45,6 +48,7 @@ impl Settings {
             founders: draw_founders(&mut rng, &ids),
             membership: draw_membership(&mut rng, nodes),
             min_nodes: draw_min_nodes(seed, ids.len()),
+            addresses: AddressBook::new(nodes),
             ids,
             session_ttl_ms: [1_000, 3_000, 60_000][rng.index(3)],
             value_bytes: [8, 200, 3_000][rng.index(3)],
@@ -74,22 +78,11 @@ impl Settings {
         self.ids.iter().position(|known| known == id).map(|place| Seat(place as u8))
     }
 
-    /// Where a seat's cluster port is.
-    pub(super) fn address(seat: Seat) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::new(10, 0, 0, seat.0 + 1), PORT))
-    }
-
-    /// Whose cluster port is there.
-    pub(super) fn seat_at(&self, address: SocketAddr) -> Option<Seat> {
-        let seats = (0..self.ids.len()).map(|seat| Seat(seat as u8));
-        seats.into_iter().find(|seat| Self::address(*seat) == address)
-    }
-
     /// What a name service says: seats have names as well.
     pub(super) fn resolve(&self, name: &str) -> Vec<SocketAddr> {
         let seat = name.split_once(':').and_then(|(host, _)| host.parse().ok());
         let known = seat.filter(|seat: &Seat| seat.index() < self.ids.len());
-        known.map(Self::address).into_iter().collect()
+        known.map(|seat| self.addresses.of(seat)).into_iter().collect()
     }
 }
 
@@ -138,7 +131,7 @@ fn draw_replication(rng: &mut Rng) -> quorate_replication::Config {
 fn draw_founders(rng: &mut Rng, ids: &[NodeId]) -> Option<Proposal> {
     let mut configuration = Configuration::of_voters(ids.iter().cloned());
     for (seat, member) in configuration.members.values_mut().enumerate() {
-        member.address = Settings::address(Seat(seat as u8)).to_string();
+        member.address = AddressBook::first(Seat(seat as u8)).to_string();
     }
     let cluster = ClusterId(u128::from(rng.next_u64()) + 1);
     // One that holds data and has no say, where enough others have.
@@ -163,7 +156,7 @@ fn draw_membership(rng: &mut Rng, nodes: u8) -> quorate_membership::Config {
     // A node alone founds only without seeds; with them it would look for others for ever.
     let count = if nodes == 1 { 0 } else { count };
     let seeds = seats.into_iter().take(count).map(|seat| match rng.below(2) {
-        0 => Settings::address(seat).to_string(),
+        0 => AddressBook::first(seat).to_string(),
         _ => format!("{seat}:{PORT}"),
     });
     quorate_membership::Config {
@@ -175,9 +168,6 @@ fn draw_membership(rng: &mut Rng, nodes: u8) -> quorate_membership::Config {
         }
     }
 }
-
-/// The cluster port of all nodes.
-const PORT: u16 = 7946;
 
 fn draw_limits(rng: &mut Rng) -> Limits {
     let sessions_max = [3, 100_000][rng.index(2)];

@@ -29,6 +29,8 @@ pub struct Summary {
     pub failovers: Vec<u64>,
     /// Histories that were too hard to decide.
     pub undecided: u64,
+    /// Runs that ended early, because a disk lost more than any promise covers.
+    pub beyond: u64,
 }
 
 impl Summary {
@@ -43,6 +45,7 @@ impl Summary {
         }
         self.failovers.extend(&outcome.failovers);
         self.undecided += u64::from(outcome.is_undecided);
+        self.beyond += u64::from(outcome.is_beyond);
     }
 
     /// Adds another sum.
@@ -56,6 +59,7 @@ impl Summary {
         }
         self.failovers.extend(&other.failovers);
         self.undecided += other.undecided;
+        self.beyond += other.beyond;
     }
 
     /// Simulated hours.
@@ -68,20 +72,20 @@ impl Summary {
     #[must_use]
     pub fn pairs(&self) -> (usize, usize) {
         let met = self.tally.pairs.values().map(|bits| bits.count_ones() as usize).sum();
-        (met, FaultKind::ALL.len() * (KINDS.len() + 1))
+        (met, FaultKind::played().count() * (KINDS.len() + 1))
     }
 
     /// The pairs of a fault and an operation that did not meet.
     #[must_use]
     pub fn missing_pairs(&self) -> Vec<(FaultKind, &'static str)> {
         let met = |kind: &FaultKind| self.tally.pairs.get(kind).copied().unwrap_or_default();
-        let missing = |kind: &'static FaultKind| {
+        let missing = |kind: FaultKind| {
             let operations = Cluster::OPERATIONS.iter().enumerate();
             operations
-                .filter(move |(place, _)| met(kind) >> place & 1 == 0)
-                .map(|(_, name)| (*kind, *name))
+                .filter(move |(place, _)| met(&kind) >> place & 1 == 0)
+                .map(move |(_, name)| (kind, *name))
         };
-        FaultKind::ALL.iter().flat_map(missing).collect()
+        FaultKind::played().flat_map(missing).collect()
     }
 
     /// The rare situations that a campaign should reach.

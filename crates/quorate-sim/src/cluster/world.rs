@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use quorate::Answer;
-use quorate_core::{LogView as _, Rng};
+use quorate_core::{ClusterId, LogView as _, Rng};
 use quorate_lin::{Budget, Register, Verdict};
+use quorate_membership::Packet;
+use quorate_wire::{FrameKind, Versions, decode_frame};
 
 use super::checks::{Checks, majority};
 use super::clients::Clients;
@@ -73,7 +75,14 @@ impl World for Cluster {
     const OPERATIONS: &'static [&'static str] = &["get", "set", "delete", "cas", "open"];
 
     fn boot(&mut self, boot: Boot, out: &mut Effects<Answer>) -> Result<NodeProgram, BootRefused> {
-        let (program, recovered) = NodeProgram::boot(&boot, Rc::clone(&self.settings), out)?;
+        let (seat, is_harmed) = (boot.seat, self.checks.atlas.is_harmed(boot.seat));
+        let booted = NodeProgram::boot(&boot, Rc::clone(&self.settings), out);
+        let (program, recovered) = booted.map_err(|refused| match refused {
+            BootRefused::Damaged(reason) if !is_harmed => {
+                BootRefused::Never(format!("nothing harmed the disk of {seat}: {reason}"))
+            }
+            refused => refused,
+        })?;
         self.checks.booted(boot.seat, &program, &recovered);
         Ok(program)
     }
@@ -146,9 +155,34 @@ impl World for Cluster {
         self.failovers.struck(fault, seat, cx.time());
     }
 
+    fn permits(&self, seat: Seat, fault: &Fault) -> bool {
+        self.checks.permits(seat, fault)
+    }
+
+    fn harmed(&mut self, seat: Seat) {
+        self.checks.atlas.harm(seat);
+    }
+
+    fn moved(&mut self, seat: Seat, rng: &mut Rng) {
+        self.settings.addresses.renew(seat, rng);
+    }
+
+    fn estrange(&mut self, datagram: &mut Vec<u8>) {
+        estrange(datagram);
+    }
+
+    fn is_beyond(&self) -> bool {
+        self.checks.atlas.is_beyond()
+    }
+
+    fn is_recoverable(&self) -> bool {
+        let members = self.checks.members();
+        self.checks.atlas.whole(members).len() >= majority(members)
+    }
+
     fn core(&mut self, nodes: u8, rng: &mut Rng) -> SeatSet {
         let members = self.checks.members();
-        let mut seats: Vec<Seat> = members.iter().collect();
+        let mut seats: Vec<Seat> = self.checks.atlas.whole(members).iter().collect();
         rng.shuffle(&mut seats);
         let core: SeatSet = seats.into_iter().take(majority(members)).collect();
         // Before all have spoken there is no cluster that could live on without the others.
@@ -210,11 +244,24 @@ impl World for Cluster {
         hindsight(&self.clients.history, trace)
     }
 
-    fn describe(&self, bytes: &[u8], carrier: Carrier) -> Label {
-        observe::describe(bytes, carrier)
+    fn describe(&self, bytes: &[u8], _: Carrier) -> Label {
+        observe::describe(bytes)
     }
 
     fn observe(&self, _: Seat, program: &NodeProgram) -> Option<Observation> {
         Some(observe::observe(program))
     }
 }
+
+/// Makes a datagram one of a cluster that nobody here belongs to.
+fn estrange(datagram: &mut Vec<u8>) {
+    let Ok(frame) = decode_frame(datagram, ClusterId::NONE, Versions::SUPPORTED) else { return };
+    let Ok(mut packet) = frame.read::<Packet>() else { return };
+    packet.cluster = STRANGERS;
+    datagram.clear();
+    let encoded = quorate_wire::encode_frame(FrameKind::Datagram, STRANGERS, &packet, datagram);
+    encoded.expect("a packet is as long with another cluster");
+}
+
+/// The cluster of nobody in the run: real ones are drawn from fewer bits.
+pub(super) const STRANGERS: ClusterId = ClusterId(u128::MAX);

@@ -109,12 +109,20 @@ const fn time_of(fault: &mut Fault) -> Option<&mut u64> {
         | Fault::Reorder { lasting, .. }
         | Fault::Copies { lasting, .. }
         | Fault::Partition { lasting, .. }
+        | Fault::Clog { lasting, .. }
+        | Fault::Corrupt { lasting, .. }
+        | Fault::Overflow { lasting, .. }
         | Fault::Pause { lasting, .. }
+        | Fault::Busy { lasting, .. }
+        | Fault::Starve { lasting, .. }
+        | Fault::Freeze { lasting, .. }
+        | Fault::Suspend { lasting, .. }
         | Fault::Full { lasting, .. }
         | Fault::Stall { lasting, .. } => Some(lasting),
-        Fault::Crash { down, .. } | Fault::Cut { down, .. } | Fault::CrashAll { down, .. } => {
-            Some(down)
-        }
+        Fault::Crash { down, .. }
+        | Fault::Cut { down, .. }
+        | Fault::CrashAll { down, .. }
+        | Fault::Move { down, .. } => Some(down),
         Fault::Skew { by, .. } | Fault::Jump { by, .. } => Some(by),
         _ => None,
     }

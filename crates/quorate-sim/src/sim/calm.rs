@@ -8,6 +8,11 @@ impl<W: World> Sim<'_, W> {
     pub(super) fn calm(&mut self) {
         self.end_faults();
         self.context.is_calm = true;
+        if !self.world.is_recoverable() {
+            self.context.mark("too many disks are damaged to demand progress");
+            self.is_over = true;
+            return;
+        }
         let core = self.world.core(self.plan.nodes, &mut self.rngs.calm);
         self.record(|_| TraceKind::Calm { core });
         for seat in self.seats().minus(core).iter() {

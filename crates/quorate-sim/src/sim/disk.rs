@@ -44,6 +44,7 @@ impl<W: World> Sim<'_, W> {
             DiskStage::Tell => return self.tell(seat, life),
         };
         let stage = node.stage;
+        self.count_disk_faults(seat);
         let did = match (&result, stage) {
             (Err(_), _) => DiskWork::Failed,
             (Ok(()), DiskStage::Sync) => DiskWork::Written,
@@ -52,8 +53,7 @@ impl<W: World> Sim<'_, W> {
         self.record(|_| TraceKind::Disk { seat, did });
         if let Err(halt) = result {
             self.check(seat);
-            let node = &self.nodes[seat.index()];
-            return match node.cut {
+            return match self.nodes[seat.index()].cut {
                 // The power that a fault cut off: not the program's fault.
                 Some(cut) if matches!(cut.point, CutPoint::DiskChanges { .. }) => {
                     self.strike_cut(seat, cut, "crash within the work of a disk");

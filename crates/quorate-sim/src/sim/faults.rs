@@ -3,11 +3,11 @@
 use quorate_storage::Fault as DiskFault;
 
 use super::Sim;
-use super::node::Cut;
+use super::node::{Cut, Starved};
 use crate::agenda::Event;
 use crate::{
-    CutPoint, Fault, FaultKind, FaultSet, Program, Seat, SeatSet, Shape, Target, TraceKind, Way,
-    World,
+    CutPoint, DiskLoss, Fault, FaultKind, FaultSet, Program, Seat, SeatSet, Shape, Target,
+    TraceKind, Way, World,
 };
 
 /// A lasting fault that has begun.
@@ -33,6 +33,13 @@ impl<W: World> Sim<'_, W> {
             },
             None => None,
         };
+        if let Some(seat) = seat
+            && fault.harms_disk()
+            && !self.world.permits(seat, fault)
+            && !matches!(fault, Fault::Crash { .. } | Fault::Cut { .. })
+        {
+            return;
+        }
         self.record_fault(index, fault, seat);
         self.world.struck(fault, seat, &mut self.context);
         if let Some(lasting) = fault.lasting() {
@@ -53,6 +60,18 @@ impl<W: World> Sim<'_, W> {
         self.record(|_| TraceKind::FaultEnded { index, kind });
         match (fault, seat) {
             (Fault::Full { .. }, Some(seat)) => self.nodes[seat.index()].disk.set_capacity(None),
+            (Fault::Busy { .. }, Some(seat)) => {
+                self.nodes[seat.index()].cost = 0;
+                self.catch_up(seat);
+            }
+            (Fault::Starve { .. }, Some(seat)) => {
+                self.nodes[seat.index()].starved_of = None;
+                self.catch_up(seat);
+            }
+            (Fault::Freeze { .. } | Fault::Suspend { .. }, Some(seat)) => {
+                self.nodes[seat.index()].clock.thaw(self.time);
+                self.clock_changed(seat);
+            }
             // A pause and a stall end by their own time.
             (Fault::Pause { .. } | Fault::Stall { .. }, _) => {}
             _ => self.renew_network(),
@@ -67,6 +86,19 @@ impl<W: World> Sim<'_, W> {
             && !self.context.is_calm
         {
             self.crash(seat, *disk, *down);
+        }
+    }
+
+    /// A clock that stands still makes up for it, and stands again.
+    pub(super) fn strobe(&mut self, index: u32, seat: Seat) {
+        let is_active = self.active.iter().any(|active| active.index == index);
+        if let Some(Fault::Freeze { strobe, .. }) =
+            self.plan.faults.get(index as usize).map(|planned| &planned.fault)
+            && is_active
+        {
+            self.nodes[seat.index()].clock.jump(self.time, *strobe);
+            self.clock_changed(seat);
+            self.agenda.add(self.time + (*strobe).max(1), Event::Strobe { index, seat });
         }
     }
 
@@ -96,8 +128,9 @@ impl<W: World> Sim<'_, W> {
             (Fault::Loss { .. } | Fault::Reorder { .. } | Fault::Copies { .. }, _) => {
                 self.renew_network();
             }
-            (Fault::Delay { .. }, _) => {
-                self.context.tally.struck(FaultKind::Delay);
+            (Fault::Corrupt { .. } | Fault::Overflow { .. }, _) => self.renew_network(),
+            (Fault::Delay { .. } | Fault::SlowLink { .. } | Fault::Clog { .. }, _) => {
+                self.context.tally.struck(fault.kind());
                 self.renew_network();
             }
             (Fault::Partition { .. }, _) => {
@@ -111,6 +144,12 @@ impl<W: World> Sim<'_, W> {
                     let moment = self.time.saturating_add(gap.saturating_mul(seat.0.into()));
                     self.agenda.add(moment, Event::Roll { index, seat });
                 }
+            }
+            (Fault::Freeze { strobe, .. }, Some(seat)) => {
+                if *strobe > 0 {
+                    self.agenda.add(self.time + strobe, Event::Strobe { index, seat });
+                }
+                self.apply_to(fault, seat);
             }
             (_, Some(seat)) => self.apply_to(fault, seat),
             (_, None) => {}
@@ -126,19 +165,30 @@ impl<W: World> Sim<'_, W> {
         let time = self.time;
         let node = &mut self.nodes[seat.index()];
         match fault {
-            Fault::Crash { disk, down, .. } => {
+            Fault::Crash { down, .. } => {
+                let disk = self.permitted(seat, fault);
                 self.context.tally.struck(FaultKind::Crash);
                 if leads {
                     self.context.mark("crash of a leader");
                 }
-                return self.crash(seat, *disk, *down);
+                return self.crash(seat, disk, *down);
+            }
+            Fault::Move { down, .. } => {
+                if !self.world.permits(seat, fault) {
+                    return;
+                }
+                self.context.tally.struck(FaultKind::Move);
+                self.world.moved(seat, &mut self.rngs.harm);
+                return self.crash(seat, DiskLoss::Nothing, *down);
             }
             // Counted when its point is reached.
-            Fault::Cut { point, disk, down, .. } => {
+            Fault::Cut { point, down, .. } => {
+                let disk = self.permitted(seat, fault);
+                let node = &mut self.nodes[seat.index()];
                 if let CutPoint::DiskChanges { count } = point {
                     node.disk.cut_power_after(u64::from(*count));
                 }
-                node.cut = Some(Cut { point: *point, disk: *disk, down: *down });
+                node.cut = Some(Cut { point: *point, disk, down: *down });
                 return;
             }
             Fault::Pause { lasting, .. } => {
@@ -149,13 +199,56 @@ impl<W: World> Sim<'_, W> {
                     self.context.mark("pause of a leader");
                 }
             }
-            Fault::Reset { .. } => {
+            Fault::Busy { cost, .. } => node.cost = *cost,
+            Fault::Starve { timers, .. } => {
+                node.starved_of = Some(if *timers { Starved::Timers } else { Starved::Messages });
+            }
+            Fault::Suspend { lasting, counted, .. } => {
+                let until = time.saturating_add(*lasting).max(time + 1);
+                if !counted {
+                    node.clock.freeze(time);
+                }
+                self.agenda.add(until, Event::Resume { seat });
+                self.pause(seat, until);
+            }
+            Fault::Freeze { .. } => node.clock.freeze(time),
+            Fault::Reset { half: true, .. } => {
+                for peer in self.seats().iter().filter(|peer| *peer != seat) {
+                    self.half_open(seat, peer);
+                    self.half_open(peer, seat);
+                }
+            }
+            Fault::Reset { half: false, .. } => {
                 for peer in self.seats().iter().filter(|peer| *peer != seat) {
                     self.break_stream(time, seat, peer, true);
                     self.break_stream(time, peer, seat, true);
                 }
             }
-            Fault::SyncFails { .. } => node.disk.inject(DiskFault::SyncFails),
+            Fault::Rot { bits, .. } => {
+                for _ in 0..*bits {
+                    node.disk.flip_random_bit(&mut self.rngs.harm);
+                }
+                self.world.harmed(seat);
+            }
+            // The rest is counted when it strikes. A disk whose fault is still to come counts as
+            // harmed already, or too many would be.
+            Fault::Misdirect { to, .. } => {
+                node.disk.inject(DiskFault::WriteMisdirected { to: *to });
+                return self.world.harmed(seat);
+            }
+            Fault::SyncLies { .. } => {
+                node.disk.inject(DiskFault::SyncLies);
+                return self.world.harmed(seat);
+            }
+            Fault::SyncFails { .. } => return node.disk.inject(DiskFault::SyncFails),
+            Fault::NamesFail { .. } => return node.disk.inject(DiskFault::NameSyncFails),
+            Fault::IoFails { reading: false, .. } => {
+                return node.disk.inject(DiskFault::WriteFails);
+            }
+            Fault::IoFails { reading: true, .. } => {
+                node.fails_reading = true;
+                return;
+            }
             Fault::Full { room, .. } => {
                 let used = node.disk.used();
                 node.disk.set_capacity(Some(used + room));
@@ -179,12 +272,28 @@ impl<W: World> Sim<'_, W> {
             | Fault::Reorder { .. }
             | Fault::Copies { .. }
             | Fault::Partition { .. }
+            | Fault::Clog { .. }
+            | Fault::SlowLink { .. }
+            | Fault::Corrupt { .. }
+            | Fault::Overflow { .. }
             | Fault::CrashAll { .. } => return,
         }
         if let Fault::Skew { .. } | Fault::Drift { .. } = fault {
             self.clocks_off = self.clocks_off.union(FaultSet::only(fault.kind()));
         }
         self.context.tally.struck(fault.kind());
+    }
+
+    /// What a crash may do to the disk of `seat`.
+    fn permitted(&self, seat: Seat, fault: &Fault) -> DiskLoss {
+        match fault {
+            Fault::Crash { disk, .. } | Fault::Cut { disk, .. }
+                if !disk.harms() || self.world.permits(seat, fault) =>
+            {
+                *disk
+            }
+            _ => DiskLoss::All,
+        }
     }
 
     /// The wake that was asked for may now come too late.
@@ -204,7 +313,20 @@ impl<W: World> Sim<'_, W> {
             let Active { index, seat } = self.active[place];
             match &plan.faults[index as usize].fault {
                 Fault::Loss { from, to, chance, .. } => self.network.set_loss(*from, *to, *chance),
-                Fault::Delay { from, to, latency, .. } => {
+                Fault::Overflow { from, to, room, .. } => self.network.set_room(*from, *to, *room),
+                Fault::Corrupt { chance, harm, .. } => {
+                    self.network.corrupt = Some((*chance, *harm));
+                }
+                Fault::Clog { way, .. } => {
+                    let seat = seat.map_or(SeatSet::NONE, SeatSet::only);
+                    if *way != Way::In {
+                        self.network.clogged_from = self.network.clogged_from.union(seat);
+                    }
+                    if *way != Way::Out {
+                        self.network.clogged_to = self.network.clogged_to.union(seat);
+                    }
+                }
+                Fault::Delay { from, to, latency, .. } | Fault::SlowLink { from, to, latency } => {
                     self.network.set_latency(*from, *to, *latency);
                 }
                 Fault::Reorder { chance, by, .. } => self.network.reorder = Some((*chance, *by)),
@@ -275,13 +397,21 @@ impl<W: World> Sim<'_, W> {
         for seat in self.seats().iter() {
             let node = &mut self.nodes[seat.index()];
             node.disk.set_capacity(None);
+            node.disk.disarm();
             node.stalled_until = 0;
+            node.cost = 0;
+            node.starved_of = None;
+            node.fails_reading = false;
+            node.clock.thaw(self.time);
             // The power is off already for one that waits for this.
             match node.cut.take() {
                 Some(cut) if matches!(cut.point, CutPoint::DiskChanges { .. }) => {
                     self.crash(seat, cut.disk, cut.down);
                 }
                 _ => {}
+            }
+            if !self.nodes[seat.index()].is_paused() {
+                self.catch_up(seat);
             }
         }
     }

@@ -41,6 +41,8 @@ pub struct Sim<'a, W: World> {
     active: Vec<Active>,
     /// Faults of clocks, which last once they struck.
     clocks_off: FaultSet,
+    /// Whether a fault of the plan wants disks as they were.
+    keeps_images: bool,
     effects: Effects<Answer<W>>,
     context: Context<Request<W>>,
     trace: TraceHash,
@@ -50,6 +52,7 @@ pub struct Sim<'a, W: World> {
     event_limit: u64,
     violation: Option<Violation>,
     is_over: bool,
+    is_beyond: bool,
     /// Whose step showed the violation.
     culprit: Option<Seat>,
     recorder: Option<Recorder>,
@@ -67,6 +70,7 @@ struct Rngs {
     disk: Rng,
     streams: Rng,
     targets: Rng,
+    harm: Rng,
     clients: Rng,
     calm: Rng,
 }
@@ -120,6 +124,7 @@ impl<'a, W: World> Sim<'a, W> {
             held: Vec::new(),
             active: Vec::new(),
             clocks_off: FaultSet::NONE,
+            keeps_images: plan.faults.iter().any(|planned| planned.fault.wants_image()),
             effects: Effects::new(),
             context: Context::new(Rng::stream(seed, "clients")),
             trace: TraceHash::new(),
@@ -128,6 +133,7 @@ impl<'a, W: World> Sim<'a, W> {
             event_limit: u64::MAX,
             violation: None,
             is_over: false,
+            is_beyond: false,
             culprit: None,
             recorder: None,
             sent: 0,
@@ -137,6 +143,7 @@ impl<'a, W: World> Sim<'a, W> {
                 disk: Rng::stream(seed, "disk"),
                 streams: Rng::stream(seed, "streams"),
                 targets: Rng::stream(seed, "targets"),
+                harm: Rng::stream(seed, "harm"),
                 clients: Rng::stream(seed, "client links"),
                 calm: Rng::stream(seed, "calm"),
             },
@@ -229,7 +236,7 @@ impl<'a, W: World> Sim<'a, W> {
     }
 
     fn conclude(mut self) -> (Report, W) {
-        if self.violation.is_none() {
+        if self.violation.is_none() && !self.is_beyond {
             self.violation = self.world.finished().err();
         }
         if let Some(Violation { invariant, message }) = self.violation.clone() {
@@ -243,6 +250,7 @@ impl<'a, W: World> Sim<'a, W> {
             nanos: self.time,
             tally: self.context.tally,
             violation: self.violation,
+            is_beyond: self.is_beyond,
             trace: self.recorder.map(|kept| kept.into_events(&self.world)).unwrap_or_default(),
         };
         (report, self.world)
@@ -265,10 +273,17 @@ impl<'a, W: World> Sim<'a, W> {
             Event::Fault { index } => self.fault(index),
             Event::End { index } => self.fault_ends(index),
             Event::Roll { index, seat } => self.roll(index, seat),
+            Event::Strobe { index, seat } => self.strobe(index, seat),
             Event::Restart { seat, life } => self.boot(seat, life),
             Event::Resume { seat } => self.resume(seat),
             Event::Calm => self.calm(),
             Event::Over => self.over(),
+        }
+        if self.world.is_beyond() {
+            // Whatever was noticed in the same moment follows from it.
+            self.violation = None;
+            self.is_beyond = true;
+            self.is_over = true;
         }
         if self.context.is_calm && self.world.is_satisfied() {
             self.is_over = true;
@@ -329,6 +344,7 @@ fn code(event: Event) -> u64 {
         Event::Restart { seat, .. } => 14 | u64::from(seat.0) << 8,
         Event::Resume { seat } => 15 | u64::from(seat.0) << 8,
         Event::Roll { index, seat } => 18 | u64::from(seat.0) << 8 | u64::from(index) << 16,
+        Event::Strobe { index, seat } => 19 | u64::from(seat.0) << 8 | u64::from(index) << 16,
         Event::Calm => 16,
         Event::Over => 17,
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use quorate_core::Instant;
-use quorate_storage::SimDisk;
+use quorate_storage::{DiskImage, SimDisk};
 
 use crate::agenda::Event;
 use crate::clock::LocalClock;
@@ -31,6 +31,14 @@ pub(super) struct Node<P> {
     /// What happened while it was paused, or in the kernel's buffers.
     pub(super) backlog: VecDeque<Event>,
     pub(super) cut: Option<Cut>,
+    /// How long it takes for each thing it does, beyond what that takes on the network and disk.
+    pub(super) cost: u64,
+    /// What it does not get to handle.
+    pub(super) starved_of: Option<Starved>,
+    /// Whether the first read of its next start fails.
+    pub(super) fails_reading: bool,
+    /// The disk as the process that runs found it, if a fault may want it back.
+    pub(super) image: Option<DiskImage>,
     /// Down for good: the calm phase left it out.
     pub(super) is_gone: bool,
 }
@@ -41,6 +49,15 @@ pub(super) struct Cut {
     pub(super) point: CutPoint,
     pub(super) disk: DiskLoss,
     pub(super) down: u64,
+}
+
+/// What a process does not get to handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Starved {
+    /// Its timers.
+    Timers,
+    /// Everything but them.
+    Messages,
 }
 
 /// What the disk does next.
@@ -67,6 +84,10 @@ impl<P> Node<P> {
             paused_until: 0,
             backlog: VecDeque::new(),
             cut: None,
+            cost: 0,
+            starved_of: None,
+            fails_reading: false,
+            image: None,
             is_gone: false,
         }
     }

@@ -3,7 +3,7 @@
 use quorate_core::{Instant, Lane};
 use quorate_storage::CrashMode;
 
-use super::node::{Cut, DiskStage};
+use super::node::{Cut, DiskStage, Starved};
 use super::tracing::lane_name;
 use super::{Message, Sim};
 use crate::agenda::Event;
@@ -12,8 +12,8 @@ use crate::network::Fate;
 use crate::trace::digest;
 use crate::world::Answer;
 use crate::{
-    Boot, BootRefused, Carrier, CutPoint, DiskLoss, FaultKind, Input, MessageFate, Program, Seat,
-    SeatSet, TraceKind, Violation, World,
+    Boot, BootRefused, Carrier, CutPoint, DiskLoss, FaultKind, Harm, Input, MessageFate, Program,
+    Seat, SeatSet, TraceKind, Violation, World,
 };
 
 /// How long a supervisor waits before it starts a process again that ended itself.
@@ -34,11 +34,19 @@ impl<W: World> Sim<'_, W> {
             seed: self.rngs.boot.next_u64(),
             now: node.clock.show(self.time),
         };
+        if std::mem::take(&mut node.fails_reading) {
+            node.disk.inject(quorate_storage::Fault::ReadFails);
+        }
+        if self.keeps_images {
+            node.image = Some(node.disk.image());
+        }
         if life > 0 {
             self.context.tally.struck(FaultKind::Restart);
         }
         let life = node.life;
-        match self.world.boot(boot, &mut self.effects) {
+        let booted = self.world.boot(boot, &mut self.effects);
+        self.count_disk_faults(seat);
+        match booted {
             Ok(program) => {
                 self.record(|_| TraceKind::Started { seat, life });
                 if let Some(recorder) = &mut self.recorder {
@@ -55,6 +63,12 @@ impl<W: World> Sim<'_, W> {
                 self.effects.items.clear();
                 self.agenda.add(self.time + SUPERVISOR_DELAY, Event::Restart { seat, life });
             }
+            Err(BootRefused::Damaged(reason)) => {
+                self.record(|_| TraceKind::Damaged { seat, reason });
+                self.effects.items.clear();
+                self.context.mark("a damaged disk was refused");
+                self.nodes[seat.index()].is_gone = true;
+            }
             Err(BootRefused::Never(reason)) => {
                 self.violation = Some(Violation::new("boot", format!("{seat}: {reason}")));
             }
@@ -64,6 +78,20 @@ impl<W: World> Sim<'_, W> {
     /// Lets the program on `seat` take a step, and carries out what it wants. Time passes first,
     /// as with every driver.
     pub(super) fn step(
+        &mut self,
+        seat: Seat,
+        act: impl FnOnce(&mut W::Program, Instant, &mut Effects<Answer<W>>),
+    ) {
+        self.step_at_once(seat, act);
+        let node = &mut self.nodes[seat.index()];
+        if node.cost > 0 && node.program.is_some() && !node.is_paused() {
+            node.paused_until = self.time + node.cost;
+            self.agenda.add(node.paused_until, Event::Resume { seat });
+        }
+    }
+
+    /// As [`Self::step`], without what a slow process takes for it.
+    fn step_at_once(
         &mut self,
         seat: Seat,
         act: impl FnOnce(&mut W::Program, Instant, &mut Effects<Answer<W>>),
@@ -131,6 +159,10 @@ impl<W: World> Sim<'_, W> {
                 self.send_datagram(seat, to, bytes);
             }
             Effect::Reply { id, answer } => self.reply(seat, id, answer),
+            Effect::Hang { from } => {
+                let moment = self.time + self.network.delay(seat, from);
+                self.break_stream(moment, from, seat, true);
+            }
         }
     }
 
@@ -144,6 +176,7 @@ impl<W: World> Sim<'_, W> {
         for at in [at, again].into_iter().flatten() {
             let mut copy = self.effects.spare.pop().unwrap_or_default();
             copy.extend_from_slice(&bytes);
+            let to = self.harm_datagram(to, &mut copy);
             let message = Message {
                 from,
                 to,
@@ -159,12 +192,29 @@ impl<W: World> Sim<'_, W> {
         self.effects.give_back(bytes);
     }
 
-    fn send(&mut self, from: Seat, to: Seat, lane: Lane, copies: Copies, bytes: Vec<u8>) {
+    /// Does to a datagram what a fault wants; where it goes then.
+    fn harm_datagram(&mut self, to: Seat, bytes: &mut Vec<u8>) -> Seat {
+        let Some(harm) = self.network.harm(bytes) else { return to };
+        self.context.tally.struck(FaultKind::Corrupt);
+        match harm {
+            Harm::Flip | Harm::Cut => to,
+            Harm::Stray => self.network.somewhere(),
+            Harm::Foreign => {
+                self.world.estrange(bytes);
+                to
+            }
+        }
+    }
+
+    fn send(&mut self, from: Seat, to: Seat, lane: Lane, copies: Copies, mut bytes: Vec<u8>) {
         let stream = self.network.stream(from, to);
-        if from == to || !stream.is_up {
+        if from == to || !stream.is_up || stream.is_half {
             return self.effects.give_back(bytes);
         }
         self.trace.mix(digest(&bytes));
+        if self.network.harm(&mut bytes).is_some() {
+            self.context.tally.struck(FaultKind::Corrupt);
+        }
         let tally = &mut self.context.tally;
         let may_copy = copies == Copies::Any;
         let fate = self.network.send(self.time, from, to, may_copy, |kind| tally.struck(kind));
@@ -200,7 +250,7 @@ impl<W: World> Sim<'_, W> {
             return;
         }
         node.wake_at = u64::MAX;
-        if !node.is_paused() {
+        if !node.is_paused() && node.starved_of != Some(Starved::Timers) {
             // `step` wakes what is due; if nothing is, the wake is asked for again.
             self.step(seat, |_, _, _| {});
         }
@@ -227,22 +277,11 @@ impl<W: World> Sim<'_, W> {
 
     /// Ends the process on `seat`; it starts again after `down`.
     pub(super) fn crash(&mut self, seat: Seat, disk: DiskLoss, down: u64) {
-        let node = &mut self.nodes[seat.index()];
-        if node.program.take().is_none() {
+        if self.nodes[seat.index()].program.take().is_none() {
             return;
         }
-        let mode = match disk {
-            DiskLoss::Nothing => CrashMode::LoseNone,
-            DiskLoss::All => CrashMode::LoseAll,
-            DiskLoss::Some => CrashMode::LoseSubset,
-            DiskLoss::Torn => CrashMode::Torn,
-        };
-        node.disk.crash(&mut self.rngs.crash, mode);
-        match disk {
-            DiskLoss::Nothing => {}
-            DiskLoss::All | DiskLoss::Some => self.context.tally.struck(FaultKind::Unsynced),
-            DiskLoss::Torn => self.context.tally.struck(FaultKind::Torn),
-        }
+        self.lose(seat, disk);
+        let node = &self.nodes[seat.index()];
         match node.stage {
             DiskStage::Sync => self.context.mark("crash between write and sync"),
             DiskStage::Tell => self.context.mark("crash between sync and the news of it"),
@@ -257,7 +296,7 @@ impl<W: World> Sim<'_, W> {
         let backlog = std::mem::take(&mut node.backlog);
         for event in backlog {
             if let Event::Deliver { slot } = event
-                && let Some(message) = self.messages.take(slot)
+                && let Some(message) = self.take_message(slot)
             {
                 self.effects.give_back(message.bytes);
             } else if let Event::Ask { slot } = event {
@@ -273,6 +312,64 @@ impl<W: World> Sim<'_, W> {
         self.context.alive = self.context.alive.minus(SeatSet::only(seat));
         self.streams_end(seat, disk == DiskLoss::Nothing);
         self.world.crashed(seat, &mut self.context);
+    }
+
+    /// What the end of the process does to its disk.
+    fn lose(&mut self, seat: Seat, disk: DiskLoss) {
+        let node = &mut self.nodes[seat.index()];
+        let names = node.disk.names();
+        let mode = match disk {
+            DiskLoss::Nothing => CrashMode::LoseNone,
+            DiskLoss::All | DiskLoss::Older | DiskLoss::Wiped => CrashMode::LoseAll,
+            DiskLoss::Some => CrashMode::LoseSubset,
+            DiskLoss::Torn => CrashMode::Torn,
+        };
+        node.disk.crash(&mut self.rngs.crash, mode);
+        let lost_names = node.disk.names() != names;
+        match disk {
+            DiskLoss::Nothing => {}
+            DiskLoss::All | DiskLoss::Some => self.context.tally.struck(FaultKind::Unsynced),
+            DiskLoss::Torn => self.context.tally.struck(FaultKind::Torn),
+            DiskLoss::Older => {
+                if let Some(image) = &node.image {
+                    node.disk.restore(image);
+                }
+                self.context.mark("restart on an older copy of the disk");
+                self.world.harmed(seat);
+            }
+            DiskLoss::Wiped => {
+                node.disk.wipe();
+                self.context.mark("restart on an empty disk");
+                self.world.harmed(seat);
+            }
+        }
+        if lost_names {
+            self.context.tally.struck(FaultKind::Names);
+        }
+    }
+
+    /// Counts the armed faults of a disk that struck meanwhile.
+    pub(super) fn count_disk_faults(&mut self, seat: Seat) {
+        use quorate_storage::Fault as DiskFault;
+        for fault in self.nodes[seat.index()].disk.take_fired() {
+            let kind = match fault {
+                DiskFault::SyncFails => FaultKind::SyncFails,
+                DiskFault::SyncLies => FaultKind::SyncLies,
+                DiskFault::NameSyncFails => FaultKind::Names,
+                DiskFault::WriteMisdirected { .. } => FaultKind::Misdirect,
+                _ => FaultKind::IoFails,
+            };
+            self.context.tally.struck(kind);
+        }
+    }
+
+    /// Takes a message off the network.
+    fn take_message(&mut self, slot: u32) -> Option<Message> {
+        let message = self.messages.take(slot)?;
+        if message.life.is_some() {
+            self.network.left(message.from, message.to);
+        }
+        Some(message)
     }
 
     /// The process ended itself, for its disk failed it.
@@ -295,17 +392,39 @@ impl<W: World> Sim<'_, W> {
             return;
         }
         node.paused_until = 0;
+        if node.cost == 0 {
+            self.record(|_| TraceKind::Resumed { seat });
+        }
+        self.catch_up(seat);
+    }
+
+    /// Lets the process on `seat` have what was put aside.
+    pub(super) fn catch_up(&mut self, seat: Seat) {
+        if self.nodes[seat.index()].starved_of == Some(Starved::Messages) {
+            return self.step_at_once(seat, |_, _, _| {});
+        }
+        // A slow process takes one after the other.
+        while self.nodes[seat.index()].cost > 0
+            && !self.nodes[seat.index()].is_paused()
+            && let Some(event) = self.nodes[seat.index()].backlog.pop_front()
+        {
+            self.happen(event);
+        }
+        let node = &mut self.nodes[seat.index()];
+        if node.is_paused() {
+            return;
+        }
         for event in node.backlog.drain(..) {
             self.agenda.add(self.time, event);
         }
-        self.record(|_| TraceKind::Resumed { seat });
-        self.step(seat, |_, _, _| {});
+        self.step_at_once(seat, |_, _, _| {});
     }
 
     /// Puts `event` aside if the process on `seat` stands still.
     pub(super) fn set_aside(&mut self, seat: Seat, event: Event) -> bool {
         let node = &mut self.nodes[seat.index()];
-        let aside = node.is_paused() && node.program.is_some();
+        let starved = node.starved_of == Some(Starved::Messages);
+        let aside = (node.is_paused() || starved) && node.program.is_some();
         if aside {
             node.backlog.push_back(event);
         }
@@ -318,7 +437,7 @@ impl<W: World> Sim<'_, W> {
         if self.set_aside(to, Event::Deliver { slot }) {
             return;
         }
-        let Some(message) = self.messages.take(slot) else { return };
+        let Some(message) = self.take_message(slot) else { return };
         let node = &self.nodes[to.index()];
         let reached = node.program.is_some()
             && message.life.is_none_or(|life| life == node.life)

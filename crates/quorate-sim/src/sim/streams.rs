@@ -51,7 +51,9 @@ impl<W: World> Sim<'_, W> {
             let life = self.nodes[from.index()].life;
             return self.agenda.add(self.time + DIAL_AGAIN, Event::Dial { from, to, life });
         }
-        self.network.stream_mut(from, to).is_up = true;
+        let stream = self.network.stream_mut(from, to);
+        stream.is_up = true;
+        stream.is_half = false;
         self.record(|_| TraceKind::Connected { from, to });
         self.step(from, |program, now, out| program.input(now, Input::PeerConnected(to), out));
     }
@@ -76,7 +78,8 @@ impl<W: World> Sim<'_, W> {
     pub(super) fn stalled(&mut self, from: Seat, to: Seat, stream: u32) {
         let ended = {
             let target = &self.nodes[to.index()];
-            target.program.is_none() || target.life != self.network.stream(from, to).life
+            let stream = self.network.stream(from, to);
+            target.program.is_none() || target.life != stream.life || stream.is_half
         };
         if ended || self.network.is_cut(from, to) {
             self.lost(from, to, stream, false);
@@ -110,6 +113,14 @@ impl<W: World> Sim<'_, W> {
                 let moment = self.time + self.network.delay(seat, peer);
                 self.break_stream(moment, peer, seat, true);
             }
+        }
+    }
+
+    /// The receiver of the stream is gone, and its sender hears nothing of it.
+    pub(super) fn half_open(&mut self, from: Seat, to: Seat) {
+        if self.network.stream(from, to).is_up {
+            self.network.stream_mut(from, to).is_half = true;
+            self.watch(from, to);
         }
     }
 

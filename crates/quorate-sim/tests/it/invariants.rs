@@ -25,9 +25,9 @@ fn y1_the_hash_of_a_seed_is_the_same_in_every_build_and_process() {
     assert_eq!(
         hashes,
         [
-            "a24fdaaa1d803746c49e9ab289dc5028",
-            "ac74b0d51eb55a8370dcd0e9f35a26d5",
-            "e206fb7ff2308523ade1e91f46d836b0",
+            "e2aa1358d5cb79fcbf852da2a1f6c8c9",
+            "e656bcb5f43d334c80b9d0e45ca17cd2",
+            "995efc9e2dc7c764aadfbc3a3655d884",
         ]
     );
 }

@@ -34,14 +34,18 @@ impl Program for Pinger {
     fn input(&mut self, now: Instant, input: Input<'_, u64>, out: &mut Effects<u64>) {
         match input {
             Input::Message { from, bytes } => {
-                let number = u64::from_le_bytes(bytes.try_into().expect("pings have 8 bytes"));
+                // Cut off on its way?
+                let Ok(bytes) = bytes.try_into() else { return };
+                let number = u64::from_le_bytes(bytes);
                 self.heard.push((from, number, now));
                 if number % 2 == 0 {
                     self.send(from, number + 1, out);
                 }
             }
             Input::Datagram { from, bytes } => {
-                let number = u64::from_le_bytes(bytes.try_into().expect("pings have 8 bytes"));
+                // Cut off on its way?
+                let Ok(bytes) = bytes.try_into() else { return };
+                let number = u64::from_le_bytes(bytes);
                 self.heard.push((from, number, now));
             }
             Input::PeerConnected(peer) => self.connected = self.connected.with(peer),

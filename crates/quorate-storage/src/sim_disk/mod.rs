@@ -120,6 +120,17 @@ impl SimDisk {
         self.0.lock().inject(fault);
     }
 
+    /// Takes back all armed faults that did not strike yet.
+    pub fn disarm(&self) {
+        self.0.lock().disarm();
+    }
+
+    /// The armed faults that struck since this was last asked, in order.
+    #[must_use]
+    pub fn take_fired(&self) -> Vec<Fault> {
+        std::mem::take(&mut self.0.lock().fired)
+    }
+
     /// Lets `operations` more changes succeed (writes, syncs, names) and refuses all later ones, as
     /// if the power had failed just then. Follow with [`Self::crash`], which lifts it.
     pub fn cut_power_after(&self, operations: u64) {

@@ -26,6 +26,8 @@ pub(super) struct State {
     /// Handles of an earlier life are dead: a process that crashed writes nothing more.
     pub(super) life: u64,
     faults: VecDeque<Fault>,
+    /// Armed faults that struck and that nobody asked for yet.
+    pub(super) fired: Vec<Fault>,
     /// Operations that still succeed before the power fails; `None` while it holds.
     pub(super) operations_left: Option<u64>,
     pub(super) capacity: Option<u64>,
@@ -35,6 +37,10 @@ pub(super) struct State {
 impl State {
     pub(super) fn inject(&mut self, fault: Fault) {
         self.faults.push_back(fault);
+    }
+
+    pub(super) fn disarm(&mut self) {
+        self.faults.clear();
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -146,7 +152,9 @@ impl State {
     fn fires(&mut self, applies: impl Fn(&Fault) -> bool) -> Option<Fault> {
         let at = self.faults.iter().position(applies)?;
         self.counters.faults_fired += 1;
-        self.faults.remove(at)
+        let fault = self.faults.remove(at)?;
+        self.fired.push(fault.clone());
+        Some(fault)
     }
 
     pub(super) fn crash(&mut self, rng: &mut Rng, mode: CrashMode) {

@@ -1,6 +1,6 @@
 //! What each disk holds, by the word of its journal.
 
-use quorate_core::{LogId, LogIndex, Recovered, Term};
+use quorate_core::{Ballot, LogId, LogIndex, Recovered, Term};
 
 use crate::{Seat, Violation};
 
@@ -16,11 +16,28 @@ struct Twin {
     terms: Vec<Term>,
     snapshot: LogId,
     commit: LogIndex,
+    /// The term, and whether there is a vote.
+    ballot: (Term, bool),
 }
 
 impl Disks {
     pub(super) fn new(nodes: usize) -> Self {
         Self { nodes: vec![Twin::default(); nodes] }
+    }
+
+    /// Whether what came back is less than what was durable, in any respect: for a disk that was
+    /// harmed. Ask before [`Self::booted`].
+    pub(super) fn has_lost(&self, seat: Seat, recovered: &Recovered, commit: LogIndex) -> bool {
+        let before = &self.nodes[seat.index()];
+        let mut now = Twin::default();
+        now.recover(recovered);
+        let committed = (1..=before.commit.0.min(before.terms.len() as u64))
+            .map(|index| LogId { term: before.terms[index as usize - 1], index: LogIndex(index) });
+        let ballot = (recovered.ballot.term, recovered.ballot.vote.is_some());
+        commit < before.commit
+            || now.tip() < before.tip()
+            || ballot < before.ballot
+            || committed.filter(|id| id.term != Term::ZERO).any(|id| !now.holds(id))
     }
 
     /// Compares what came back with what was durable.
@@ -32,11 +49,7 @@ impl Disks {
     ) -> Result<(), Violation> {
         let twin = &mut self.nodes[seat.index()];
         let before = std::mem::take(twin);
-        if let Some(snapshot) = &recovered.snapshot {
-            twin.cover(snapshot.last);
-        }
-        let ids: Vec<LogId> = recovered.entries.iter().map(|entry| entry.id).collect();
-        twin.append(&ids);
+        twin.recover(recovered);
         twin.commit = before.commit;
         if commit < before.commit {
             let message = format!("{seat} came back at {commit}, was durable at {}", before.commit);
@@ -52,6 +65,10 @@ impl Disks {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn ballot(&mut self, seat: Seat, ballot: &Ballot) {
+        self.nodes[seat.index()].ballot = (ballot.term, ballot.vote.is_some());
     }
 
     pub(super) fn entries(&mut self, seat: Seat, ids: &[LogId]) {
@@ -79,6 +96,20 @@ impl Disks {
 }
 
 impl Twin {
+    fn recover(&mut self, recovered: &Recovered) {
+        if let Some(snapshot) = &recovered.snapshot {
+            self.cover(snapshot.last);
+        }
+        let ids: Vec<LogId> = recovered.entries.iter().map(|entry| entry.id).collect();
+        self.append(&ids);
+        self.ballot = (recovered.ballot.term, recovered.ballot.vote.is_some());
+    }
+
+    /// The last entry.
+    fn tip(&self) -> (Term, usize) {
+        (self.terms.last().copied().unwrap_or(Term::ZERO), self.terms.len())
+    }
+
     fn append(&mut self, ids: &[LogId]) {
         for id in ids {
             let place = (id.index.0 - 1) as usize;

@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 
 use quorate_core::{LogId, LogView as _, Recovered, Term};
 
+use super::atlas::Atlas;
 use super::program::{NodeProgram, Seen};
 use super::settings::Settings;
-use crate::{Seat, SeatSet, Violation};
+use crate::{Fault, Seat, SeatSet, Violation};
 use birth::BirthCheck;
 use disks::Disks;
 use election::ElectionCheck;
@@ -27,6 +28,7 @@ pub(super) struct Checks {
     birth: BirthCheck,
     members: MembersCheck,
     disks: Disks,
+    pub(super) atlas: Atlas,
     /// The numbers under which each node passed requests on.
     forwarded: BTreeSet<(Seat, u64)>,
     /// Found where no violation can be returned.
@@ -36,9 +38,9 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 22] = [
+pub(super) const CHECKED: [&str; 23] = [
     "E1", "E3", "E4", "E5", "E6", "E7", "E8", "E10", "E11", "E12", "R1", "R2", "R3", "R4", "R5",
-    "R6", "K1", "K5", "M1", "M3", "X4", "F1",
+    "R6", "K1", "K5", "M1", "M3", "M4", "X4", "F1",
 ];
 
 /// Rare situations that a step can show.
@@ -53,6 +55,7 @@ impl Checks {
             birth: BirthCheck::new(nodes),
             members: MembersCheck::new(nodes),
             disks: Disks::new(nodes),
+            atlas: Atlas::default(),
             forwarded: BTreeSet::new(),
             found: None,
             counts: [0; CHECKED.len()],
@@ -73,6 +76,10 @@ impl Checks {
     /// A node started on what its disk held.
     pub(super) fn booted(&mut self, seat: Seat, program: &NodeProgram, recovered: &Recovered) {
         let log = program.machine.log();
+        if self.atlas.is_harmed(seat) && self.disks.has_lost(seat, recovered, log.commit()) {
+            self.atlas.go_beyond();
+            return;
+        }
         let lost = self.disks.booted(seat, recovered, log.commit());
         let behind = self.election.booted(seat, program.machine.voter().term());
         if let Err(violation) = lost.and(behind) {
@@ -146,6 +153,7 @@ impl Checks {
             Seen::Ballot(ballot) => {
                 self.count("E3");
                 self.count("E10");
+                self.disks.ballot(seat, &ballot);
                 self.election.ballot(seat, &ballot)
             }
             Seen::Led { term } => {
@@ -163,6 +171,13 @@ impl Checks {
                 self.count("M1");
                 self.count("M3");
                 self.members.changed(seat, program, &event)
+            }
+            Seen::Stranger { refused: true } => {
+                self.count("M4");
+                Ok(())
+            }
+            Seen::Stranger { refused: false } => {
+                Err(Violation::new("M4", format!("{seat} heard a node of another cluster")))
             }
             Seen::Disturbed(text) => Err(Violation::new("E10", format!("{seat} {text}"))),
             Seen::Entries(ids) => {
@@ -207,6 +222,16 @@ impl Checks {
         }
         let message = format!("{seat} calls {id} committed, but {holders} disks hold it");
         Err(Violation::new("R4", message))
+    }
+
+    /// Whether every member knows that the cluster is born.
+    fn is_founded(&self) -> bool {
+        self.members().iter().all(|seat| self.is_born(seat))
+    }
+
+    /// Whether `fault` may strike `seat` now.
+    pub(super) fn permits(&self, seat: Seat, fault: &Fault) -> bool {
+        self.atlas.permits(seat, fault, self.members(), self.is_founded())
     }
 
     /// Who counts: the members of the cluster, or all nodes before it is born.
