@@ -6,6 +6,9 @@
 //! file, cut down to what matters, run again. A [`World`] says what runs and what must hold; it is
 //! asked after every event.
 //!
+//! When a promise breaks, [`Minimiser`] cuts the plan down to what breaks it, [`Sim::with_trace`]
+//! keeps what happened, and [`Timeline`] makes a page of it for a person to look at.
+//!
 //! # Example
 //!
 //! ```
@@ -38,6 +41,8 @@
 //! - **Y3** What was not synced may be lost in a crash; what was synced is not.
 //! - **Y4** Nothing crosses a partition while it lasts.
 //! - **Y5** A node's clock never goes back, and a wake comes when that clock says so, not before.
+//! - **Y6** A trace changes nothing in the run that it tells of.
+//! - **Y7** A minimised plan breaks the promise that the plan it came from broke.
 //!
 //! # Not here
 //!
@@ -45,7 +50,8 @@
 //!
 //! # Sources
 //!
-//! Zhou et al. 2021 (`FoundationDB`, simulation); Groce et al. 2012 (swarm testing).
+//! Zhou et al. 2021 (`FoundationDB`, simulation); Groce et al. 2012 (swarm testing);
+//! Zeller and Hildebrandt 2002 (delta debugging).
 
 mod agenda;
 mod clock;

@@ -1,11 +1,12 @@
 //! A broken promise: cut down, written down, shown.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quorate_sim::cluster::{Failure, KvOperation, Outcome, Profile, meaning, minimise, trace_plan};
-use quorate_sim::{Plan, Timeline, TraceEvent, to_ndjson};
+use quorate_sim::{DiskWork, Plan, Timeline, TraceEvent, TraceKind, to_ndjson};
 use quorate_tests::now;
 use serde_json::{Value, json};
 
@@ -65,11 +66,11 @@ impl Sim {
             if small.is_unfinished { " (the time was up)" } else { "" }
         ));
         let (outcome, trace) = self.trace(&small.plan);
-        for event in &trace[trace.len().saturating_sub(TAIL)..] {
+        for event in last_of_interest(&trace) {
             say(&event.to_string());
         }
         let original = format!("cargo xtask sim replay {}{}", failure.seed, kind.option());
-        self.write_files(&outcome, &trace, Some((failure, &small)), campaign, &original);
+        self.write_files(&small.plan, &outcome, &trace, Some((failure, &small)), campaign);
         say(&format!("the whole run again: {original}{}", self.mutant_option()));
     }
 
@@ -85,32 +86,31 @@ impl Sim {
     /// Writes the plan, the trace, the timeline and the report, and says where.
     pub(super) fn write_files(
         &self,
+        plan: &Plan<KvOperation>,
         outcome: &Outcome,
         trace: &[TraceEvent],
         small: Option<(&Failure, &Small)>,
         campaign: Option<&Campaign>,
-        original: &str,
     ) {
         let folder = root().join(&self.report);
-        let Some(failure) = &outcome.failure else { return };
+        let failure = outcome.failure.as_ref();
+        let words = failure.map_or("", |failure| meaning(&failure.invariant));
         let replay = format!(
             "cargo xtask sim replay {}{}{}",
             shown(&folder.join("plan.toml")).display(),
             self.kind(self.mutant.as_deref()).option(),
             self.mutant_option()
         );
-        let page = Timeline {
-            meaning: meaning(&failure.invariant),
-            replay: &replay,
-            ..Timeline::new(&failure.plan, trace)
-        };
+        let page = Timeline { meaning: words, replay: &replay, ..Timeline::new(plan, trace) };
         let report = json!({
-            "seed": failure.seed,
-            "invariant": failure.invariant,
-            "meaning": meaning(&failure.invariant),
-            "message": failure.message,
-            "at_nanos": failure.nanos,
-            "plan": sizes(&failure.plan),
+            "seed": plan.seed,
+            "hash": format!("{:032x}", outcome.hash),
+            "events": outcome.events,
+            "nanos": outcome.nanos,
+            "invariant": failure.map(|failure| &failure.invariant),
+            "meaning": words,
+            "message": failure.map(|failure| &failure.message),
+            "plan": sizes(plan),
             "minimised": small.map(|(whole, small)| json!({
                 "from": sizes(&whole.plan),
                 "runs": small.runs,
@@ -118,10 +118,9 @@ impl Sim {
                 "unfinished": small.is_unfinished,
             })),
             "replay": replay,
-            "replay_whole": original,
             "campaign": campaign.map(figures),
         });
-        let plan = failure.plan.to_toml().unwrap_or_default();
+        let plan = plan.to_toml().unwrap_or_default();
         let files = [
             ("plan.toml", plan),
             ("report.json", format!("{report:#}\n")),
@@ -141,6 +140,24 @@ impl Sim {
     fn mutant_option(&self) -> String {
         self.mutant.as_ref().map(|name| format!(" --mutant {name}")).unwrap_or_default()
     }
+}
+
+/// The end of a trace without what is always the same.
+fn last_of_interest(trace: &[TraceEvent]) -> Vec<&TraceEvent> {
+    let mut routine = BTreeSet::new();
+    let is_of_interest = |event: &&TraceEvent| match &event.what {
+        TraceKind::Sent { number, routine: true, .. } => {
+            routine.insert(*number);
+            false
+        }
+        TraceKind::Arrived { number, .. } | TraceKind::Missed { number, .. } => {
+            !routine.contains(number)
+        }
+        TraceKind::Disk { did: DiskWork::Written | DiskWork::Told, .. } => false,
+        _ => true,
+    };
+    let events: Vec<&TraceEvent> = trace.iter().filter(is_of_interest).collect();
+    events[events.len().saturating_sub(TAIL)..].to_vec()
 }
 
 /// Lines of a trace that are printed.

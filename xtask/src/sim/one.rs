@@ -12,7 +12,7 @@ use crate::sh::say;
 /// What to do with a single run.
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum One {
-    /// Runs it again, and writes its trace and its timeline if it breaks a promise.
+    /// Runs it again, and writes its trace and its timeline.
     Replay {
         /// A seed, or a file that holds a plan.
         what: String,
@@ -51,14 +51,15 @@ impl Sim {
             outcome.nanos as f64 / 1e9,
             outcome.hash
         ));
-        let Some(failure) = &outcome.failure else {
-            say("no violation");
-            return ExitCode::SUCCESS;
-        };
-        say(&format!("broke {}: {}", failure.invariant, failure.message));
-        say(&format!("  {}", meaning(&failure.invariant)));
-        self.write_files(&outcome, &trace, None, None, "");
-        ExitCode::FAILURE
+        match &outcome.failure {
+            Some(failure) => {
+                say(&format!("broke {}: {}", failure.invariant, failure.message));
+                say(&format!("  {}", meaning(&failure.invariant)));
+            }
+            None => say("no violation"),
+        }
+        self.write_files(plan, &outcome, &trace, None, None);
+        if outcome.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 
     fn minimise_one(&self, plan: &Plan<KvOperation>) -> ExitCode {

@@ -193,7 +193,7 @@ fn lost_and_doubled_messages_are_counted_and_seen() {
 }
 
 #[test]
-fn a_trace_tells_what_happened_and_changes_nothing() {
+fn y6_a_trace_tells_what_happened_and_changes_nothing() {
     let crash = Fault::Crash { target: SOME, disk: DiskLoss::All, down: SECOND / 2 };
     let plan = plan([(SECOND / 2, crash)]);
     let (plain, _) = Sim::new(Pings::default(), &plan).run();
