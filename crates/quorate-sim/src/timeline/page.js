@@ -154,7 +154,7 @@ const view = { from: 0, to: end };
 let cursor = broken ? broken.at : end;
 const canvas = $("chart"), pen = canvas.getContext("2d");
 let width = 0, height = 0, gutter = 64, hits = [], theme = {};
-const AXIS = 30, ROW = 22, LANE = 78, CLIENT = 30, BAR = 20, RIGHT = 14;
+const AXIS = 30, ROW = 22, ROWS = 9, LANE = 78, CLIENT = 30, BAR = 20, RIGHT = 14;
 const rows = faultRows();
 const clientNames = [...clients.keys()].sort((a, b) => (a === "check") - (b === "check") || a.localeCompare(b, "en", { numeric: true }));
 const top = AXIS + (rows.length ? rows.length * ROW + 12 : 4);
@@ -164,6 +164,18 @@ const total = () => clientY(clientNames.length) - CLIENT / 2 + 24;
 const x = (time) => gutter + (time - view.from) / (view.to - view.from) * (width - gutter - RIGHT);
 const timeAt = (place) => view.from + (place - gutter) / (width - gutter - RIGHT) * (view.to - view.from);
 
+/// When each node was struck by anything, in spans that do not overlap.
+function struck(seat) {
+  const spans = [];
+  for (const fault of faults) {
+    if (!fault.seats.includes("n" + seat)) continue;
+    const last = spans[spans.length - 1];
+    if (last && fault.from <= last.to) last.to = Math.max(last.to, fault.to);
+    else spans.push({ from: fault.from, to: fault.to });
+  }
+  return spans;
+}
+
 /// Faults side by side: each in the first row that is free.
 function faultRows() {
   const rows = [];
@@ -171,9 +183,11 @@ function faultRows() {
     // Room for its words, which stand beside a short one.
     const needs = Math.max(fault.to, fault.from + end / 4);
     let row = rows.findIndex((busy) => busy <= fault.from);
-    if (row < 0) row = Math.min(rows.length, 7);
-    rows[row] = Math.max(rows[row] || 0, needs);
-    fault.row = row;
+    if (row < 0) row = rows.length;
+    fault.row = Math.min(row, ROWS - 1);
+    // The last row takes all that find no other; their words are shown by the pointer.
+    fault.isCrowded = row >= ROWS - 1;
+    if (row < ROWS) rows[row] = needs;
   }
   return rows;
 }
@@ -279,15 +293,19 @@ function drawLanes() {
 }
 
 function drawFaults() {
+  pen.fillStyle = theme.fault;
+  pen.globalAlpha = 0.11;
+  nodes.forEach((node, seat) => {
+    for (const span of struck(seat)) {
+      if (!isSeen(span.from, span.to)) continue;
+      const left = clip(x(span.from));
+      pen.fillRect(left, laneY(seat) - LANE / 2, Math.max(clip(x(span.to)) - left, 3), LANE);
+    }
+  });
+  pen.globalAlpha = 1;
   for (const fault of faults) {
     if (!isSeen(fault.from, Math.max(fault.to, fault.from))) continue;
     const y = AXIS + 6 + fault.row * ROW, left = clip(x(fault.from)), right = Math.max(clip(x(fault.to)), left + 5);
-    for (const seat of fault.seats) {
-      pen.globalAlpha = 0.1;
-      pen.fillStyle = theme.fault;
-      pen.fillRect(left, laneY(seatOf(seat)) - LANE / 2, right - left, LANE);
-      pen.globalAlpha = 1;
-    }
     pen.strokeStyle = theme.fault;
     pen.globalAlpha = 0.35;
     pen.setLineDash([2, 3]);
@@ -303,7 +321,8 @@ function drawFaults() {
     const label = (fault.kind + " " + fault.text).trim(), short = (fault.kind + " " + fault.name).trim();
     pen.font = SMALL;
     const fits = [label, short].find((words) => pen.measureText(words).width < right - left - 10);
-    if (fits) text(fits, left + 6, y + (ROW - 5) / 2, inkOn(theme.fault), SMALL);
+    if (fault.isCrowded) pen.fillStyle = theme.fault;
+    else if (fits) text(fits, left + 6, y + (ROW - 5) / 2, inkOn(theme.fault), SMALL);
     else {
       const free = pen.measureText(label).width + right + 8 < width ? label : short;
       if (pen.measureText(free).width + right + 8 < width) text(free, right + 5, y + (ROW - 5) / 2, theme.fault, SMALL);
