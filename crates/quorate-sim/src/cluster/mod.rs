@@ -7,6 +7,7 @@ mod addresses;
 mod atlas;
 mod checks;
 mod clients;
+mod errands;
 mod finale;
 mod hindsight;
 mod meaning;
