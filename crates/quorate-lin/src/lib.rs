@@ -48,6 +48,8 @@
 mod bits;
 mod budget;
 mod check;
+mod decision;
+mod demand;
 mod history;
 mod model;
 mod models;

@@ -48,6 +48,21 @@ pub trait Model {
         true
     }
 
+    /// The only state in which `input` can be answered `output`, if there is only one. Without an
+    /// output: the only state in which it does anything.
+    ///
+    /// Together with [`leaves`](Self::leaves) this lets the search notice early that it moved on
+    /// from a state that somebody still has to see. `None` is always right.
+    fn needs(&self, _input: &Self::Input, _output: Option<&Self::Output>) -> Option<Self::State> {
+        None
+    }
+
+    /// The only state that `input`, answered `output`, can leave where it changes the state, if
+    /// there is only one. `None` is always right.
+    fn leaves(&self, _input: &Self::Input, _output: Option<&Self::Output>) -> Option<Self::State> {
+        None
+    }
+
     /// Rewrites the calls of one key into others that allow the same orders and are easier to
     /// search, for instance by giving equal names to values that nobody tells apart.
     fn simplify(&self, _calls: &mut [(Self::Input, Option<Self::Output>)]) {}

@@ -1,5 +1,6 @@
 use crate::Model;
 use crate::bits::Bits;
+use crate::demand::Demand;
 use crate::partition::{Class, Partition};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,8 +33,13 @@ pub(crate) struct Search<M: Model> {
     used: Vec<Bits>,
     /// By operation, completed ones first, then classes: the classes that may matter to it.
     enablers: Vec<Option<Box<[u32]>>>,
+    demand: Demand<M::State>,
+    /// How many completed operations are to be linearized.
+    goal: u32,
     longest: Longest,
-    /// Whether `path` holds every completed operation.
+    /// The last operation whose completion a configuration might reach that was given up early.
+    bound: u32,
+    /// Whether `path` holds every completed operation up to `goal`.
     complete: bool,
     steps: u64,
 }
@@ -42,11 +48,16 @@ pub(crate) struct Search<M: Model> {
 type Seen<S> = BTreeMap<(Bits, S), Vec<u32>>;
 
 /// What a search came to.
-pub(crate) enum Outcome {
-    /// Legal in this order.
-    Legal(Vec<u32>),
-    /// Illegal: nothing gets past the completion of an operation.
-    Illegal(Longest),
+pub(crate) enum Found {
+    /// A legal order.
+    Order(Vec<u32>),
+    /// That there is none.
+    Nothing {
+        /// The one that came farthest.
+        longest: Longest,
+        /// None includes the completion of this operation.
+        bound: u32,
+    },
 }
 
 /// The linearization that came farthest.
@@ -56,6 +67,13 @@ pub(crate) struct Longest {
     pub(crate) blocked: u32,
     linearized: u32,
     pub(crate) path: Vec<u32>,
+}
+
+impl Longest {
+    /// Everything that completed before `blocked`.
+    pub(crate) const fn complete(blocked: u32, path: Vec<u32>) -> Self {
+        Self { blocked, linearized: blocked, path }
+    }
 }
 
 /// A configuration whose successors are being tried.
@@ -98,13 +116,34 @@ impl<M: Model> Search<M> {
             seen: (0..known).map(|_| BTreeMap::new()).collect(),
             used: vec![Bits::default()],
             enablers: vec![None; known as usize + partition.classes.len()],
+            demand: Demand::new(model, &partition, known),
+            goal: known,
             longest: Longest::default(),
+            bound: 0,
             complete: false,
             steps: 0,
             partition,
         };
         search.enter(model, 0, Bits::default(), model.initial(), 0);
         search
+    }
+
+    /// Begins anew, with only the first `goal` completed operations to be linearized.
+    pub(crate) fn restart(&mut self, model: &M, goal: u32) {
+        self.stack.clear();
+        self.path.clear();
+        self.seen = (0..goal).map(|_| BTreeMap::new()).collect();
+        self.used.truncate(1);
+        self.demand.restart(goal);
+        self.goal = goal;
+        self.longest = Longest::default();
+        self.bound = 0;
+        self.complete = false;
+        self.enter(model, 0, Bits::default(), model.initial(), 0);
+    }
+
+    pub(crate) const fn goal(&self) -> u32 {
+        self.goal
     }
 
     /// How many completed operations the deepest configuration so far has linearized.
@@ -114,14 +153,16 @@ impl<M: Model> Search<M> {
     }
 
     /// Searches for about `limit` steps. Returns what it came to, if it did, and the steps taken.
-    pub(crate) fn run(&mut self, model: &M, limit: u64) -> (Option<Outcome>, u64) {
+    pub(crate) fn run(&mut self, model: &M, limit: u64) -> (Option<Found>, u64) {
         let begun = self.steps;
         let outcome = loop {
             if self.complete {
-                break Some(Outcome::Legal(std::mem::take(&mut self.path)));
+                break Some(Found::Order(std::mem::take(&mut self.path)));
             }
             let Some(mut frame) = self.stack.pop() else {
-                break Some(Outcome::Illegal(std::mem::take(&mut self.longest)));
+                let longest = std::mem::take(&mut self.longest);
+                let bound = self.bound.max(longest.blocked);
+                break Some(Found::Nothing { longest, bound });
             };
             if self.steps - begun >= limit {
                 self.stack.push(frame);
@@ -287,7 +328,7 @@ impl<M: Model> Search<M> {
         let begin = self.path.len();
         let mut via = frame.reach[frame.reach_at].via;
         while let Some(Via { from, number, .. }) = via {
-            self.path.push(number);
+            self.push(number);
             via = frame.reach[from].via;
         }
         self.path[begin..].reverse();
@@ -295,7 +336,7 @@ impl<M: Model> Search<M> {
 
     /// Records `op` as linearized, and moves past everything that now is.
     fn linearize(&mut self, op: u32, mut next: u32, mut window: Bits) -> (u32, Bits) {
-        self.path.push(op);
+        self.push(op);
         window.set(self.partition.slots[op as usize]);
         while next < self.partition.known() {
             let slot = self.partition.slots[next as usize];
@@ -311,9 +352,8 @@ impl<M: Model> Search<M> {
     /// Goes to a configuration: linearizes what only reads, and pushes what is left unless an
     /// equal or better one was seen.
     fn enter(&mut self, model: &M, mut next: u32, mut window: Bits, state: M::State, used: u32) {
-        let known = self.partition.known();
         let mut at = 0;
-        while next < known {
+        while next < self.goal {
             let Some(&op) = self.partition.open(next).get(at) else { break };
             at += 1;
             if !self.partition.reads[op as usize] || window.has(self.partition.slots[op as usize]) {
@@ -329,11 +369,14 @@ impl<M: Model> Search<M> {
                 }
             }
         }
-        if next == known {
+        if next >= self.goal {
             self.complete = true;
             return;
         }
-        if self.is_new(next, &window, &state, used) {
+        if let Some(number) = self.lost(&state) {
+            self.bound = self.bound.max(self.first_waiting(number, next, &window));
+            self.note(next, &window);
+        } else if self.is_new(next, &window, &state, used) {
             self.stack.push(Frame {
                 next,
                 window,
@@ -344,9 +387,34 @@ impl<M: Model> Search<M> {
                 relevant: None,
                 path_len: self.path.len(),
             });
-        } else {
-            self.path.truncate(self.stack.last().map_or(0, |frame| frame.path_len));
+            return;
         }
+        self.back();
+    }
+
+    /// The number of a state that was left on the way from the last frame to `state`, and that
+    /// somebody needs in vain.
+    fn lost(&self, state: &M::State) -> Option<u32> {
+        let frame = self.stack.last()?;
+        let begin = &frame.reach[0].state;
+        let lost = if begin == state { None } else { self.demand.lost(begin) };
+        lost.or_else(|| {
+            let left = self.path[frame.path_len..].iter();
+            let mut lost = left.filter_map(|&number| self.demand.lost_after(number));
+            lost.find(|&number| self.demand.lost(state) != Some(number))
+        })
+    }
+
+    /// The first operation not linearized that needs the state with this number.
+    fn first_waiting(&self, number: u32, next: u32, window: &Bits) -> u32 {
+        let open = self.partition.open(next);
+        let linearized = |op: &u32| {
+            *op < next
+                || open.binary_search(op).is_ok()
+                    && window.has(self.partition.slots[*op as usize])
+        };
+        let waiting = self.demand.waiting(number);
+        waiting.iter().copied().find(|op| !linearized(op)).expect("somebody waits for it")
     }
 
     /// Remembers a configuration; false if one that can do as much was seen before.
@@ -363,14 +431,32 @@ impl<M: Model> Search<M> {
         true
     }
 
-    /// Gives `frame` up, which is off the stack, and keeps its path if it is the longest.
+    /// Gives `frame` up, which is off the stack.
     fn abandon(&mut self, frame: &Frame<M::State>) {
-        let linearized = frame.next + frame.window.count();
+        self.note(frame.next, &frame.window);
+        self.back();
+    }
+
+    /// Keeps the path if it is the longest.
+    fn note(&mut self, next: u32, window: &Bits) {
+        let linearized = next + window.count();
         if self.longest.path.is_empty()
-            || (frame.next, linearized) > (self.longest.blocked, self.longest.linearized)
+            || (next, linearized) > (self.longest.blocked, self.longest.linearized)
         {
-            self.longest = Longest { blocked: frame.next, linearized, path: self.path.clone() };
+            self.longest = Longest { blocked: next, linearized, path: self.path.clone() };
         }
-        self.path.truncate(self.stack.last().map_or(0, |frame| frame.path_len));
+    }
+
+    fn push(&mut self, number: u32) {
+        self.path.push(number);
+        self.demand.take(number);
+    }
+
+    /// Takes back what was linearized since the last frame.
+    fn back(&mut self) {
+        let len = self.stack.last().map_or(0, |frame| frame.path_len);
+        for number in self.path.drain(len..) {
+            self.demand.put_back(number);
+        }
     }
 }

@@ -46,6 +46,20 @@ impl Model for Mutex {
         }
     }
 
+    fn needs(&self, input: &MutexCall, _output: Option<&()>) -> Option<Option<u64>> {
+        Some(match input {
+            MutexCall::Acquire(_) => None,
+            MutexCall::Release(owner) => Some(*owner),
+        })
+    }
+
+    fn leaves(&self, input: &MutexCall, _output: Option<&()>) -> Option<Option<u64>> {
+        Some(match input {
+            MutexCall::Acquire(owner) => Some(*owner),
+            MutexCall::Release(_) => None,
+        })
+    }
+
     fn describe(&self, input: &MutexCall, _output: Option<&()>) -> String {
         match input {
             MutexCall::Acquire(owner) => format!("acquire by {owner}"),

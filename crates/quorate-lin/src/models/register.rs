@@ -153,6 +153,26 @@ impl<V: Clone + Ord + Debug> Model for Register<V> {
         }
     }
 
+    fn needs(&self, input: &Access<V>, output: Option<&Answer<V>>) -> Option<Option<V>> {
+        match (input, output) {
+            (Access::Read, Some(Answer::Value(value))) => Some(value.clone()),
+            (Access::Cas { expected, .. }, None | Some(Answer::Swapped(true))) => {
+                Some(expected.clone())
+            }
+            (Access::Delete, Some(Answer::Deleted(false))) => Some(None),
+            _ => None,
+        }
+    }
+
+    fn leaves(&self, input: &Access<V>, _output: Option<&Answer<V>>) -> Option<Option<V>> {
+        match input {
+            Access::Write(value) => Some(Some(value.clone())),
+            Access::Cas { new, .. } => Some(new.clone()),
+            Access::Delete => Some(None),
+            Access::Read | Access::Append(_) => None,
+        }
+    }
+
     /// Values that are written and that no read returned and no comparison expected are one value:
     /// nobody could tell them apart. Unknown writes of them are then interchangeable.
     fn simplify(&self, calls: &mut [(Access<V>, Option<Answer<V>>)]) {
