@@ -26,11 +26,7 @@ pub(crate) struct Demand<S> {
 
 impl<S: Ord + Clone> Demand<S> {
     /// Nothing linearized, and nothing wanted by operations from `goal` on.
-    pub(crate) fn new<M: Model<State = S>>(
-        model: &M,
-        partition: &Partition<M>,
-        goal: u32,
-    ) -> Self {
+    pub(crate) fn new<M: Model<State = S>>(model: &M, partition: &Partition<M>, goal: u32) -> Self {
         let mut demand = Self {
             states: BTreeMap::new(),
             needs: Vec::new(),

@@ -50,6 +50,7 @@ mod budget;
 mod check;
 mod decision;
 mod demand;
+mod effects;
 mod history;
 mod model;
 mod models;

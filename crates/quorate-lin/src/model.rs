@@ -37,7 +37,7 @@ pub trait Model {
     /// can make a difference to it.
     ///
     /// `false` promises, for every state in which `earlier` does something and `input` is legal
-    /// afterwards: `input` is legal without `earlier` too, and then leads to the same state, either
+    /// afterwards (without an output: does something then): `input` is legal without `earlier` too, and then leads to the same state, either
     /// at once or after `earlier` is executed later. `true` is always right.
     fn may_matter(
         &self,

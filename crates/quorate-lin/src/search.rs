@@ -1,8 +1,9 @@
 use crate::Model;
 use crate::bits::Bits;
 use crate::demand::Demand;
+use crate::effects::Effects;
 use crate::partition::{Class, Partition};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The search for one key: depth first over configurations, resumable after any number of steps.
 ///
@@ -31,8 +32,7 @@ pub(crate) struct Search<M: Model> {
     seen: Vec<Seen<M::State>>,
     /// Sets of used unknown operations, by the number `Reach::used` and `seen` call them.
     used: Vec<Bits>,
-    /// By operation, completed ones first, then classes: the classes that may matter to it.
-    enablers: Vec<Option<Box<[u32]>>>,
+    effects: Effects<M::State>,
     demand: Demand<M::State>,
     /// How many completed operations are to be linearized.
     goal: u32,
@@ -87,8 +87,6 @@ struct Frame<S> {
     open_at: usize,
     /// States of `reach`, once there are several.
     reached: BTreeMap<S, Vec<u32>>,
-    /// Classes that may matter here, once they are asked for.
-    relevant: Option<Box<[u32]>>,
     path_len: usize,
 }
 
@@ -115,7 +113,7 @@ impl<M: Model> Search<M> {
             path: Vec::new(),
             seen: (0..known).map(|_| BTreeMap::new()).collect(),
             used: vec![Bits::default()],
-            enablers: vec![None; known as usize + partition.classes.len()],
+            effects: Effects::new(model, &partition.classes),
             demand: Demand::new(model, &partition, known),
             goal: known,
             longest: Longest::default(),
@@ -234,25 +232,29 @@ impl<M: Model> Search<M> {
         if self.partition.classes.is_empty() {
             return;
         }
-        let relevant = match frame.relevant.take() {
-            Some(relevant) => relevant,
-            None => self.relevant_classes(model, frame),
-        };
+        let known = self.partition.known();
         let now = self.partition.completed(frame.next);
-        for &class in &relevant {
+        let ahead: Vec<u32> = self.ahead(frame).collect();
+        self.effects.ask();
+        let count = self.effects.count(&frame.reach[frame.reach_at].state);
+        self.steps += count as u64 / 8;
+        for index in 0..count {
             let here = &frame.reach[frame.reach_at];
+            let class = self.effects.class(&here.state, index);
             let Class { input, first, invoked } = &self.partition.classes[class as usize];
             let used = &self.used[here.used as usize];
-            let known = self.partition.known();
-            let spare = (0_u32..).zip(invoked).find(|(at, _)| !used.has(first - known + at));
-            let Some((at, _)) = spare.filter(|(_, invoked)| **invoked <= now) else { continue };
-            if here.via.is_some_and(|via| {
-                let before = &self.partition.classes[via.class as usize].input;
-                !model.may_matter(before, input, None)
-            }) {
+            let at = used.first_missing(first - known) - (first - known);
+            if invoked.get(at as usize).is_none_or(|invoked| *invoked > now) {
                 continue;
             }
             self.steps += 1;
+            let useless = here.via.is_some_and(|via| {
+                let before = &self.partition.classes[via.class as usize].input;
+                !model.may_matter(before, input, None)
+            });
+            if useless || !self.effects.matters(model, &self.partition, class, &ahead) {
+                continue;
+            }
             let Some(state) = model.step(&here.state, input, None) else { continue };
             if state == here.state {
                 continue;
@@ -262,7 +264,12 @@ impl<M: Model> Search<M> {
             let via = Some(Via { from: frame.reach_at, class, number: first + at });
             self.reach(frame, state, used, via);
         }
-        frame.relevant = Some(relevant);
+    }
+
+    /// The operations that may come next.
+    fn ahead(&self, frame: &Frame<M::State>) -> impl Iterator<Item = u32> {
+        let open = self.partition.open(frame.next).iter().copied();
+        open.filter(|&op| !frame.window.has(self.partition.slots[op as usize]))
     }
 
     /// Adds a state to `frame.reach` unless it was reached with no more unknown operations.
@@ -285,42 +292,6 @@ impl<M: Model> Search<M> {
         self.used.push(used);
         before.push(id);
         frame.reach.push(Reach { state, used: id, via });
-    }
-
-    /// Classes of unknown operations that may matter to what is open, directly or through others.
-    fn relevant_classes(&mut self, model: &M, frame: &Frame<M::State>) -> Box<[u32]> {
-        let known = self.partition.known();
-        let open: Vec<u32> = self.partition.open(frame.next).to_vec();
-        let mut found = BTreeSet::new();
-        let mut ahead: Vec<u32> = open
-            .into_iter()
-            .filter(|&op| !frame.window.has(self.partition.slots[op as usize]))
-            .collect();
-        while let Some(op) = ahead.pop() {
-            let enablers = self.enablers(model, op);
-            let new: Vec<u32> =
-                enablers.iter().copied().filter(|class| found.insert(*class)).collect();
-            ahead.extend(new.iter().map(|class| known + class));
-        }
-        found.into_iter().collect()
-    }
-
-    /// Classes that may matter to `op`: a completed operation or, counted on from them, a class.
-    fn enablers(&mut self, model: &M, op: u32) -> &[u32] {
-        let Self { partition, enablers, steps, .. } = self;
-        *steps += 1;
-        enablers[op as usize].get_or_insert_with(|| {
-            let (input, output) = match partition.calls.get(op as usize) {
-                Some((input, output)) => (input, output.as_ref()),
-                None => (&partition.classes[op as usize - partition.calls.len()].input, None),
-            };
-            *steps += partition.classes.len() as u64 / 8;
-            (0..)
-                .zip(&partition.classes)
-                .filter(|(_, class)| model.may_matter(&class.input, input, output))
-                .map(|(class, _)| class)
-                .collect()
-        })
     }
 
     /// Records the unknown operations that lead to where `frame` is.
@@ -384,7 +355,6 @@ impl<M: Model> Search<M> {
                 reach_at: 0,
                 open_at: 0,
                 reached: BTreeMap::new(),
-                relevant: None,
                 path_len: self.path.len(),
             });
             return;
@@ -410,8 +380,7 @@ impl<M: Model> Search<M> {
         let open = self.partition.open(next);
         let linearized = |op: &u32| {
             *op < next
-                || open.binary_search(op).is_ok()
-                    && window.has(self.partition.slots[*op as usize])
+                || open.binary_search(op).is_ok() && window.has(self.partition.slots[*op as usize])
         };
         let waiting = self.demand.waiting(number);
         waiting.iter().copied().find(|op| !linearized(op)).expect("somebody waits for it")

@@ -36,9 +36,8 @@ impl Model for Mutex {
         }
     }
 
-    fn may_matter(&self, earlier: &MutexCall, input: &MutexCall, output: Option<&()>) -> bool {
+    fn may_matter(&self, earlier: &MutexCall, input: &MutexCall, _output: Option<&()>) -> bool {
         match (earlier, input) {
-            _ if output.is_none() => true,
             (MutexCall::Acquire(owner), MutexCall::Release(other)) => owner == other,
             (MutexCall::Release(_), MutexCall::Acquire(_)) => true,
             (MutexCall::Acquire(_), MutexCall::Acquire(_))

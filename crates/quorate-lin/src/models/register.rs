@@ -140,7 +140,7 @@ impl<V: Clone + Ord + Debug> Model for Register<V> {
             (Access::Read, Some(Answer::Value(value))) => {
                 may_give(earlier, |v| v == value.as_ref())
             }
-            (Access::Cas { expected, .. }, Some(Answer::Swapped(true))) => {
+            (Access::Cas { expected, .. }, None | Some(Answer::Swapped(true))) => {
                 may_give(earlier, |v| v == expected.as_ref())
             }
             (Access::Cas { expected, .. }, Some(Answer::Swapped(false))) => {
