@@ -95,6 +95,11 @@ impl<S: Ord + Clone> Demand<S> {
         }
     }
 
+    /// Whether any completed operation needs `state`.
+    pub(crate) fn is_needed(&self, state: &S) -> bool {
+        self.states.contains_key(state)
+    }
+
     /// The number of a state that was just left, if somebody needs it and it cannot come back.
     pub(crate) fn lost(&self, state: &S) -> Option<u32> {
         self.states.get(state).copied().filter(|&id| self.is_lost(id))

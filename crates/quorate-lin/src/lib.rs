@@ -51,6 +51,7 @@ mod check;
 mod decision;
 mod demand;
 mod effects;
+mod hidden;
 mod history;
 mod model;
 mod models;

@@ -59,6 +59,9 @@ pub trait Model {
 
     /// The only state that `input`, answered `output`, can leave where it changes the state, if
     /// there is only one. `None` is always right.
+    ///
+    /// A state also promises that the answer does not choose the effect: wherever this answer is
+    /// legal, `step` without an output leads to the same state.
     fn leaves(&self, _input: &Self::Input, _output: Option<&Self::Output>) -> Option<Self::State> {
         None
     }

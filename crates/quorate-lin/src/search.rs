@@ -2,6 +2,7 @@ use crate::Model;
 use crate::bits::Bits;
 use crate::demand::Demand;
 use crate::effects::Effects;
+use crate::hidden::hidden;
 use crate::partition::{Class, Partition};
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 /// A configuration is (`next`, `window`, `state`, `used`): the first completed operation that is
 /// not linearized, the operations linearized ahead of it, the state, and the unknown operations
 /// that took effect. Everything before `next` is linearized, so the window has one bit for each
-/// operation in flight and not for each of the history. Four arguments keep the search small:
+/// operation in flight and not for each of the history. Six arguments keep the search small:
 ///
 /// 1. An operation that only reads is linearized as soon as it is legal. Any order in which it
 ///    comes later stays legal when it is moved here.
@@ -19,6 +20,9 @@ use std::collections::BTreeMap;
 /// 3. A configuration that failed makes those fail that differ by *more* used unknown operations:
 ///    what they can still do, it could do too. So `used` is compared by inclusion.
 /// 4. Equal unknown operations are used in the order of their invocation (see `partition.rs`).
+/// 5. A state that somebody needs is not left for good (see `demand.rs`).
+/// 6. An operation that nobody can tell from no operation is linearized before the first one that
+///    hides what it did. Any order in which it comes later stays legal when it is moved here.
 ///
 /// For 2, take the legal order with the fewest unknown operations, and of those one in which the
 /// number of completed operations behind each unknown one, added up, is smallest: in it no unknown
@@ -34,6 +38,7 @@ pub(crate) struct Search<M: Model> {
     used: Vec<Bits>,
     effects: Effects<M::State>,
     demand: Demand<M::State>,
+    hidden: Vec<bool>,
     /// How many completed operations are to be linearized.
     goal: u32,
     longest: Longest,
@@ -108,13 +113,15 @@ struct Via {
 impl<M: Model> Search<M> {
     pub(crate) fn new(model: &M, partition: Partition<M>) -> Self {
         let known = partition.known();
+        let demand = Demand::new(model, &partition, known);
         let mut search = Self {
             stack: Vec::new(),
             path: Vec::new(),
             seen: (0..known).map(|_| BTreeMap::new()).collect(),
             used: vec![Bits::default()],
             effects: Effects::new(model, &partition.classes),
-            demand: Demand::new(model, &partition, known),
+            hidden: hidden(model, &partition, &demand),
+            demand,
             goal: known,
             longest: Longest::default(),
             bound: 0,
@@ -169,10 +176,10 @@ impl<M: Model> Search<M> {
             match self.successor(model, &mut frame) {
                 Some((op, state)) => {
                     let used = frame.reach[frame.reach_at].used;
-                    let (next, window) = (frame.next, frame.window.clone());
                     self.walk(&frame);
+                    let window = self.hide(model, &frame, op, &state);
+                    let (next, window) = self.linearize(op, frame.next, window);
                     self.stack.push(frame);
-                    let (next, window) = self.linearize(op, next, window);
                     self.enter(model, next, window, state, used);
                 }
                 None => self.abandon(&frame),
@@ -303,6 +310,30 @@ impl<M: Model> Search<M> {
             via = frame.reach[from].via;
         }
         self.path[begin..].reverse();
+    }
+
+    /// Linearizes what `op`, which leads to `after`, is going to hide; returns the window.
+    fn hide(&mut self, model: &M, frame: &Frame<M::State>, op: u32, after: &M::State) -> Bits {
+        let mut window = frame.window.clone();
+        let mut state = frame.reach[frame.reach_at].state.clone();
+        let (input, output) = &self.partition.calls[op as usize];
+        for at in 0..self.partition.open(frame.next).len() {
+            let other = self.partition.open(frame.next)[at];
+            let slot = self.partition.slots[other as usize];
+            if other == op || !self.hidden[other as usize] || window.has(slot) {
+                continue;
+            }
+            self.steps += 2;
+            let (hidden, answer) = &self.partition.calls[other as usize];
+            let Some(between) = model.step(&state, hidden, answer.as_ref()) else { continue };
+            if model.step(&between, input, output.as_ref()).as_ref() == Some(after) {
+                window.set(slot);
+                state = between;
+                self.path.push(other);
+                self.demand.take(other);
+            }
+        }
+        window
     }
 
     /// Records `op` as linearized, and moves past everything that now is.
