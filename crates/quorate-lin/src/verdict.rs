@@ -28,7 +28,8 @@ pub struct Witness {
 pub struct CounterExample<K> {
     /// The key it is about.
     pub key: K,
-    /// The longest order found, as indices into [`History::operations`].
+    /// A legal order of everything on this key that completed before the illegal operation did, and
+    /// perhaps more, as indices into [`History::operations`].
     pub order: Vec<usize>,
     /// The operation that completed first of those no order can include, as such an index.
     pub illegal: usize,
@@ -59,24 +60,21 @@ impl Witness {
         Self { orders }
     }
 
-    /// One order for each key, as indices into [`History::operations`]. An operation of unknown
-    /// outcome that is missing needs no effect; a read of unknown outcome is always missing.
+    /// One order for each key with an operation that did not fail, keys ascending, as indices into
+    /// [`History::operations`]. An operation of unknown outcome that is missing needs no effect; a
+    /// read of unknown outcome is always missing.
     pub fn orders(&self) -> &[Vec<usize>] {
         &self.orders
     }
 
-    /// Each ordered operation with an instant at which it may have taken effect; on one key,
-    /// earlier in the order is never later in time. `O(operations)`.
+    /// Each ordered operation, by its index, with the earliest instant at which it may have taken
+    /// effect in this order; on one key, earlier in the order is never later in time, and several
+    /// operations may share an instant. `O(operations)`.
+    ///
+    /// # Panics
+    /// If `history` is not the one that was checked.
     pub fn points<K, I, O>(&self, history: &History<K, I, O>) -> Vec<(usize, u64)> {
-        let mut points = Vec::new();
-        for order in &self.orders {
-            let mut now = 0;
-            for &index in order {
-                now = history.operations()[index].invoked.max(now);
-                points.push((index, now));
-            }
-        }
-        points
+        self.orders.iter().flat_map(|order| points(history, order)).collect()
     }
 }
 
@@ -90,6 +88,17 @@ impl<K: Clone + Debug + PartialEq> CounterExample<K> {
     ) -> Self {
         let text = tell(model, operations, &key, &order, illegal);
         Self { key, order, illegal, text }
+    }
+}
+
+impl<K> CounterExample<K> {
+    /// Each operation of [`order`](Self::order) with the earliest instant at which it may have taken
+    /// effect, as [`Witness::points`] has them.
+    ///
+    /// # Panics
+    /// If `history` is not the one that was checked.
+    pub fn points<I, O>(&self, history: &History<K, I, O>) -> Vec<(usize, u64)> {
+        points(history, &self.order).collect()
     }
 }
 
@@ -127,6 +136,16 @@ impl<K: Debug> fmt::Display for Undecided<K> {
         }
         Ok(())
     }
+}
+
+fn points<K, I, O>(
+    history: &History<K, I, O>,
+    order: &[usize],
+) -> impl Iterator<Item = (usize, u64)> {
+    order.iter().scan(0, |now, &index| {
+        *now = history.operations()[index].invoked.max(*now);
+        Some((index, *now))
+    })
 }
 
 /// The counter-example for people: the end of the longest order with the states it goes through,
