@@ -73,15 +73,16 @@ fn partitions<'h, K: Ord, M: Model>(
         .collect()
 }
 
-fn undecided<K: Clone, M: Model>(
+fn undecided<K: Clone + Ord, M: Model>(
     waiting: &VecDeque<(&K, Decision<M>)>,
     steps: u64,
     stopped: bool,
 ) -> Undecided<K> {
-    let progress = waiting
+    let mut progress: Vec<_> = waiting
         .iter()
         .map(|(key, decision)| ((*key).clone(), decision.progress(), decision.partition().known()))
         .collect();
+    progress.sort_unstable();
     Undecided::new(progress, steps, stopped)
 }
 

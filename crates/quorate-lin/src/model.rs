@@ -77,4 +77,9 @@ pub trait Model {
             None => format!("{input:?}"),
         }
     }
+
+    /// A state in a few words.
+    fn describe_state(&self, state: &Self::State) -> String {
+        format!("{state:?}")
+    }
 }

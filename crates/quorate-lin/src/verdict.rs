@@ -39,7 +39,7 @@ pub struct CounterExample<K> {
 /// How far an undecided check came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Undecided<K> {
-    /// Keys without a decision; the operations linearized in the deepest attempt, and of how many.
+    /// Keys without a decision, ascending; the operations linearized in the deepest attempt, and of how many.
     /// All other keys are linearizable.
     pub keys: Vec<(K, u32, u32)>,
     /// Steps the budget has spent.
@@ -127,7 +127,9 @@ impl<K> fmt::Display for CounterExample<K> {
 impl<K: Debug> fmt::Display for Undecided<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cause = if self.stopped { "stopped" } else { "out of budget" };
-        write!(f, "{cause} after {} steps, {} keys open", self.steps, self.keys.len())?;
+        let open = self.keys.len();
+        let keys = if open == 1 { "key" } else { "keys" };
+        write!(f, "{cause} after {} steps, {open} {keys} open", self.steps)?;
         for (key, done, all) in self.keys.iter().take(SHOWN) {
             write!(f, "\n  key {key:?}: linearized at most {done} of {all} operations")?;
         }
@@ -158,8 +160,13 @@ fn tell<K: Debug + PartialEq, M: Model>(
     illegal: usize,
 ) -> String {
     let hidden = order.len().saturating_sub(SHOWN);
-    let mut text = format!("key {key:?}, longest legal order ({} operations", order.len());
-    text += &if hidden > 0 { format!(", last {SHOWN} shown):") } else { "):".to_owned() };
+    let mut text = format!("key {key:?}, ");
+    text += &match order.len() {
+        0 => "nothing comes before it".to_owned(),
+        1 => "longest legal order (1 operation):".to_owned(),
+        len if hidden > 0 => format!("longest legal order ({len} operations, last {SHOWN} shown):"),
+        len => format!("longest legal order ({len} operations):"),
+    };
     let mut state = model.initial();
     for (at, &index) in order.iter().enumerate() {
         let operation = &operations[index];
@@ -168,11 +175,12 @@ fn tell<K: Debug + PartialEq, M: Model>(
             state = next;
         }
         if at >= hidden {
-            text += &format!("\n  {}, state {state:?}", line(model, operation));
+            text +=
+                &format!("\n  {}, state: {}", line(model, operation), model.describe_state(&state));
         }
     }
     text += &format!("\nthen no order allows\n  {}", line(model, &operations[illegal]));
-    text += &format!("\nin state {state:?}");
+    text += &format!("\nin state: {}", model.describe_state(&state));
     let end = operations[illegal].completed.unwrap_or(u64::MAX);
     let beside: Vec<usize> = (0..operations.len())
         .filter(|&index| {

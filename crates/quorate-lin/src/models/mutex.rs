@@ -65,4 +65,8 @@ impl Model for Mutex {
             MutexCall::Release(owner) => format!("release by {owner}"),
         }
     }
+
+    fn describe_state(&self, holder: &Option<u64>) -> String {
+        holder.map_or_else(|| "free".to_owned(), |owner| format!("held by {owner}"))
+    }
 }

@@ -216,6 +216,10 @@ impl<V: Clone + Ord + Debug> Model for Register<V> {
             Some(Answer::Deleted(false)) => format!("{asked} -> was absent"),
         }
     }
+
+    fn describe_state(&self, state: &Option<V>) -> String {
+        name(state.as_ref())
+    }
 }
 
 /// Whether `input`, if it does anything, may leave a value that is `wanted`.
