@@ -4,7 +4,7 @@ use quorate_lin::{Budget, MODEL_NAMES, Report, check_ndjson};
 
 #[track_caller]
 fn read(model: &str, history: &str) -> Report {
-    check_ndjson(model, history.as_bytes(), &mut Budget::default()).unwrap()
+    check_ndjson(model, history.as_bytes(), &mut Budget::default()).expect("a history")
 }
 
 /// The lines of a history of one operation of process 1, `op` with `asked`, then `answer`.
@@ -29,8 +29,8 @@ fn illegal(model: &str, history: &str) {
 
 #[track_caller]
 fn refused(model: &str, history: &str, expected: &str) {
-    let error = check_ndjson(model, history.as_bytes(), &mut Budget::default()).unwrap_err();
-    assert_eq!(error.to_string(), expected);
+    let error = check_ndjson(model, history.as_bytes(), &mut Budget::default());
+    assert_eq!(error.expect_err("no history").to_string(), expected);
 }
 
 const WRITE_1: &str = "{\"process\":1,\"type\":\"invoke\",\"op\":\"write\",\"value\":1}\n";

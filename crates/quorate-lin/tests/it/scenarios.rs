@@ -13,7 +13,8 @@ fn check(model: &str, script: &str, expected: &Expect) {
 #[track_caller]
 fn check_within(model: &str, script: &str, steps: u64, expected: &Expect) {
     let history = ndjson(script);
-    let report = check_ndjson(model, history.as_bytes(), &mut Budget::steps(steps)).unwrap();
+    let report = check_ndjson(model, history.as_bytes(), &mut Budget::steps(steps));
+    let report = report.expect("a history");
     expected.assert_eq(&format!("{report}\n"));
 }
 
@@ -21,10 +22,9 @@ fn check_within(model: &str, script: &str, steps: u64, expected: &Expect) {
 fn ndjson(script: &str) -> String {
     let line = |line: &str| {
         let mut words = line.split_whitespace();
-        let mut json =
-            format!("{{\"process\":{},\"type\":{:?}", words.next()?, words.next().unwrap());
+        let mut json = format!("{{\"process\":{},\"type\":{:?}", words.next()?, words.next()?);
         for word in words {
-            let (name, value) = word.split_once('=').unwrap();
+            let (name, value) = word.split_once('=')?;
             json += &format!(",{name:?}:{value}");
         }
         Some(json + "}\n")
