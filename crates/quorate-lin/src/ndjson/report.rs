@@ -75,9 +75,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { model, operations, failed, unknown, keys, steps, verdict } = self;
         let objects = if *keys == 1 { "key" } else { "keys" };
+        let calls = if *operations == 1 { "operation" } else { "operations" };
         writeln!(
             f,
-            "{model}: {operations} operations on {keys} {objects} ({failed} failed, {unknown} unknown), \
+            "{model}: {operations} {calls} on {keys} {objects} ({failed} failed, {unknown} unknown), \
              {steps} steps"
         )?;
         verdict.fmt(f)
