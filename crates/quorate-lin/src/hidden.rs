@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 /// By completed operation: whether nobody can tell where it was, as with a write of a value that
 /// nobody read or compared.
 ///
-/// That is so if what it leaves is not needed and it matters to no operation at all. `O(operations)`
-/// for each different input that leaves such a state; registers have at most two.
+/// That is so if it matters to no operation at all. Asking all of them is `O(operations)`, so only
+/// inputs are asked about that leave a state nobody needs; a register has one or two.
 pub(crate) fn hidden<M: Model>(
     model: &M,
     partition: &Partition<M>,

@@ -169,6 +169,63 @@ fn v1_a_decided_verdict_is_the_same_for_a_model_without_hints() {
     small(0..1_500, |_| Lock::default(), |h, seed| agrees(&Plain(Mutex), h, seed));
 }
 
+/// Moves between places, each from some of them; a look says where things are.
+struct Places;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Move(&'static [u8], u8),
+    Look,
+}
+
+impl Model for Places {
+    type Input = Step;
+    type Output = u8;
+    type State = u8;
+
+    fn initial(&self) -> u8 {
+        0
+    }
+
+    fn step(&self, place: &u8, input: &Step, output: Option<&u8>) -> Option<u8> {
+        match input {
+            Step::Move(from, to) => Some(if from.contains(place) { *to } else { *place }),
+            Step::Look => output.is_none_or(|seen| seen == place).then_some(*place),
+        }
+    }
+
+    fn only_reads(&self, input: &Step, _output: Option<&u8>) -> bool {
+        matches!(input, Step::Look)
+    }
+
+    fn may_matter(&self, earlier: &Step, input: &Step, output: Option<&u8>) -> bool {
+        let Step::Move(_, to) = earlier else { return false };
+        match input {
+            Step::Move(from, _) => output.is_some() || from.contains(to),
+            Step::Look => output.is_none_or(|seen| seen == to),
+        }
+    }
+}
+
+#[test]
+fn v1_a_chain_of_unknown_operations_may_begin_in_its_middle() {
+    let moves: [(&[u8], u8); 3] = [(&[0], 1), (&[0, 1], 2), (&[2], 3)];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [1, 0, 2]] {
+        let mut history = History::new();
+        for at in order {
+            let (from, to) = moves[at];
+            history.invoke(at as u64, 0, Step::Move(from, to));
+        }
+        let far = history.invoke(9, 0, Step::Look);
+        history.ok(far, 3); // without the first move, which is needed below
+        let back = history.invoke(9, 0, Step::Move(&[3], 0));
+        history.ok(back, 0);
+        let near = history.invoke(9, 0, Step::Look);
+        history.ok(near, 1);
+        assert!(agrees(&Places, &history, 0));
+    }
+}
+
 /// Every hint of a model against `step`, over all states and calls of a small world.
 fn hints_hold<M: Model>(
     model: &M,
@@ -181,7 +238,17 @@ fn hints_hold<M: Model>(
         for output in outputs.iter().map(Option::as_ref) {
             let next = model.step(state, input, output);
             if model.only_reads(input, output) {
-                assert!(next.is_none_or(|next| next == *state), "{input:?} in {state:?}");
+                assert!(next.as_ref().is_none_or(|next| next == state), "{input:?} in {state:?}");
+            }
+            if let Some(needed) = model.needs(input, output)
+                && *state != needed
+            {
+                let idle = output.is_none() && next.as_ref() == Some(state);
+                assert!(next.is_none() || idle, "{input:?} in {state:?}");
+            }
+            if let (Some(left), Some(next)) = (model.leaves(input, output), &next) {
+                assert!(next == state || *next == left, "{input:?} in {state:?}");
+                assert_eq!(Some(next), model.step(state, input, None).as_ref(), "{input:?}");
             }
             for earlier in inputs.iter().filter(|e| !model.may_matter(e, input, output)) {
                 let between = model.step(state, earlier, None).expect("total");
