@@ -83,7 +83,8 @@ fn undecided<K: Clone + Ord, M: Model>(
         .map(|(key, decision)| ((*key).clone(), decision.progress(), decision.partition().known()))
         .collect();
     progress.sort_unstable();
-    Undecided::new(progress, steps, stopped)
+    let illegal = waiting.iter().find(|(_, decision)| decision.is_illegal());
+    Undecided::new(progress, illegal.map(|(key, _)| (*key).clone()), steps, stopped)
 }
 
 /// Steps of a turn: long enough that turning costs nothing, short enough to look at the budget.

@@ -42,6 +42,9 @@ pub struct Undecided<K> {
     /// Keys without a decision, ascending; the operations linearized in the deepest attempt, and of how many.
     /// All other keys are linearizable.
     pub keys: Vec<(K, u32, u32)>,
+    /// The key, if any, that is certain to have no legal order: the budget ran out while looking for
+    /// the operation at which it goes wrong. Twice the budget mostly finds it.
+    pub illegal: Option<K>,
     /// Steps the budget has spent.
     pub steps: u64,
     /// Whether the caller's callback stopped it, rather than the step limit.
@@ -103,8 +106,13 @@ impl<K> CounterExample<K> {
 }
 
 impl<K> Undecided<K> {
-    pub(crate) const fn new(keys: Vec<(K, u32, u32)>, steps: u64, stopped: bool) -> Self {
-        Self { keys, steps, stopped }
+    pub(crate) const fn new(
+        keys: Vec<(K, u32, u32)>,
+        illegal: Option<K>,
+        steps: u64,
+        stopped: bool,
+    ) -> Self {
+        Self { keys, illegal, steps, stopped }
     }
 }
 
@@ -130,6 +138,9 @@ impl<K: Debug> fmt::Display for Undecided<K> {
         let open = self.keys.len();
         let keys = if open == 1 { "key" } else { "keys" };
         write!(f, "{cause} after {} steps, {open} {keys} open", self.steps)?;
+        if let Some(key) = &self.illegal {
+            write!(f, "\n  key {key:?} is not linearizable, but where is not found yet")?;
+        }
         for (key, done, all) in self.keys.iter().take(SHOWN) {
             write!(f, "\n  key {key:?}: linearized at most {done} of {all} operations")?;
         }

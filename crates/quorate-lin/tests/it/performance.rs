@@ -80,6 +80,18 @@ fn clients_that_all_overlap_on_one_key_stay_cheap() {
 }
 
 #[test]
+fn undecided_tells_if_only_the_place_is_missing() {
+    let stale = Workload { operations: 4_000, keys: 1, stale_at: Some(3_600), ..Workload::usual() };
+    let history = stale.history();
+    let mut whole = Budget::default();
+    assert!(!check(&Register::new(), &history, &mut whole).is_linearizable());
+    let less = check(&Register::new(), &history, &mut Budget::steps(whole.spent() - 2_000));
+    let Verdict::Undecided(why) = less else { panic!("{less}") };
+    assert_eq!(why.illegal, Some(0));
+    assert!(why.to_string().contains("key 0 is not linearizable"), "{why}");
+}
+
+#[test]
 fn a_lock_with_crashed_holders_stays_cheap() {
     let mut random = Random::seeded(7);
     let mut history = History::new();
