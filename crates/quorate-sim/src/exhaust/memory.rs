@@ -39,6 +39,15 @@ pub struct Step<O> {
     pub output: Rc<O>,
 }
 
+/// How a state was reached first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin<S, I> {
+    /// The machine starts in it.
+    Start(S),
+    /// By this input, from the state of this number.
+    Step(u32, I),
+}
+
 /// Remembers what an [`Actor`] does with each input in each of its states.
 ///
 /// A state is a number, so a world that holds it can be cloned. What is not remembered yet is found
@@ -51,15 +60,10 @@ pub struct Memory<A: Actor> {
 }
 
 struct Known<A: Actor> {
-    from: From<A>,
+    origin: Origin<A::Start, A::Input>,
     view: A::View,
     /// Ascending by input.
     steps: Vec<(A::Input, u32, Rc<A::Output>)>,
-}
-
-enum From<A: Actor> {
-    Start(A::Start),
-    State(u32, A::Input),
 }
 
 impl<A: Actor> Memory<A> {
@@ -73,6 +77,11 @@ impl<A: Actor> Memory<A> {
     #[must_use]
     pub const fn actor(&self) -> &A {
         &self.actor
+    }
+
+    /// The actor, for what changes nothing that it does.
+    pub const fn actor_mut(&mut self) -> &mut A {
+        &mut self.actor
     }
 
     /// How many states are known.
@@ -90,7 +99,17 @@ impl<A: Actor> Memory<A> {
     /// The number of the state in which the machine starts.
     pub fn start(&mut self, start: A::Start) -> u32 {
         let machine = self.actor.start(&start);
-        self.number(&machine, From::Start(start))
+        self.number(&machine, Origin::Start(start))
+    }
+
+    /// How `state` was reached first.
+    ///
+    /// # Panics
+    ///
+    /// If this memory did not give that number.
+    #[must_use]
+    pub fn origin(&self, state: u32) -> &Origin<A::Start, A::Input> {
+        &self.states[state as usize].origin
     }
 
     /// What is known of `state`.
@@ -115,7 +134,7 @@ impl<A: Actor> Memory<A> {
             Err(at) => {
                 let mut machine = self.rebuild(state);
                 let output = Rc::new(self.actor.step(&mut machine, input));
-                let reached = self.number(&machine, From::State(state, input));
+                let reached = self.number(&machine, Origin::Step(state, input));
                 let remembered = (input, reached, Rc::clone(&output));
                 self.states[state as usize].steps.insert(at, remembered);
                 Step { state: reached, output }
@@ -123,12 +142,12 @@ impl<A: Actor> Memory<A> {
         }
     }
 
-    fn number(&mut self, machine: &A::Machine, from: From<A>) -> u32 {
+    fn number(&mut self, machine: &A::Machine, origin: Origin<A::Start, A::Input>) -> u32 {
         let next = self.states.len() as u32;
         let number = *self.numbers.entry(self.actor.fingerprint(machine)).or_insert(next);
         if number == next {
             let view = self.actor.view(machine);
-            self.states.push(Known { from, view, steps: Vec::new() });
+            self.states.push(Known { origin, view, steps: Vec::new() });
         }
         number
     }
@@ -136,9 +155,9 @@ impl<A: Actor> Memory<A> {
     fn rebuild(&mut self, mut state: u32) -> A::Machine {
         let mut inputs = Vec::new();
         let start = loop {
-            match &self.states[state as usize].from {
-                From::Start(start) => break start,
-                From::State(before, input) => {
+            match &self.states[state as usize].origin {
+                Origin::Start(start) => break start,
+                Origin::Step(before, input) => {
                     inputs.push(*input);
                     state = *before;
                 }

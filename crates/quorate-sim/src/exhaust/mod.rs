@@ -46,6 +46,6 @@ mod world;
 
 pub use explorer::{Limits, explore, replay};
 pub use fingerprint::{Fingerprint, fingerprint};
-pub use memory::{Actor, Memory, Step};
+pub use memory::{Actor, Memory, Origin, Step};
 pub use report::{Broken, Counts, Exploration};
 pub use world::SmallWorld;
