@@ -13,8 +13,8 @@ use crate::Config;
 /// when the draw comes, it knows whose silence it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Timer {
-    since: Instant,
-    drawn: Option<Duration>,
+    pub(crate) since: Instant,
+    pub(crate) drawn: Option<Duration>,
 }
 
 impl Timer {

@@ -19,6 +19,7 @@ mod profile;
 mod program;
 mod runner;
 mod settings;
+mod small;
 mod summary;
 mod world;
 
@@ -28,4 +29,5 @@ pub use mutants::{MUTANTS, Mutant};
 pub use operation::{Act, KvOperation};
 pub use profile::Profile;
 pub use runner::{Failure, Outcome, run_plan, run_seed, trace_plan};
+pub use small::{Bounds, ExhaustReport, Pace, Post, Scope, exhaust};
 pub use summary::{Summary, run_parallel, run_seeds};
