@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The highest term a voter has promised, and its vote in it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Ballot {
     /// The highest term seen and promised.
     pub term: Term,

@@ -56,6 +56,11 @@ impl<E> Hold<E> {
         }
     }
 
+    /// What is held, in order, each with the record it rests on.
+    pub fn held(&self) -> impl Iterator<Item = (Token, &E)> {
+        self.held.iter().map(|(token, effect)| (*token, effect))
+    }
+
     /// How many effects are held.
     #[must_use]
     pub fn len(&self) -> usize {

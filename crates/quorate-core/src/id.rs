@@ -4,14 +4,41 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The lasting name of a node: 1 to 64 of `[A-Za-z0-9._-]`, ordered by its bytes.
 ///
 /// A node keeps its name when its address changes. Cloning is cheap (a reference count).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(Arc<str>);
+
+// By hand, since every message names nodes: derived by way of `String`, each name would be copied.
+impl Serialize for NodeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = NodeId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the id of a node")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<NodeId, E> {
+        NodeId::new(name).map_err(E::custom)
+    }
+}
 
 /// A text that is no [`NodeId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

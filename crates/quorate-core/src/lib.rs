@@ -48,6 +48,7 @@ mod mandate;
 #[cfg(mutants)]
 mod mutants;
 mod quorum;
+mod rare;
 mod rng;
 mod seam;
 mod time;
@@ -64,6 +65,9 @@ pub use mandate::{Mandate, Tally, TermGate, VoteCertificate};
 #[cfg(mutants)]
 pub use mutants::{choose_mutant, mutant_active, mutant_reached};
 pub use quorum::{VoteResult, committed_index, majority, vote_result};
+pub use rare::rare;
+#[cfg(feature = "rare")]
+pub use rare::{play_rare, rare_taken};
 pub use rng::Rng;
 pub use seam::{Applied, BoxFuture, Clock, LogView, RestoreError, StateMachine};
 pub use time::{ClusterTime, Instant};

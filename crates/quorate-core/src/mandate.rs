@@ -54,7 +54,7 @@ pub struct VoteCertificate {
 ///
 /// Election only feeds it. What counts as enough is decided here, against the log: a faulty
 /// elector costs liveness, never safety.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub struct Tally {
     term: Term,
     candidate: NodeId,

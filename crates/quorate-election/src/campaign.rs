@@ -16,9 +16,9 @@ pub(crate) enum State {
 /// Opinions gathered before standing. They bind nobody, so they make no mandate.
 #[derive(Debug, Default)]
 pub(crate) struct StrawPoll {
-    answers: BTreeMap<NodeId, (bool, LogId)>,
+    pub(crate) answers: BTreeMap<NodeId, (bool, LogId)>,
     /// Wait for everybody: see [`Self::result`].
-    reluctant: bool,
+    pub(crate) reluctant: bool,
 }
 
 impl StrawPoll {

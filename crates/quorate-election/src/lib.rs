@@ -58,6 +58,7 @@ mod answers;
 mod bootstrap;
 mod campaign;
 mod config;
+mod fingerprint;
 mod grant;
 mod message;
 mod patience;

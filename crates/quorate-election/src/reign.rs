@@ -8,8 +8,8 @@ use quorate_core::{Configuration, Instant, NodeId};
 #[derive(Debug)]
 pub(crate) struct Reign {
     /// When it was elected; every voter counts as heard then.
-    since: Instant,
-    heard: BTreeMap<NodeId, Instant>,
+    pub(crate) since: Instant,
+    pub(crate) heard: BTreeMap<NodeId, Instant>,
     /// When the next heartbeat is due.
     pub(crate) beat_at: Instant,
     /// Before this moment the quorum cannot have been silent for too long.

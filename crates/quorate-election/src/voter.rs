@@ -20,13 +20,13 @@ use crate::{Config, Event, Input, Message, Output, Role};
 pub struct Voter {
     pub(crate) me: NodeId,
     pub(crate) config: Config,
-    rng: Rng,
+    pub(crate) rng: Rng,
     /// Invariant: `gate.current() == ballot.term`.
     pub(crate) gate: TermGate,
     /// The ballot ordered last. Every change is an [`Output::Persist`] in the same step.
     pub(crate) ballot: Ballot,
     /// The ballot known to be durable.
-    durable: Ballot,
+    pub(crate) durable: Ballot,
     pub(crate) state: State,
     /// Invariant: `None` right after the term rose.
     pub(crate) leader: Option<NodeId>,
@@ -34,7 +34,7 @@ pub struct Voter {
     /// higher term, so that a node that was cut off cannot depose a working leader.
     pub(crate) heard_at: Option<Instant>,
     pub(crate) timer: Timer,
-    quorum_lost: bool,
+    pub(crate) quorum_lost: bool,
 }
 
 impl Voter {

@@ -36,6 +36,17 @@ impl Bits {
         }
     }
 
+    /// The smallest number from `bit` on that is not in the set. `O(words)`.
+    pub(crate) fn first_missing(&self, bit: u32) -> u32 {
+        let mut index = bit / 64;
+        let mut word = self.word(index) | ((1 << (bit % 64)) - 1);
+        while word == u64::MAX {
+            index += 1;
+            word = self.word(index);
+        }
+        index * 64 + word.trailing_ones()
+    }
+
     pub(crate) fn count(&self) -> u32 {
         self.first.count_ones() + self.rest.iter().map(|word| word.count_ones()).sum::<u32>()
     }
@@ -79,6 +90,9 @@ mod tests {
             }
             assert_eq!(bits.count() as usize, plain.len());
             assert!((0..200).all(|bit| bits.has(bit) == plain.contains(&bit)));
+            let from = step % 200;
+            let missing = (from..).find(|bit| !plain.contains(bit));
+            assert_eq!(Some(bits.first_missing(from)), missing);
         }
         (0..200).for_each(|bit| bits.clear(bit));
         assert_eq!(bits, Bits::default());

@@ -12,7 +12,7 @@ pub struct Budget<'a> {
 }
 
 impl Default for Budget<'_> {
-    /// Five million steps: one to three seconds and some hundred megabytes at worst.
+    /// Five million steps: about a second, and some hundred megabytes at worst.
     fn default() -> Self {
         Self::steps(5_000_000)
     }

@@ -1,5 +1,5 @@
+use crate::decision::{Decision, Outcome};
 use crate::partition::Partition;
-use crate::search::{Outcome, Search};
 use crate::verdict::{CounterExample, Undecided, Verdict, Witness};
 use crate::{Budget, History, Model};
 use std::collections::{BTreeMap, VecDeque};
@@ -7,32 +7,33 @@ use std::fmt::Debug;
 
 /// Decides whether `history` is linearizable with respect to `model`, each key apart.
 ///
-/// The keys take turns of [`SLICE`] steps, so a hard key does not keep an illegal one from being
-/// found; the first illegal key ends the check. For histories of quorate's kind (ten clients on a
-/// key, one operation in twenty of unknown outcome) the cost is a few steps an operation; the
-/// problem is NP-complete, so others can use any budget up.
+/// The keys take turns of about a thousand steps, so a hard key does not keep an illegal one from
+/// being found; the first illegal key ends the check. For histories of quorate's kind (twenty
+/// clients on twenty keys, one operation in twenty of unknown outcome) the cost is one or two steps
+/// an operation; the problem is NP-complete, so others can use any budget up. Memory is
+/// `O(operations)` and some for each step.
 pub fn check<K: Clone + Ord + Debug, M: Model>(
     model: &M,
     history: &History<K, M::Input, M::Output>,
     budget: &mut Budget<'_>,
 ) -> Verdict<K> {
-    let mut waiting: VecDeque<(&K, Search<M>)> = partitions(model, history);
-    let mut orders = Vec::new();
-    while let Some((key, mut search)) = waiting.pop_front() {
+    let mut waiting: VecDeque<(&K, Decision<M>)> = partitions(model, history);
+    let mut orders = BTreeMap::new();
+    while let Some((key, mut decision)) = waiting.pop_front() {
         let left = budget.left();
         if left == 0 || budget.stopped() {
-            waiting.push_front((key, search));
+            waiting.push_front((key, decision));
             return Verdict::Undecided(undecided(&waiting, budget.spent(), left > 0));
         }
-        let (outcome, steps) = search.run(model, left.min(SLICE));
+        let (outcome, steps) = decision.run(model, left.min(SLICE));
         budget.spend(steps);
         let origins = |path: &[u32]| -> Vec<usize> {
-            path.iter().map(|&number| search.partition.origin(number)).collect()
+            path.iter().map(|&number| decision.partition().origin(number)).collect()
         };
         match outcome {
-            Some(Outcome::Legal(path)) => orders.push(origins(&path)),
+            Some(Outcome::Legal(path)) => drop(orders.insert(key, origins(&path))),
             Some(Outcome::Illegal(longest)) => {
-                let illegal = search.partition.origin(longest.blocked);
+                let illegal = decision.partition().origin(longest.blocked);
                 return Verdict::NotLinearizable(Box::new(CounterExample::new(
                     model,
                     history.operations(),
@@ -41,17 +42,19 @@ pub fn check<K: Clone + Ord + Debug, M: Model>(
                     illegal,
                 )));
             }
-            None => waiting.push_back((key, search)),
+            // The others cannot change the verdict any more.
+            None if decision.is_illegal() => waiting.push_front((key, decision)),
+            None => waiting.push_back((key, decision)),
         }
     }
-    Verdict::Linearizable(Witness::new(orders))
+    Verdict::Linearizable(Witness::new(orders.into_values().collect()))
 }
 
-/// A search for each key, in the order of keys.
+/// A decision for each key, in the order of keys.
 fn partitions<'h, K: Ord, M: Model>(
     model: &M,
     history: &'h History<K, M::Input, M::Output>,
-) -> VecDeque<(&'h K, Search<M>)> {
+) -> VecDeque<(&'h K, Decision<M>)> {
     let mut failed = vec![false; history.operations().len()];
     for &index in history.failed() {
         failed[index] = true;
@@ -65,21 +68,23 @@ fn partitions<'h, K: Ord, M: Model>(
     keys.into_iter()
         .map(|(key, members)| {
             let partition = Partition::new(model, history.operations(), &members);
-            (key, Search::new(model, partition))
+            (key, Decision::new(model, partition))
         })
         .collect()
 }
 
-fn undecided<K: Clone, M: Model>(
-    waiting: &VecDeque<(&K, Search<M>)>,
+fn undecided<K: Clone + Ord, M: Model>(
+    waiting: &VecDeque<(&K, Decision<M>)>,
     steps: u64,
     stopped: bool,
 ) -> Undecided<K> {
-    let progress = waiting
+    let mut progress: Vec<_> = waiting
         .iter()
-        .map(|(key, search)| ((*key).clone(), search.progress(), search.partition.known()))
+        .map(|(key, decision)| ((*key).clone(), decision.progress(), decision.partition().known()))
         .collect();
-    Undecided::new(progress, steps, stopped)
+    progress.sort_unstable();
+    let illegal = waiting.iter().find(|(_, decision)| decision.is_illegal());
+    Undecided::new(progress, illegal.map(|(key, _)| (*key).clone()), steps, stopped)
 }
 
 /// Steps of a turn: long enough that turning costs nothing, short enough to look at the budget.

@@ -42,12 +42,19 @@
 //! # Sources
 //! Wing and Gong 1993 (the search); Lowe 2017, "Testing for linearizability" (memoising pairs of
 //! linearized operations and state, linearizing just in time, partitions); Horn and Kroening 2015
-//! (partitioning per key). Ours: unknown operations stay out of the search until one changes what
-//! the next operation may answer, and are compared by inclusion (see `search.rs`).
+//! (partitioning per key); Gibbons and Korach 1997 (a register whose values differ is easy, because
+//! each read names its write). Ours: unknown operations stay out of the search until one changes
+//! what the next operation may answer, and are compared by inclusion (see `search.rs`); the search
+//! counts who can still bring a state about that somebody needs, which makes of Gibbons and Korach's
+//! rule one for all models (see `demand.rs`).
 
 mod bits;
 mod budget;
 mod check;
+mod decision;
+mod demand;
+mod effects;
+mod hidden;
 mod history;
 mod model;
 mod models;

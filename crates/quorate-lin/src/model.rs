@@ -37,7 +37,7 @@ pub trait Model {
     /// can make a difference to it.
     ///
     /// `false` promises, for every state in which `earlier` does something and `input` is legal
-    /// afterwards: `input` is legal without `earlier` too, and then leads to the same state, either
+    /// afterwards (without an output: does something then): `input` is legal without `earlier` too, and then leads to the same state, either
     /// at once or after `earlier` is executed later. `true` is always right.
     fn may_matter(
         &self,
@@ -46,6 +46,24 @@ pub trait Model {
         _output: Option<&Self::Output>,
     ) -> bool {
         true
+    }
+
+    /// The only state in which `input` can be answered `output`, if there is only one. Without an
+    /// output: the only state in which it does anything.
+    ///
+    /// Together with [`leaves`](Self::leaves) this lets the search notice early that it moved on
+    /// from a state that somebody still has to see. `None` is always right.
+    fn needs(&self, _input: &Self::Input, _output: Option<&Self::Output>) -> Option<Self::State> {
+        None
+    }
+
+    /// The only state that `input`, answered `output`, can leave where it changes the state, if
+    /// there is only one. `None` is always right.
+    ///
+    /// A state also promises that the answer does not choose the effect: wherever this answer is
+    /// legal, `step` without an output leads to the same state.
+    fn leaves(&self, _input: &Self::Input, _output: Option<&Self::Output>) -> Option<Self::State> {
+        None
     }
 
     /// Rewrites the calls of one key into others that allow the same orders and are easier to
@@ -58,5 +76,10 @@ pub trait Model {
             Some(output) => format!("{input:?} -> {output:?}"),
             None => format!("{input:?}"),
         }
+    }
+
+    /// A state in a few words.
+    fn describe_state(&self, state: &Self::State) -> String {
+        format!("{state:?}")
     }
 }

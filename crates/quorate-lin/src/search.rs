@@ -1,14 +1,17 @@
 use crate::Model;
 use crate::bits::Bits;
+use crate::demand::Demand;
+use crate::effects::Effects;
+use crate::hidden::hidden;
 use crate::partition::{Class, Partition};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The search for one key: depth first over configurations, resumable after any number of steps.
 ///
 /// A configuration is (`next`, `window`, `state`, `used`): the first completed operation that is
 /// not linearized, the operations linearized ahead of it, the state, and the unknown operations
 /// that took effect. Everything before `next` is linearized, so the window has one bit for each
-/// operation in flight and not for each of the history. Four arguments keep the search small:
+/// operation in flight and not for each of the history. Six arguments keep the search small:
 ///
 /// 1. An operation that only reads is linearized as soon as it is legal. Any order in which it
 ///    comes later stays legal when it is moved here.
@@ -17,6 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// 3. A configuration that failed makes those fail that differ by *more* used unknown operations:
 ///    what they can still do, it could do too. So `used` is compared by inclusion.
 /// 4. Equal unknown operations are used in the order of their invocation (see `partition.rs`).
+/// 5. A state that somebody needs is not left for good (see `demand.rs`).
+/// 6. An operation that nobody can tell from no operation is linearized before the first one that
+///    hides what it did. Any order in which it comes later stays legal when it is moved here.
 ///
 /// For 2, take the legal order with the fewest unknown operations, and of those one in which the
 /// number of completed operations behind each unknown one, added up, is smallest: in it no unknown
@@ -30,10 +36,15 @@ pub(crate) struct Search<M: Model> {
     seen: Vec<Seen<M::State>>,
     /// Sets of used unknown operations, by the number `Reach::used` and `seen` call them.
     used: Vec<Bits>,
-    /// By operation, completed ones first, then classes: the classes that may matter to it.
-    enablers: Vec<Option<Box<[u32]>>>,
+    effects: Effects<M::State>,
+    demand: Demand<M::State>,
+    hidden: Vec<bool>,
+    /// How many completed operations are to be linearized.
+    goal: u32,
     longest: Longest,
-    /// Whether `path` holds every completed operation.
+    /// The last operation whose completion a configuration might reach that was given up early.
+    bound: u32,
+    /// Whether `path` holds every completed operation up to `goal`.
     complete: bool,
     steps: u64,
 }
@@ -42,11 +53,16 @@ pub(crate) struct Search<M: Model> {
 type Seen<S> = BTreeMap<(Bits, S), Vec<u32>>;
 
 /// What a search came to.
-pub(crate) enum Outcome {
-    /// Legal in this order.
-    Legal(Vec<u32>),
-    /// Illegal: nothing gets past the completion of an operation.
-    Illegal(Longest),
+pub(crate) enum Found {
+    /// A legal order.
+    Order(Vec<u32>),
+    /// That there is none.
+    Nothing {
+        /// The one that came farthest.
+        longest: Longest,
+        /// None includes the completion of this operation.
+        bound: u32,
+    },
 }
 
 /// The linearization that came farthest.
@@ -56,6 +72,13 @@ pub(crate) struct Longest {
     pub(crate) blocked: u32,
     linearized: u32,
     pub(crate) path: Vec<u32>,
+}
+
+impl Longest {
+    /// Everything that completed before `blocked`.
+    pub(crate) const fn complete(blocked: u32, path: Vec<u32>) -> Self {
+        Self { blocked, linearized: blocked, path }
+    }
 }
 
 /// A configuration whose successors are being tried.
@@ -69,8 +92,6 @@ struct Frame<S> {
     open_at: usize,
     /// States of `reach`, once there are several.
     reached: BTreeMap<S, Vec<u32>>,
-    /// Classes that may matter here, once they are asked for.
-    relevant: Option<Box<[u32]>>,
     path_len: usize,
 }
 
@@ -92,19 +113,42 @@ struct Via {
 impl<M: Model> Search<M> {
     pub(crate) fn new(model: &M, partition: Partition<M>) -> Self {
         let known = partition.known();
+        let demand = Demand::new(model, &partition, known);
         let mut search = Self {
             stack: Vec::new(),
             path: Vec::new(),
             seen: (0..known).map(|_| BTreeMap::new()).collect(),
             used: vec![Bits::default()],
-            enablers: vec![None; known as usize + partition.classes.len()],
+            effects: Effects::new(model, &partition.classes),
+            hidden: hidden(model, &partition, &demand),
+            demand,
+            goal: known,
             longest: Longest::default(),
+            bound: 0,
             complete: false,
             steps: 0,
             partition,
         };
         search.enter(model, 0, Bits::default(), model.initial(), 0);
         search
+    }
+
+    /// Begins anew, with only the first `goal` completed operations to be linearized.
+    pub(crate) fn restart(&mut self, model: &M, goal: u32) {
+        self.stack.clear();
+        self.path.clear();
+        self.seen = (0..goal).map(|_| BTreeMap::new()).collect();
+        self.used.truncate(1);
+        self.demand.restart(goal);
+        self.goal = goal;
+        self.longest = Longest::default();
+        self.bound = 0;
+        self.complete = false;
+        self.enter(model, 0, Bits::default(), model.initial(), 0);
+    }
+
+    pub(crate) const fn goal(&self) -> u32 {
+        self.goal
     }
 
     /// How many completed operations the deepest configuration so far has linearized.
@@ -114,14 +158,16 @@ impl<M: Model> Search<M> {
     }
 
     /// Searches for about `limit` steps. Returns what it came to, if it did, and the steps taken.
-    pub(crate) fn run(&mut self, model: &M, limit: u64) -> (Option<Outcome>, u64) {
+    pub(crate) fn run(&mut self, model: &M, limit: u64) -> (Option<Found>, u64) {
         let begun = self.steps;
         let outcome = loop {
             if self.complete {
-                break Some(Outcome::Legal(std::mem::take(&mut self.path)));
+                break Some(Found::Order(std::mem::take(&mut self.path)));
             }
             let Some(mut frame) = self.stack.pop() else {
-                break Some(Outcome::Illegal(std::mem::take(&mut self.longest)));
+                let longest = std::mem::take(&mut self.longest);
+                let bound = self.bound.max(longest.blocked);
+                break Some(Found::Nothing { longest, bound });
             };
             if self.steps - begun >= limit {
                 self.stack.push(frame);
@@ -130,10 +176,10 @@ impl<M: Model> Search<M> {
             match self.successor(model, &mut frame) {
                 Some((op, state)) => {
                     let used = frame.reach[frame.reach_at].used;
-                    let (next, window) = (frame.next, frame.window.clone());
                     self.walk(&frame);
+                    let window = self.hide(model, &frame, op, &state);
+                    let (next, window) = self.linearize(op, frame.next, window);
                     self.stack.push(frame);
-                    let (next, window) = self.linearize(op, next, window);
                     self.enter(model, next, window, state, used);
                 }
                 None => self.abandon(&frame),
@@ -193,25 +239,29 @@ impl<M: Model> Search<M> {
         if self.partition.classes.is_empty() {
             return;
         }
-        let relevant = match frame.relevant.take() {
-            Some(relevant) => relevant,
-            None => self.relevant_classes(model, frame),
-        };
+        let known = self.partition.known();
         let now = self.partition.completed(frame.next);
-        for &class in &relevant {
+        let ahead: Vec<u32> = self.ahead(frame).collect();
+        self.effects.ask();
+        let count = self.effects.count(&frame.reach[frame.reach_at].state);
+        self.steps += count as u64 / 8;
+        for index in 0..count {
             let here = &frame.reach[frame.reach_at];
+            let class = self.effects.class(&here.state, index);
             let Class { input, first, invoked } = &self.partition.classes[class as usize];
             let used = &self.used[here.used as usize];
-            let known = self.partition.known();
-            let spare = (0_u32..).zip(invoked).find(|(at, _)| !used.has(first - known + at));
-            let Some((at, _)) = spare.filter(|(_, invoked)| **invoked <= now) else { continue };
-            if here.via.is_some_and(|via| {
-                let before = &self.partition.classes[via.class as usize].input;
-                !model.may_matter(before, input, None)
-            }) {
+            let at = used.first_missing(first - known) - (first - known);
+            if invoked.get(at as usize).is_none_or(|invoked| *invoked > now) {
                 continue;
             }
             self.steps += 1;
+            let useless = here.via.is_some_and(|via| {
+                let before = &self.partition.classes[via.class as usize].input;
+                !model.may_matter(before, input, None)
+            });
+            if useless || !self.effects.matters(model, &self.partition, class, &ahead) {
+                continue;
+            }
             let Some(state) = model.step(&here.state, input, None) else { continue };
             if state == here.state {
                 continue;
@@ -221,7 +271,12 @@ impl<M: Model> Search<M> {
             let via = Some(Via { from: frame.reach_at, class, number: first + at });
             self.reach(frame, state, used, via);
         }
-        frame.relevant = Some(relevant);
+    }
+
+    /// The operations that may come next.
+    fn ahead(&self, frame: &Frame<M::State>) -> impl Iterator<Item = u32> {
+        let open = self.partition.open(frame.next).iter().copied();
+        open.filter(|&op| !frame.window.has(self.partition.slots[op as usize]))
     }
 
     /// Adds a state to `frame.reach` unless it was reached with no more unknown operations.
@@ -246,56 +301,44 @@ impl<M: Model> Search<M> {
         frame.reach.push(Reach { state, used: id, via });
     }
 
-    /// Classes of unknown operations that may matter to what is open, directly or through others.
-    fn relevant_classes(&mut self, model: &M, frame: &Frame<M::State>) -> Box<[u32]> {
-        let known = self.partition.known();
-        let open: Vec<u32> = self.partition.open(frame.next).to_vec();
-        let mut found = BTreeSet::new();
-        let mut ahead: Vec<u32> = open
-            .into_iter()
-            .filter(|&op| !frame.window.has(self.partition.slots[op as usize]))
-            .collect();
-        while let Some(op) = ahead.pop() {
-            let enablers = self.enablers(model, op);
-            let new: Vec<u32> =
-                enablers.iter().copied().filter(|class| found.insert(*class)).collect();
-            ahead.extend(new.iter().map(|class| known + class));
-        }
-        found.into_iter().collect()
-    }
-
-    /// Classes that may matter to `op`: a completed operation or, counted on from them, a class.
-    fn enablers(&mut self, model: &M, op: u32) -> &[u32] {
-        let Self { partition, enablers, steps, .. } = self;
-        *steps += 1;
-        enablers[op as usize].get_or_insert_with(|| {
-            let (input, output) = match partition.calls.get(op as usize) {
-                Some((input, output)) => (input, output.as_ref()),
-                None => (&partition.classes[op as usize - partition.calls.len()].input, None),
-            };
-            *steps += partition.classes.len() as u64 / 8;
-            (0..)
-                .zip(&partition.classes)
-                .filter(|(_, class)| model.may_matter(&class.input, input, output))
-                .map(|(class, _)| class)
-                .collect()
-        })
-    }
-
     /// Records the unknown operations that lead to where `frame` is.
     fn walk(&mut self, frame: &Frame<M::State>) {
         let begin = self.path.len();
         let mut via = frame.reach[frame.reach_at].via;
         while let Some(Via { from, number, .. }) = via {
-            self.path.push(number);
+            self.push(number);
             via = frame.reach[from].via;
         }
         self.path[begin..].reverse();
     }
 
+    /// Linearizes what `op`, which leads to `after`, is going to hide; returns the window.
+    fn hide(&mut self, model: &M, frame: &Frame<M::State>, op: u32, after: &M::State) -> Bits {
+        let mut window = frame.window.clone();
+        let mut state = frame.reach[frame.reach_at].state.clone();
+        let (input, output) = &self.partition.calls[op as usize];
+        for at in 0..self.partition.open(frame.next).len() {
+            let other = self.partition.open(frame.next)[at];
+            let slot = self.partition.slots[other as usize];
+            if other == op || !self.hidden[other as usize] || window.has(slot) {
+                continue;
+            }
+            self.steps += 2;
+            let (hidden, answer) = &self.partition.calls[other as usize];
+            let Some(between) = model.step(&state, hidden, answer.as_ref()) else { continue };
+            if model.step(&between, input, output.as_ref()).as_ref() == Some(after) {
+                window.set(slot);
+                state = between;
+                self.path.push(other);
+                self.demand.take(other);
+            }
+        }
+        window
+    }
+
     /// Records `op` as linearized, and moves past everything that now is.
     fn linearize(&mut self, op: u32, mut next: u32, mut window: Bits) -> (u32, Bits) {
-        self.path.push(op);
+        self.push(op);
         window.set(self.partition.slots[op as usize]);
         while next < self.partition.known() {
             let slot = self.partition.slots[next as usize];
@@ -311,9 +354,8 @@ impl<M: Model> Search<M> {
     /// Goes to a configuration: linearizes what only reads, and pushes what is left unless an
     /// equal or better one was seen.
     fn enter(&mut self, model: &M, mut next: u32, mut window: Bits, state: M::State, used: u32) {
-        let known = self.partition.known();
         let mut at = 0;
-        while next < known {
+        while next < self.goal {
             let Some(&op) = self.partition.open(next).get(at) else { break };
             at += 1;
             if !self.partition.reads[op as usize] || window.has(self.partition.slots[op as usize]) {
@@ -329,11 +371,14 @@ impl<M: Model> Search<M> {
                 }
             }
         }
-        if next == known {
+        if next >= self.goal {
             self.complete = true;
             return;
         }
-        if self.is_new(next, &window, &state, used) {
+        if let Some(number) = self.lost(&state) {
+            self.bound = self.bound.max(self.first_waiting(number, next, &window));
+            self.note(next, &window);
+        } else if self.is_new(next, &window, &state, used) {
             self.stack.push(Frame {
                 next,
                 window,
@@ -341,12 +386,35 @@ impl<M: Model> Search<M> {
                 reach_at: 0,
                 open_at: 0,
                 reached: BTreeMap::new(),
-                relevant: None,
                 path_len: self.path.len(),
             });
-        } else {
-            self.path.truncate(self.stack.last().map_or(0, |frame| frame.path_len));
+            return;
         }
+        self.back();
+    }
+
+    /// The number of a state that was left on the way from the last frame to `state`, and that
+    /// somebody needs in vain.
+    fn lost(&self, state: &M::State) -> Option<u32> {
+        let frame = self.stack.last()?;
+        let begin = &frame.reach[0].state;
+        let lost = if begin == state { None } else { self.demand.lost(begin) };
+        lost.or_else(|| {
+            let left = self.path[frame.path_len..].iter();
+            let mut lost = left.filter_map(|&number| self.demand.lost_after(number));
+            lost.find(|&number| self.demand.lost(state) != Some(number))
+        })
+    }
+
+    /// The first operation not linearized that needs the state with this number.
+    fn first_waiting(&self, number: u32, next: u32, window: &Bits) -> u32 {
+        let open = self.partition.open(next);
+        let linearized = |op: &u32| {
+            *op < next
+                || open.binary_search(op).is_ok() && window.has(self.partition.slots[*op as usize])
+        };
+        let waiting = self.demand.waiting(number);
+        waiting.iter().copied().find(|op| !linearized(op)).expect("somebody waits for it")
     }
 
     /// Remembers a configuration; false if one that can do as much was seen before.
@@ -363,14 +431,32 @@ impl<M: Model> Search<M> {
         true
     }
 
-    /// Gives `frame` up, which is off the stack, and keeps its path if it is the longest.
+    /// Gives `frame` up, which is off the stack.
     fn abandon(&mut self, frame: &Frame<M::State>) {
-        let linearized = frame.next + frame.window.count();
+        self.note(frame.next, &frame.window);
+        self.back();
+    }
+
+    /// Keeps the path if it is the longest.
+    fn note(&mut self, next: u32, window: &Bits) {
+        let linearized = next + window.count();
         if self.longest.path.is_empty()
-            || (frame.next, linearized) > (self.longest.blocked, self.longest.linearized)
+            || (next, linearized) > (self.longest.blocked, self.longest.linearized)
         {
-            self.longest = Longest { blocked: frame.next, linearized, path: self.path.clone() };
+            self.longest = Longest { blocked: next, linearized, path: self.path.clone() };
         }
-        self.path.truncate(self.stack.last().map_or(0, |frame| frame.path_len));
+    }
+
+    fn push(&mut self, number: u32) {
+        self.path.push(number);
+        self.demand.take(number);
+    }
+
+    /// Takes back what was linearized since the last frame.
+    fn back(&mut self) {
+        let len = self.stack.last().map_or(0, |frame| frame.path_len);
+        for number in self.path.drain(len..) {
+            self.demand.put_back(number);
+        }
     }
 }

@@ -28,7 +28,8 @@ pub struct Witness {
 pub struct CounterExample<K> {
     /// The key it is about.
     pub key: K,
-    /// The longest order found, as indices into [`History::operations`].
+    /// A legal order of everything on this key that completed before the illegal operation did, and
+    /// perhaps more, as indices into [`History::operations`].
     pub order: Vec<usize>,
     /// The operation that completed first of those no order can include, as such an index.
     pub illegal: usize,
@@ -38,9 +39,12 @@ pub struct CounterExample<K> {
 /// How far an undecided check came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Undecided<K> {
-    /// Keys without a decision; the operations linearized in the deepest attempt, and of how many.
+    /// Keys without a decision, ascending; the operations linearized in the deepest attempt, and of how many.
     /// All other keys are linearizable.
     pub keys: Vec<(K, u32, u32)>,
+    /// The key, if any, that is certain to have no legal order: the budget ran out while looking for
+    /// the operation at which it goes wrong. Twice the budget mostly finds it.
+    pub illegal: Option<K>,
     /// Steps the budget has spent.
     pub steps: u64,
     /// Whether the caller's callback stopped it, rather than the step limit.
@@ -59,24 +63,21 @@ impl Witness {
         Self { orders }
     }
 
-    /// One order for each key, as indices into [`History::operations`]. An operation of unknown
-    /// outcome that is missing needs no effect; a read of unknown outcome is always missing.
+    /// One order for each key with an operation that did not fail, keys ascending, as indices into
+    /// [`History::operations`]. An operation of unknown outcome that is missing needs no effect; a
+    /// read of unknown outcome is always missing.
     pub fn orders(&self) -> &[Vec<usize>] {
         &self.orders
     }
 
-    /// Each ordered operation with an instant at which it may have taken effect; on one key,
-    /// earlier in the order is never later in time. `O(operations)`.
+    /// Each ordered operation, by its index, with the earliest instant at which it may have taken
+    /// effect in this order; on one key, earlier in the order is never later in time, and several
+    /// operations may share an instant. `O(operations)`.
+    ///
+    /// # Panics
+    /// If `history` is not the one that was checked.
     pub fn points<K, I, O>(&self, history: &History<K, I, O>) -> Vec<(usize, u64)> {
-        let mut points = Vec::new();
-        for order in &self.orders {
-            let mut now = 0;
-            for &index in order {
-                now = history.operations()[index].invoked.max(now);
-                points.push((index, now));
-            }
-        }
-        points
+        self.orders.iter().flat_map(|order| points(history, order)).collect()
     }
 }
 
@@ -93,9 +94,25 @@ impl<K: Clone + Debug + PartialEq> CounterExample<K> {
     }
 }
 
+impl<K> CounterExample<K> {
+    /// Each operation of [`order`](Self::order) with the earliest instant at which it may have taken
+    /// effect, as [`Witness::points`] has them.
+    ///
+    /// # Panics
+    /// If `history` is not the one that was checked.
+    pub fn points<I, O>(&self, history: &History<K, I, O>) -> Vec<(usize, u64)> {
+        points(history, &self.order).collect()
+    }
+}
+
 impl<K> Undecided<K> {
-    pub(crate) const fn new(keys: Vec<(K, u32, u32)>, steps: u64, stopped: bool) -> Self {
-        Self { keys, steps, stopped }
+    pub(crate) const fn new(
+        keys: Vec<(K, u32, u32)>,
+        illegal: Option<K>,
+        steps: u64,
+        stopped: bool,
+    ) -> Self {
+        Self { keys, illegal, steps, stopped }
     }
 }
 
@@ -118,7 +135,12 @@ impl<K> fmt::Display for CounterExample<K> {
 impl<K: Debug> fmt::Display for Undecided<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cause = if self.stopped { "stopped" } else { "out of budget" };
-        write!(f, "{cause} after {} steps, {} keys open", self.steps, self.keys.len())?;
+        let open = self.keys.len();
+        let keys = if open == 1 { "key" } else { "keys" };
+        write!(f, "{cause} after {} steps, {open} {keys} open", self.steps)?;
+        if let Some(key) = &self.illegal {
+            write!(f, "\n  key {key:?} is not linearizable, but where is not found yet")?;
+        }
         for (key, done, all) in self.keys.iter().take(SHOWN) {
             write!(f, "\n  key {key:?}: linearized at most {done} of {all} operations")?;
         }
@@ -127,6 +149,16 @@ impl<K: Debug> fmt::Display for Undecided<K> {
         }
         Ok(())
     }
+}
+
+fn points<K, I, O>(
+    history: &History<K, I, O>,
+    order: &[usize],
+) -> impl Iterator<Item = (usize, u64)> {
+    order.iter().scan(0, |now, &index| {
+        *now = history.operations()[index].invoked.max(*now);
+        Some((index, *now))
+    })
 }
 
 /// The counter-example for people: the end of the longest order with the states it goes through,
@@ -139,8 +171,13 @@ fn tell<K: Debug + PartialEq, M: Model>(
     illegal: usize,
 ) -> String {
     let hidden = order.len().saturating_sub(SHOWN);
-    let mut text = format!("key {key:?}, longest legal order ({} operations", order.len());
-    text += &if hidden > 0 { format!(", last {SHOWN} shown):") } else { "):".to_owned() };
+    let mut text = format!("key {key:?}, ");
+    text += &match order.len() {
+        0 => "nothing comes before it".to_owned(),
+        1 => "longest legal order (1 operation):".to_owned(),
+        len if hidden > 0 => format!("longest legal order ({len} operations, last {SHOWN} shown):"),
+        len => format!("longest legal order ({len} operations):"),
+    };
     let mut state = model.initial();
     for (at, &index) in order.iter().enumerate() {
         let operation = &operations[index];
@@ -149,11 +186,12 @@ fn tell<K: Debug + PartialEq, M: Model>(
             state = next;
         }
         if at >= hidden {
-            text += &format!("\n  {}, state {state:?}", line(model, operation));
+            text +=
+                &format!("\n  {}, state: {}", line(model, operation), model.describe_state(&state));
         }
     }
     text += &format!("\nthen no order allows\n  {}", line(model, &operations[illegal]));
-    text += &format!("\nin state {state:?}");
+    text += &format!("\nin state: {}", model.describe_state(&state));
     let end = operations[illegal].completed.unwrap_or(u64::MAX);
     let beside: Vec<usize> = (0..operations.len())
         .filter(|&index| {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use quorate_core::{
     ClusterTime, Entry, Instant, Lane, LogId, LogIndex, LogView, Mandate, NodeId, Outbox, Payload,
-    Snapshot, Term, TermGate, mutant,
+    Snapshot, Term, TermGate, mutant, rare,
 };
 
 use crate::io::{Output, ProposalId, ProposeRefused, ReadId};
@@ -112,7 +112,8 @@ impl Replicator {
         let entries = self.log.tip().index.0 - behind.0;
         let bytes = leading.uncommitted_bytes.max(leading.unwritten_bytes);
         let full = entries >= self.config.uncommitted_entries
-            || bytes + command.len() > self.config.uncommitted_bytes;
+            || bytes + command.len() > self.config.uncommitted_bytes
+            || rare("too much is uncommitted");
         // An empty backlog takes every command of a lawful size, header or not.
         if full && entries > 0 { Err(ProposeRefused::Overloaded) } else { Ok(()) }
     }
@@ -132,7 +133,8 @@ impl Replicator {
 
     pub(crate) fn read(&mut self, id: ReadId, out: &mut Outbox<Output>) {
         let (limit, commit) = (self.config.waiting_reads, self.log.commit());
-        let Some(leading) = self.leading.as_mut().filter(|it| it.reads.len() < limit) else {
+        let has_room = |reads| reads < limit && !rare("too many reads wait");
+        let Some(leading) = self.leading.as_mut().filter(|it| has_room(it.reads.len())) else {
             out.push(Output::ReadRefused { id });
             return;
         };

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use quorate_core::{
-    Entry, Instant, Lane, LogId, LogIndex, LogView, NodeId, Outbox, Snapshot, Term,
+    Entry, Instant, Lane, LogId, LogIndex, LogView, NodeId, Outbox, Snapshot, Term, rare,
 };
 
 use crate::config::Config;
@@ -353,8 +353,10 @@ impl Peer {
         while self.next <= tip
             && self.inflight.len() < config.inflight_messages
             && (self.inflight_bytes < config.inflight_bytes)
+            && (self.inflight.is_empty() || !rare("one message on its way"))
         {
-            let (entries, size) = batch(log, self.next, config.batch_bytes);
+            let batch_bytes = if rare("batch of one entry") { 1 } else { config.batch_bytes };
+            let (entries, size) = batch(log, self.next, batch_bytes);
             let Some(last) = entries.last().map(|entry| entry.id.index) else { return };
             if self.inflight.is_empty() {
                 let live = self.next > sending.flushed || last == tip;
@@ -411,11 +413,13 @@ impl Peer {
             transfer.answered = false;
             self.ask_at = None;
         }
-        let window = sending.config.snapshot_chunk_bytes * sending.config.snapshot_chunks;
         let state = &transfer.snapshot.state;
+        let tiny = state.len() < 4_096 && rare("tiny chunks of a snapshot");
+        let chunk = if tiny { 64 } else { sending.config.snapshot_chunk_bytes };
+        let window = chunk * sending.config.snapshot_chunks;
         while let Some(offset) = transfer.next.filter(|offset| *offset < transfer.received + window)
         {
-            let end = state.len().min(offset + sending.config.snapshot_chunk_bytes);
+            let end = state.len().min(offset + chunk);
             let message = Message::SnapshotChunk {
                 term: sending.term,
                 attempt: self.attempt,

@@ -2,7 +2,7 @@
 
 use quorate_core::{
     ClusterTime, Configuration, Entry, Instant, Lane, LogId, LogIndex, LogView, NodeId, Outbox,
-    Payload, Record, Recovered, Snapshot, TermGate, mutant,
+    Payload, Record, Recovered, Snapshot, TermGate, mutant, rare,
 };
 
 use crate::config::Config;
@@ -252,6 +252,7 @@ impl Replicator {
         let newest = self.log.snapshot().map_or(0, |snapshot| snapshot.state.len());
         entries >= self.config.compact_log_entries
             || bytes >= self.config.compact_log_bytes.max(newest)
+            || (entries > 0 && rare("compact at once"))
     }
 
     /// Takes the own state machine's snapshot; one that came too late is dropped.

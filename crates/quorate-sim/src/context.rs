@@ -13,6 +13,8 @@ pub struct Context<R> {
     pub(crate) rng: Rng,
     pub(crate) alive: SeatSet,
     pub(crate) is_calm: bool,
+    /// When the last fault ends, or ended, that a cluster may notice; never in the calm phase.
+    pub(crate) troubled_until: u64,
     pub(crate) asks: Vec<(Seat, u64, R)>,
     pub(crate) timers: Vec<(u64, u64)>,
     pub(crate) tally: Tally,
@@ -29,6 +31,8 @@ pub struct Tally {
     pub pairs: BTreeMap<FaultKind, u64>,
     /// How often each rare situation was reached.
     pub marks: BTreeMap<&'static str, u64>,
+    /// How often each rare branch of the code was taken: see [`quorate_core::rare()`].
+    pub rare: BTreeMap<&'static str, u64>,
     /// Operations under way, by kind.
     open: Vec<u32>,
     active: FaultSet,
@@ -43,6 +47,9 @@ impl Tally {
         }
         for (mark, count) in &other.marks {
             *self.marks.entry(mark).or_default() += count;
+        }
+        for (branch, count) in &other.rare {
+            *self.rare.entry(branch).or_default() += count;
         }
     }
 
@@ -85,6 +92,7 @@ impl<R> Context<R> {
             rng,
             alive: SeatSet::NONE,
             is_calm: false,
+            troubled_until: 0,
             asks: Vec::new(),
             timers: Vec::new(),
             tally: Tally::default(),
@@ -124,6 +132,13 @@ impl<R> Context<R> {
     #[must_use]
     pub const fn is_calm(&self) -> bool {
         self.is_calm
+    }
+
+    /// For how long nothing worse has happened than the loss of one message in ten and drifting
+    /// clocks. Zero in the calm phase: outside of its core all goes wrong.
+    #[must_use]
+    pub const fn quiet_for(&self) -> u64 {
+        if self.is_calm { 0 } else { self.time.saturating_sub(self.troubled_until) }
     }
 
     /// Sends a request to a node. It may be lost, as may its answer: ask for a moment to give up

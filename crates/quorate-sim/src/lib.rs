@@ -59,6 +59,7 @@ mod clock;
 pub mod cluster;
 mod context;
 mod effects;
+pub mod exhaust;
 mod fault;
 mod minimise;
 mod network;

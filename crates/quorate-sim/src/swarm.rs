@@ -74,7 +74,18 @@ impl Swarm {
         faults.sort_by_key(|planned| planned.at);
         let operations = Vec::new();
         let calm_lasting = self.calm_lasting;
-        Plan { seed, dice: 0, nodes, calm_at, calm_lasting, latency, disk, faults, operations }
+        Plan {
+            seed,
+            dice: 0,
+            rare: true,
+            nodes,
+            calm_at,
+            calm_lasting,
+            latency,
+            disk,
+            faults,
+            operations,
+        }
     }
 
     /// The kinds that `seed` leaves on.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 
-use quorate_core::{Ballot, Disk, DiskFile, Record, Recovered, Snapshot, mutant};
+use quorate_core::{Ballot, Disk, DiskFile, Record, Recovered, Snapshot, mutant, rare};
 use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, Mark, first_of_consecutive};
@@ -204,7 +204,8 @@ impl Journal {
             return Err(error);
         }
         let bytes = frame::pad(&mut self.batch, start);
-        if self.tail.offset + self.batch.len() as u64 > self.tail.sealed.capacity {
+        let is_full = self.tail.offset + self.batch.len() as u64 > self.tail.sealed.capacity;
+        if is_full || rare("a segment ends early") {
             self.change_segment(start)?;
             start = 0;
         }
@@ -212,7 +213,7 @@ impl Journal {
         frame::seal(&mut self.batch[start..], kind, bytes, place, self.durable);
         self.counter += (self.batch.len() - start) as u64;
         self.settled = false;
-        if self.batch.len() >= BATCH_MAX {
+        if self.batch.len() >= BATCH_MAX || rare("a batch is written early") {
             let length = self.batch.len();
             self.hand_over(length)?;
         }

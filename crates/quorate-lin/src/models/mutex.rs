@@ -36,9 +36,8 @@ impl Model for Mutex {
         }
     }
 
-    fn may_matter(&self, earlier: &MutexCall, input: &MutexCall, output: Option<&()>) -> bool {
+    fn may_matter(&self, earlier: &MutexCall, input: &MutexCall, _output: Option<&()>) -> bool {
         match (earlier, input) {
-            _ if output.is_none() => true,
             (MutexCall::Acquire(owner), MutexCall::Release(other)) => owner == other,
             (MutexCall::Release(_), MutexCall::Acquire(_)) => true,
             (MutexCall::Acquire(_), MutexCall::Acquire(_))
@@ -46,10 +45,28 @@ impl Model for Mutex {
         }
     }
 
+    fn needs(&self, input: &MutexCall, _output: Option<&()>) -> Option<Option<u64>> {
+        Some(match input {
+            MutexCall::Acquire(_) => None,
+            MutexCall::Release(owner) => Some(*owner),
+        })
+    }
+
+    fn leaves(&self, input: &MutexCall, _output: Option<&()>) -> Option<Option<u64>> {
+        Some(match input {
+            MutexCall::Acquire(owner) => Some(*owner),
+            MutexCall::Release(_) => None,
+        })
+    }
+
     fn describe(&self, input: &MutexCall, _output: Option<&()>) -> String {
         match input {
             MutexCall::Acquire(owner) => format!("acquire by {owner}"),
             MutexCall::Release(owner) => format!("release by {owner}"),
         }
+    }
+
+    fn describe_state(&self, holder: &Option<u64>) -> String {
+        holder.map_or_else(|| "free".to_owned(), |owner| format!("held by {owner}"))
     }
 }

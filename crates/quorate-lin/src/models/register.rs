@@ -140,7 +140,7 @@ impl<V: Clone + Ord + Debug> Model for Register<V> {
             (Access::Read, Some(Answer::Value(value))) => {
                 may_give(earlier, |v| v == value.as_ref())
             }
-            (Access::Cas { expected, .. }, Some(Answer::Swapped(true))) => {
+            (Access::Cas { expected, .. }, None | Some(Answer::Swapped(true))) => {
                 may_give(earlier, |v| v == expected.as_ref())
             }
             (Access::Cas { expected, .. }, Some(Answer::Swapped(false))) => {
@@ -150,6 +150,26 @@ impl<V: Clone + Ord + Debug> Model for Register<V> {
                 may_give(earlier, |v| v == expected.as_ref())
             }
             _ => true,
+        }
+    }
+
+    fn needs(&self, input: &Access<V>, output: Option<&Answer<V>>) -> Option<Option<V>> {
+        match (input, output) {
+            (Access::Read, Some(Answer::Value(value))) => Some(value.clone()),
+            (Access::Cas { expected, .. }, None | Some(Answer::Swapped(true))) => {
+                Some(expected.clone())
+            }
+            (Access::Delete, Some(Answer::Deleted(false))) => Some(None),
+            _ => None,
+        }
+    }
+
+    fn leaves(&self, input: &Access<V>, _output: Option<&Answer<V>>) -> Option<Option<V>> {
+        match input {
+            Access::Write(value) => Some(Some(value.clone())),
+            Access::Cas { new, .. } => Some(new.clone()),
+            Access::Delete => Some(None),
+            Access::Read | Access::Append(_) => None,
         }
     }
 
@@ -195,6 +215,10 @@ impl<V: Clone + Ord + Debug> Model for Register<V> {
             Some(Answer::Deleted(true)) => format!("{asked} -> deleted"),
             Some(Answer::Deleted(false)) => format!("{asked} -> was absent"),
         }
+    }
+
+    fn describe_state(&self, state: &Option<V>) -> String {
+        name(state.as_ref())
     }
 }
 

@@ -121,6 +121,14 @@ impl Model for TokenLock {
             Some(TokenAnswer::Released(false)) => format!("{asked} -> not held"),
         }
     }
+
+    fn describe_state(&self, state: &Grants) -> String {
+        match state.holder {
+            Holder::Nobody => format!("free, next token from {}", state.next),
+            Holder::Token(token) => format!("held with token {token}"),
+            Holder::SomeToken => format!("held with some token from {}", state.next - 1),
+        }
+    }
 }
 
 /// The state after the grant with `token` ended, or `None` if it cannot be the live one.

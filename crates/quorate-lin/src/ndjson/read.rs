@@ -1,4 +1,5 @@
 use super::event::{Event, Kind, Op};
+use super::report::models_with;
 use crate::{History, Operation};
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
@@ -43,7 +44,7 @@ pub enum LineProblem {
     #[error("longer than {MAX_LINE} bytes; write one event a line, and hashes for large values")]
     TooLong,
     /// It is not JSON.
-    #[error("not JSON ({0}); write one object a line")]
+    #[error("not JSON ({}, column {}); write one object a line", what(.0), .0.column())]
     Json(serde_json::Error),
     /// It is JSON but no object.
     #[error("not an object; write {{\"process\":.., \"type\":.., \"op\":.., ..}}")]
@@ -78,12 +79,14 @@ pub enum LineProblem {
         needs: &'static str,
     },
     /// An operation the chosen model has not.
-    #[error("model {model} has no {op}; choose a model that has, of {}", super::MODEL_NAMES.join(", "))]
+    #[error("model {model} has no {op}; choose {}", better.join(" or "))]
     NotInModel {
         /// The model.
         model: &'static str,
         /// The operation.
         op: &'static str,
+        /// The models that have it.
+        better: Vec<&'static str>,
     },
     /// A process invokes while its last operation is open.
     #[error(
@@ -110,10 +113,16 @@ pub enum LineProblem {
     },
 }
 
+/// The error without its position, which counts lines from this one.
+fn what(error: &serde_json::Error) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.rfind(" at line ").unwrap_or(text.len()));
+    text
+}
+
 /// How a model reads its operations out of events.
 pub(crate) struct Dialect<I, O> {
     pub(crate) model: &'static str,
-    pub(crate) ops: &'static [Op],
     pub(crate) input: fn(Op, &Event) -> Result<I, LineProblem>,
     pub(crate) output: fn(&I, &Event) -> Result<O, LineProblem>,
 }
@@ -146,7 +155,7 @@ pub(crate) fn read<I, O>(
         if text.trim_ascii().is_empty() {
             continue;
         }
-        let event = Event::parse(&text).map_err(fault)?;
+        let event = Event::parse(text.trim_ascii_end()).map_err(fault)?;
         match event.kind {
             Kind::Invoke => invoke(dialect, event, line, &mut operations, &mut open),
             Kind::Ok | Kind::Fail | Kind::Info => {
@@ -173,8 +182,9 @@ fn invoke<I, O>(
     open: &mut BTreeMap<u64, (usize, Op)>,
 ) -> Result<(), LineProblem> {
     let op = event.op.ok_or(LineProblem::BadOp)?;
-    if !dialect.ops.contains(&op) {
-        return Err(LineProblem::NotInModel { model: dialect.model, op: op.name() });
+    let better = models_with(op);
+    if !better.contains(&dialect.model) {
+        return Err(LineProblem::NotInModel { model: dialect.model, op: op.name(), better });
     }
     let process = event.process;
     if let Some((index, _)) = open.get(&process) {

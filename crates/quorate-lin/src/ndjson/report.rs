@@ -58,26 +58,12 @@ pub fn check_ndjson(
     reader: impl BufRead,
     budget: &mut Budget<'_>,
 ) -> Result<Report, ReadError> {
-    let register = |model, ops| Dialect { model, ops, input: access, output: answer };
-    let lock = |model| Dialect {
-        model,
-        ops: &[Op::Acquire, Op::Release],
-        input: token_call,
-        output: token_answer,
-    };
+    let register = |model| Dialect { model, input: access, output: answer };
+    let lock = |model| Dialect { model, input: token_call, output: token_answer };
     match model_name {
-        "register" => {
-            let ops = &[Op::Read, Op::Write];
-            decide(&values(), &register("register", ops), reader, budget)
-        }
-        "cas-register" => {
-            let ops = &[Op::Read, Op::Write, Op::Cas];
-            decide(&values(), &register("cas-register", ops), reader, budget)
-        }
-        "kv" => {
-            let ops = &[Op::Read, Op::Write, Op::Cas, Op::Delete, Op::Append];
-            decide(&values(), &register("kv", ops), reader, budget)
-        }
+        "register" => decide(&values(), &register("register"), reader, budget),
+        "cas-register" => decide(&values(), &register("cas-register"), reader, budget),
+        "kv" => decide(&values(), &register("kv"), reader, budget),
         "mutex" => decide(&Mutex, &MUTEX, reader, budget),
         "lock" => decide(&TokenLock::new(), &lock("lock"), reader, budget),
         "lease-lock" => decide(&TokenLock::with_expiry(), &lock("lease-lock"), reader, budget),
@@ -88,13 +74,26 @@ pub fn check_ndjson(
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { model, operations, failed, unknown, keys, steps, verdict } = self;
+        let objects = if *keys == 1 { "key" } else { "keys" };
+        let calls = if *operations == 1 { "operation" } else { "operations" };
         writeln!(
             f,
-            "{model}: {operations} operations on {keys} keys ({failed} failed, {unknown} unknown), \
+            "{model}: {operations} {calls} on {keys} {objects} ({failed} failed, {unknown} unknown), \
              {steps} steps"
         )?;
         verdict.fmt(f)
     }
+}
+
+/// The models that have an operation, of [`MODEL_NAMES`].
+pub(crate) fn models_with(op: Op) -> Vec<&'static str> {
+    let has = |name: &&str| match *name {
+        "register" => matches!(op, Op::Read | Op::Write),
+        "cas-register" => matches!(op, Op::Read | Op::Write | Op::Cas),
+        "kv" => !matches!(op, Op::Acquire | Op::Release),
+        _ => matches!(op, Op::Acquire | Op::Release),
+    };
+    MODEL_NAMES.iter().copied().filter(has).collect()
 }
 
 fn decide<M: Model>(
@@ -189,7 +188,6 @@ fn token(event: &Event) -> Option<Option<u64>> {
 
 const MUTEX: Dialect<MutexCall, ()> = Dialect {
     model: "mutex",
-    ops: &[Op::Acquire, Op::Release],
     input: |op, event| {
         Ok(match op {
             Op::Acquire => MutexCall::Acquire(event.process),

@@ -8,25 +8,24 @@ pub(crate) fn linearizable<K: Ord, M: Model>(
     model: &M,
     history: &History<K, M::Input, M::Output>,
 ) -> bool {
-    linearizable_until(model, history, u64::MAX)
+    let keys: BTreeSet<&K> = history.operations().iter().map(|operation| &operation.key).collect();
+    keys.into_iter().all(|key| linearizable_until(model, history, key, u64::MAX))
 }
 
-/// Whether everything that completed by `end` has a legal order, with any of what was invoked by
+/// Whether everything on one key that completed by `end` has a legal order, with any of what was invoked by
 /// then and completed later with its recorded answer.
 pub(crate) fn linearizable_until<K: Ord, M: Model>(
     model: &M,
     history: &History<K, M::Input, M::Output>,
+    key: &K,
     end: u64,
 ) -> bool {
-    let keys: BTreeSet<&K> = history.operations().iter().map(|operation| &operation.key).collect();
-    keys.into_iter().all(|key| {
-        let mut rest: Vec<_> = (0..history.operations().len())
-            .filter(|index| !history.failed().contains(index))
-            .map(|index| &history.operations()[index])
-            .filter(|operation| operation.key == *key && operation.invoked <= end)
-            .collect();
-        any_order(model, &model.initial(), end, &mut rest)
-    })
+    let mut rest: Vec<_> = (0..history.operations().len())
+        .filter(|index| !history.failed().contains(index))
+        .map(|index| &history.operations()[index])
+        .filter(|operation| operation.key == *key && operation.invoked <= end)
+        .collect();
+    any_order(model, &model.initial(), end, &mut rest)
 }
 
 fn any_order<K, M: Model>(

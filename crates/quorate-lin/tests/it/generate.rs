@@ -58,6 +58,7 @@ type Recorded<O> =
 
 struct Call<I, O> {
     pending: Pending,
+    key: u64,
     input: I,
     /// Executed already, and with what answer.
     answer: Option<Option<O>>,
@@ -66,31 +67,42 @@ struct Call<I, O> {
 /// Clients call in random order; a call takes effect at a random moment of its life, and one that
 /// is given up may do so much later or never.
 pub(crate) fn history<O: Object>(object: &mut O, shape: Shape, random: &mut Random) -> Recorded<O> {
+    history_of(std::slice::from_mut(object), shape, random)
+}
+
+/// The same on several objects; their positions are the keys.
+pub(crate) fn history_of<O: Object>(
+    objects: &mut [O],
+    shape: Shape,
+    random: &mut Random,
+) -> Recorded<O> {
     let mut history = History::new();
     let mut calls: Vec<Option<Call<_, _>>> = (0..shape.clients).map(|_| None).collect();
-    let mut lost: Vec<<O::Model as Model>::Input> = Vec::new();
+    let mut lost: Vec<(u64, <O::Model as Model>::Input)> = Vec::new();
     let mut begun = 0;
     while begun < shape.operations || calls.iter().any(Option::is_some) {
         if !lost.is_empty() && random.percent(2) {
-            let late = lost.swap_remove(random.below(lost.len() as u64) as usize);
-            object.execute(&late);
+            let (key, late) = lost.swap_remove(random.below(lost.len() as u64) as usize);
+            objects[key as usize].execute(&late);
         }
         let client = random.below(shape.clients);
         let slot = &mut calls[client as usize];
         match slot.take() {
             None if begun < shape.operations => {
                 begun += 1;
-                let input = object.draw(client, random);
-                let pending = history.invoke(client, 0, input.clone());
-                *slot = Some(Call { pending, input, answer: None });
+                let key = random.below(objects.len() as u64);
+                let input = objects[key as usize].draw(client, random);
+                let pending = history.invoke(client, key, input.clone());
+                *slot = Some(Call { pending, key, input, answer: None });
             }
             None => {}
             Some(mut call) if call.answer.is_none() => {
+                let object = &mut objects[call.key as usize];
                 if random.percent(shape.unknown_percent) {
                     history.info(call.pending);
                     match random.below(3) {
                         0 => drop(object.execute(&call.input)),
-                        1 => lost.push(call.input),
+                        1 => lost.push((call.key, call.input)),
                         _ => {}
                     }
                 } else {
@@ -98,10 +110,10 @@ pub(crate) fn history<O: Object>(object: &mut O, shape: Shape, random: &mut Rand
                     *slot = Some(call);
                 }
             }
-            Some(Call { pending, input, answer }) => match answer.flatten() {
+            Some(Call { pending, key, input, answer }) => match answer.flatten() {
                 None => history.fail(pending),
                 Some(_) if random.percent(shape.wrong_percent) => {
-                    history.ok(pending, object.falsify(&input, random));
+                    history.ok(pending, objects[key as usize].falsify(&input, random));
                 }
                 Some(answer) => history.ok(pending, answer),
             },

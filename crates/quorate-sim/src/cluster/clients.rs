@@ -1,6 +1,6 @@
 //! Clients: what they ask, how patient they are, and what they make of the answers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use quorate_core::LogId;
 use quorate_dist_state::Rejection;
 use quorate_lin::{Access, Answer as LinAnswer, History, Pending};
 
+use super::errands::{self, Errands};
 use super::observe;
 use super::operation::{Act, KvOperation};
 use super::program::KvRequest;
 use super::settings::Settings;
 use crate::trace::digest;
-use crate::{Context, Ending, FaultKind, Seat, SeatSet, TraceKind, Violation};
+use crate::{Context, Ending, FaultKind, Plan, Seat, SeatSet, TraceKind, Violation};
 
 /// The history that the linearizability checker gets.
 pub(super) type KvHistory = History<u8, Access<u64>, LinAnswer<u64>>;
@@ -38,6 +39,9 @@ pub(super) struct Clients {
     /// Where acknowledged writes stand, and a digest of each, to be checked by the world.
     pub(super) acknowledged: Vec<(LogId, u64)>,
     is_draining: bool,
+    errands: Errands,
+    /// The keys that operations of the run name.
+    keys: BTreeSet<u8>,
     /// The highest revision that any node has applied: what is read from now on is not older.
     pub(super) revision: u64,
 }
@@ -108,7 +112,7 @@ const OPEN_TRIES_MAX: u32 = 5;
 const OPEN_KIND: usize = super::operation::KINDS.len();
 
 impl Clients {
-    pub(super) const fn new(settings: Rc<Settings>) -> Self {
+    pub(super) fn new(settings: Rc<Settings>, plan: &Plan<KvOperation>) -> Self {
         Self {
             settings,
             history: History::new(),
@@ -119,6 +123,8 @@ impl Clients {
             answers: BTreeMap::new(),
             acknowledged: Vec::new(),
             is_draining: false,
+            errands: Errands::default(),
+            keys: plan.operations.iter().map(|planned| planned.operation.key).collect(),
             revision: 0,
         }
     }
@@ -148,12 +154,32 @@ impl Clients {
                 pause: 0,
             });
         }
+        if op.act.is_errand() {
+            return self.send_on_errand(op, cx);
+        }
         if op.burst {
             cx.struck(FaultKind::Burst);
         }
         let client = &mut self.clients[usize::from(op.client)];
         client.waiting.push_back((index, op.clone()));
         self.go_on(op.client, cx);
+    }
+
+    /// Something beside what the client is about.
+    fn send_on_errand(&mut self, op: &KvOperation, cx: &mut Context<KvRequest>) {
+        let session = self.clients[usize::from(op.client)].session.map(|session| session.id);
+        let Some(request) = errands::request(op.act, op.key, session) else { return };
+        let mut reads = Vec::new();
+        if op.act == Act::List {
+            let process = self.new_process();
+            for key in &self.keys {
+                reads.push((*key, self.history.invoke(process, *key, Access::Read)));
+            }
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let seat = self.some_seat(cx);
+        self.errands.send(id, seat, request, (op.act, reads), op.wait_ms, cx);
     }
 
     /// Begins the client's next operation, if it is free.
@@ -180,6 +206,7 @@ impl Clients {
                 let expected = client.saw.get(&op.key).copied().flatten();
                 Access::Cas { expected, new: Some(value) }
             }
+            Act::Peek | Act::List | Act::KeepAlive | Act::Close => return,
         };
         let operation = self.history.operations().len() as u64;
         cx.note(|| TraceKind::Began {
@@ -226,7 +253,8 @@ impl Clients {
         let client = &mut self.clients[usize::from(number)];
         let key = Settings::key(op.key);
         let op_of = match op.act {
-            Act::Get => {
+            // Errands are sent elsewhere.
+            Act::Get | Act::Peek | Act::List | Act::KeepAlive | Act::Close => {
                 let level = ReadLevel::Linearizable;
                 return (Request::Read { query: Query::Get { key }, level }, None);
             }
@@ -329,6 +357,7 @@ impl Clients {
     /// A moment has come: a try has lasted too long, or a pause is over.
     pub(super) fn timer(&mut self, token: u64, cx: &mut Context<KvRequest>) {
         if token & PAUSE == 0 {
+            self.errands.answered(token, None, self.revision, &mut self.history, cx);
             if let Some(tried) = self.tries.get(&token).copied() {
                 self.judge(tried, token, Outcome::Doubt, cx);
             }
@@ -348,6 +377,7 @@ impl Clients {
 
     /// Nobody listened there.
     pub(super) fn refused(&mut self, id: u64, cx: &mut Context<KvRequest>) {
+        self.errands.answered(id, None, self.revision, &mut self.history, cx);
         if let Some(tried) = self.tries.remove(&id) {
             self.judge(tried, id, Outcome::NoEffect, cx);
         }
@@ -358,8 +388,13 @@ impl Clients {
         &mut self,
         id: u64,
         answer: Answer,
+        newest: u64,
         cx: &mut Context<KvRequest>,
     ) -> Result<(), Violation> {
+        let errand = self.errands.answered(id, Some(&answer), newest, &mut self.history, cx);
+        if let Some(result) = errand {
+            return result;
+        }
         let Some(tried) = self.tries.remove(&id) else { return Ok(()) };
         if let Answer::Written { reply, at, .. } = &answer {
             self.acknowledged.push((*at, tried.command));
@@ -512,7 +547,7 @@ fn learn(
         (Act::Get, LinAnswer::Value(seen)) => *seen,
         (Act::Set, _) | (Act::Cas, LinAnswer::Swapped(true)) => Some(value),
         (Act::Delete, _) => None,
-        (Act::Cas | Act::Get, _) => {
+        _ => {
             saw.remove(&op.key);
             return;
         }

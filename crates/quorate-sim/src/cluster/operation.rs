@@ -36,7 +36,7 @@ pub struct KvOperation {
 
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Act {
     /// Reads the key.
     Get,
@@ -46,6 +46,14 @@ pub enum Act {
     Delete,
     /// Puts a value if the key is as the client last saw it.
     Cas,
+    /// Asks a node for what it has applied, which may be old.
+    Peek,
+    /// Reads all keys at one moment.
+    List,
+    /// Uses the client's session, so that it lives on.
+    KeepAlive,
+    /// Ends the client's session, without telling the client.
+    Close,
 }
 
 impl Act {
@@ -56,12 +64,22 @@ impl Act {
             Self::Set => 1,
             Self::Delete => 2,
             Self::Cas => 3,
+            Self::Peek => 4,
+            Self::List => 5,
+            Self::KeepAlive => 6,
+            Self::Close => 7,
         }
+    }
+
+    /// Whether it is asked once, beside what the client is about.
+    pub(super) const fn is_errand(self) -> bool {
+        matches!(self, Self::Peek | Self::List | Self::KeepAlive | Self::Close)
     }
 }
 
 /// The names of the kinds, in the order of [`Act::kind`].
-pub(super) const KINDS: &[&str] = &["get", "set", "delete", "cas"];
+pub(super) const KINDS: &[&str] =
+    &["get", "set", "delete", "cas", "peek", "list", "keep-alive", "close"];
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -186,10 +204,14 @@ impl Draw {
 }
 
 const fn draw_act(rng: &mut Rng) -> Act {
-    match rng.below(20) {
-        0..7 => Act::Get,
-        7..14 => Act::Set,
-        14..16 => Act::Delete,
-        _ => Act::Cas,
+    match rng.below(200) {
+        0..60 => Act::Get,
+        60..120 => Act::Set,
+        120..140 => Act::Delete,
+        140..180 => Act::Cas,
+        180..186 => Act::Peek,
+        186..191 => Act::List,
+        191..196 => Act::KeepAlive,
+        _ => Act::Close,
     }
 }

@@ -13,10 +13,11 @@ use quorate_core::{
     Outbox, Record, Recovered, Rng, Term, Token,
 };
 use quorate_election::BootstrapConfig;
-use quorate_membership::Tags;
+use quorate_membership::{Packet, Tags};
 use quorate_storage::{Journal, OpenError, WriteError};
 use quorate_wire::{
-    ClusterTag, FrameError, FrameKind, Versions, decode_datagram, decode_frame, encode_frame,
+    ClusterTag, FrameError, FrameKind, HEADER_BYTES, Versions, decode_datagram, decode_frame,
+    encode_frame,
 };
 
 use super::settings::Settings;
@@ -56,6 +57,10 @@ pub(super) enum Seen {
     },
     /// Gossip said so.
     Member(quorate_membership::Event),
+    /// It sent a datagram, which was too long or not.
+    Datagram {
+        over: bool,
+    },
     /// A datagram of another cluster came to it, and was refused or not.
     Stranger {
         refused: bool,
@@ -196,10 +201,14 @@ impl NodeProgram {
                 NodeEffect::Datagram { to, packet } => {
                     let Some(to) = self.settings.addresses.seat_at(to) else { continue };
                     let cluster = self.cluster;
+                    let mut size = 0;
                     out.datagram(to, |bytes| {
                         let encoded = encode_frame(FrameKind::Datagram, cluster, &packet, bytes);
                         encoded.expect("a packet of a simulated node is within the limit");
+                        size = bytes.len();
                     });
+                    let over = size > Packet::BYTES_MAX + HEADER_BYTES;
+                    self.seen.push(Seen::Datagram { over });
                 }
                 NodeEffect::Resolve { name } => self.lookups.push(name),
                 // The engine keeps streams between all nodes, and runs one cluster.
@@ -254,6 +263,16 @@ impl NodeProgram {
     /// Its name.
     pub(super) fn id(&self) -> &NodeId {
         &self.settings.ids[self.seat.index()]
+    }
+
+    /// The name of another.
+    pub(super) fn id_of(&self, seat: Seat) -> &NodeId {
+        &self.settings.ids[seat.index()]
+    }
+
+    /// Who bears a name.
+    pub(super) fn seat_of(&self, id: &NodeId) -> Option<Seat> {
+        self.settings.seat(id)
     }
 
     /// A vote for another node is on its way to the disk. Whoever hears a leader gives none: so a

@@ -9,7 +9,7 @@ use quorate_dist_state::Limits;
 use quorate_storage::Options;
 
 use super::addresses::{AddressBook, PORT};
-use crate::Seat;
+use crate::{Seat, SeatSet};
 
 /// How the nodes and clients of a run are set up.
 #[derive(Debug, Clone)]
@@ -27,10 +27,14 @@ pub(super) struct Settings {
     pub(super) ids: Vec<NodeId>,
     /// Where each seat is now.
     pub(super) addresses: AddressBook,
+    /// Whether the calm phase lasts until gossip has settled, too.
+    pub(super) wants_views: bool,
     /// How long a session lives after its last use, in milliseconds.
     pub(super) session_ttl_ms: u64,
     /// The size of the larger values.
     value_bytes: usize,
+    /// Whether a few values are huge.
+    is_huge: bool,
 }
 
 impl Settings {
@@ -50,14 +54,21 @@ impl Settings {
             min_nodes: draw_min_nodes(seed, ids.len()),
             addresses: AddressBook::new(nodes),
             ids,
+            wants_views: rng.chance(330_000),
             session_ttl_ms: [1_000, 3_000, 60_000][rng.index(3)],
             value_bytes: [8, 200, 3_000][rng.index(3)],
+            is_huge: rng.chance(20_000),
         }
     }
 
     /// The bytes of the value named `number`. Some are larger, to fill segments and batches.
     pub(super) fn value(&self, number: u64) -> Bytes {
-        let size = if number.is_multiple_of(5) { self.value_bytes } else { 8 };
+        let size = match number {
+            // As large as is allowed.
+            _ if self.is_huge && number.is_multiple_of(40) => 1 << 20,
+            _ if number.is_multiple_of(5) => self.value_bytes,
+            _ => 8,
+        };
         let mut bytes = vec![number as u8; size];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
         bytes.into()
@@ -69,6 +80,11 @@ impl Settings {
         value.first_chunk().map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))
     }
 
+    /// What all keys of clients begin with.
+    pub(super) const fn prefix() -> Bytes {
+        Bytes::from_static(b"k")
+    }
+
     /// The bytes of the key named `number`.
     pub(super) fn key(number: u8) -> Bytes {
         Bytes::from(format!("k{number}"))
@@ -76,6 +92,15 @@ impl Settings {
 
     pub(super) fn seat(&self, id: &NodeId) -> Option<Seat> {
         self.ids.iter().position(|known| known == id).map(|place| Seat(place as u8))
+    }
+
+    /// Whom the list of seeds leads to now.
+    pub(super) fn seeds(&self) -> SeatSet {
+        let found = self.membership.seeds.iter().flat_map(|seed| match seed.parse() {
+            Ok(address) => vec![address],
+            Err(_) => self.resolve(seed),
+        });
+        found.filter_map(|address| self.addresses.seat_at(address)).collect()
     }
 
     /// What a name service says: seats have names as well.
@@ -91,9 +116,10 @@ fn name(seat: Seat) -> NodeId {
 }
 
 const fn draw_election(rng: &mut Rng) -> quorate_election::Config {
-    match rng.below(4) {
+    match rng.below(5) {
         0 => quorate_election::Config::fast(),
         1 | 2 => quorate_election::Config::lan(),
+        3 => quorate_election::Config::wan(),
         _ => quorate_election::Config {
             heartbeat: Duration::from_millis(100),
             election_min: Duration::from_millis(500),

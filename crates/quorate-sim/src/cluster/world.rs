@@ -9,7 +9,7 @@ use quorate_lin::{Budget, Register, Verdict};
 use quorate_membership::Packet;
 use quorate_wire::{FrameKind, Versions, decode_frame};
 
-use super::checks::{Checks, majority};
+use super::checks::{Checks, majority, misjudged};
 use super::clients::Clients;
 use super::failover::Failovers;
 use super::finale::{FIRST_ID, Finale};
@@ -33,10 +33,19 @@ pub(super) struct Cluster {
     keys: BTreeSet<u8>,
     /// Nodes of the core that have the final write.
     arrived: SeatSet,
+    /// Whether gossip is to settle, too.
+    wants_views: bool,
+    /// Nodes that miss somebody, or take somebody who is gone for alive.
+    misjudged: Vec<(Seat, (SeatSet, SeatSet))>,
+    /// Whether the cluster was left alone for long.
+    was_quiet: bool,
     found: Option<Violation>,
     pub(super) failovers: Failovers,
     pub(super) is_undecided: bool,
 }
+
+/// After so long without trouble nobody may be taken for dead who lives: beyond every patience.
+const QUIET: u64 = 20_000_000_000;
 
 /// Work that the linearizability checker may do for a run.
 const LIN_STEPS: u64 = 300_000;
@@ -46,14 +55,35 @@ impl Cluster {
         let settings = Rc::new(Settings::draw(plan.seed, plan.nodes));
         Self {
             checks: Checks::new(&settings),
-            clients: Clients::new(Rc::clone(&settings)),
+            clients: Clients::new(Rc::clone(&settings), plan),
             settings,
             finale: None,
             keys: plan.operations.iter().map(|planned| planned.operation.key).collect(),
             arrived: SeatSet::NONE,
+            wants_views: false,
+            misjudged: Vec::new(),
+            was_quiet: false,
             found: None,
             failovers: Failovers::default(),
             is_undecided: false,
+        }
+    }
+
+    /// Gossip did not settle.
+    fn unsettled(&self, finale: &Finale) -> Violation {
+        let core = |seat: &Seat| finale.core().contains(seat);
+        let list = |seats: SeatSet| {
+            let names: Vec<String> = seats.iter().map(|seat| seat.to_string()).collect();
+            names.join(", ")
+        };
+        match self.misjudged.iter().find(|(seat, _)| core(seat)) {
+            Some((seat, (missed, _))) if !missed.is_empty() => {
+                Violation::new("M8", format!("{seat} does not know that {} live", list(*missed)))
+            }
+            Some((seat, (_, undead))) => {
+                Violation::new("M6", format!("{seat} takes {} for alive", list(*undead)))
+            }
+            None => Violation::new("M8", "gossip did not settle"),
         }
     }
 
@@ -72,7 +102,8 @@ impl Cluster {
 impl World for Cluster {
     type Program = NodeProgram;
     type Operation = KvOperation;
-    const OPERATIONS: &'static [&'static str] = &["get", "set", "delete", "cas", "open"];
+    const OPERATIONS: &'static [&'static str] =
+        &["get", "set", "delete", "cas", "peek", "list", "keep-alive", "close", "open"];
 
     fn boot(&mut self, boot: Boot, out: &mut Effects<Answer>) -> Result<NodeProgram, BootRefused> {
         let (seat, is_harmed) = (boot.seat, self.checks.atlas.is_harmed(boot.seat));
@@ -96,7 +127,8 @@ impl World for Cluster {
             if let Some(finale) = &mut self.finale {
                 finale.heard(id, Some(answer), &mut self.clients.history, cx);
             }
-        } else if let Err(violation) = self.clients.answered(id, answer, cx) {
+        } else if let Err(violation) = self.clients.answered(id, answer, self.checks.revision(), cx)
+        {
             self.found.get_or_insert(violation);
         }
     }
@@ -123,7 +155,9 @@ impl World for Cluster {
         program: &mut NodeProgram,
         cx: &mut Context<KvRequest>,
     ) -> Result<(), Violation> {
-        self.checks.stepped(seat, program, |mark| cx.mark(mark))?;
+        let quiet = (cx.quiet_for() >= QUIET).then(|| cx.alive());
+        self.was_quiet |= quiet.is_some();
+        self.checks.stepped(seat, program, quiet, |mark| cx.mark(mark))?;
         if let Some(violation) = self.found.take() {
             return Err(violation);
         }
@@ -143,6 +177,18 @@ impl World for Cluster {
             && program.machine.log().commit() >= written.index
         {
             self.arrived = self.arrived.with(seat);
+        }
+        if let Some(finale) = &self.finale
+            && self.wants_views
+        {
+            let core: SeatSet = finale.core().iter().copied().collect();
+            let gone = SeatSet::first(self.settings.ids.len() as u8).minus(cx.alive());
+            let wrong = misjudged(program, core, gone);
+            let settled = (SeatSet::NONE, SeatSet::NONE);
+            self.misjudged.retain(|(known, _)| *known != seat);
+            if wrong != settled || !core.contains(seat) {
+                self.misjudged.push((seat, wrong));
+            }
         }
         Ok(())
     }
@@ -192,6 +238,13 @@ impl World for Cluster {
 
     fn calm(&mut self, core: SeatSet, cx: &mut Context<KvRequest>) {
         self.checks.count("E8");
+        // Whoever starts anew finds the others through a seed, if one of those lives.
+        let seeds = self.settings.seeds().within(core);
+        self.wants_views = self.settings.wants_views && !seeds.is_empty();
+        if self.wants_views {
+            self.checks.count("M6");
+            self.checks.count("M8");
+        }
         self.clients.drain();
         let mut finale = Finale::new(Rc::clone(&self.settings), core, self.keys.iter().copied());
         finale.go_on(&mut self.clients.history, cx);
@@ -200,7 +253,10 @@ impl World for Cluster {
 
     fn is_satisfied(&self) -> bool {
         let Some(finale) = &self.finale else { return false };
-        finale.is_done() && finale.core().iter().all(|seat| self.arrived.contains(*seat))
+        let core = || finale.core().iter();
+        finale.is_done()
+            && core().all(|seat| self.arrived.contains(*seat))
+            && !core().any(|seat| self.misjudged.iter().any(|(known, _)| known == seat))
     }
 
     fn unsatisfied(&self) -> Violation {
@@ -218,6 +274,9 @@ impl World for Cluster {
             Some(at) if !missing.is_empty() => {
                 format!("the write at {at} of the calm phase did not reach {missing:?}")
             }
+            Some(_) if finale.is_done() => {
+                return self.unsettled(finale);
+            }
             Some(_) => "a read of the calm phase was not answered".to_owned(),
         };
         Violation::new("E8", message)
@@ -229,6 +288,10 @@ impl World for Cluster {
         }
         self.acknowledged(None)?;
         self.checks.count("K1");
+        self.checks.count("K3");
+        if self.was_quiet {
+            self.checks.count("M7");
+        }
         let mut budget = Budget::steps(LIN_STEPS);
         match quorate_lin::check(&Register::new(), &self.clients.history, &mut budget) {
             Verdict::Linearizable(_) => Ok(()),

@@ -1,7 +1,7 @@
 //! Simpler faults, operations and times.
 
 use super::search::Search;
-use crate::{DiskLoss, Fault, Latency, Way};
+use crate::{DiskLoss, Fault, Latency, Plan, Way};
 
 /// Tries simpler arguments of every fault, one at a time, as long as one helps.
 pub(super) fn faults<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
@@ -47,8 +47,8 @@ pub(super) fn operations<O: Clone + PartialEq>(
     }
 }
 
-/// Tries times of messages and disks that are always the same.
-pub(super) fn latencies<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
+/// Tries a run in which messages and disks always take equally long, and nothing rare happens.
+pub(super) fn plainer<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
     let constant = |latency| match latency {
         Latency::Exponential { low, mean } => Latency::Exponential { low: low + mean, mean: 0 },
         Latency::Bimodal { fast, .. } => Latency::Exponential { low: fast, mean: 0 },
@@ -57,6 +57,9 @@ pub(super) fn latencies<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
     candidate.latency = constant(candidate.latency);
     if candidate.latency != search.best.latency {
         search.attempt(candidate);
+    }
+    if search.best.rare {
+        search.attempt(Plan { rare: false, ..search.best.clone() });
     }
     let mut candidate = search.best.clone();
     candidate.disk = constant(candidate.disk);

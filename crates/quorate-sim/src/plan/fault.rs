@@ -238,6 +238,29 @@ impl Fault {
         }
     }
 
+    /// Whether a cluster is to bear it without anybody being taken for dead.
+    pub(crate) const fn is_mild(&self) -> bool {
+        match self {
+            Self::Loss { chance, .. } => *chance <= 100_000,
+            Self::Drift { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// How long it, or what it leaves, lasts.
+    pub(crate) const fn extent(&self, nodes: u8) -> u64 {
+        match self {
+            Self::Crash { down, .. } | Self::Cut { down, .. } | Self::Move { down, .. } => *down,
+            Self::CrashAll { gap, down, .. } => {
+                gap.saturating_mul(nodes as u64).saturating_add(*down)
+            }
+            _ => match self.lasting() {
+                Some(lasting) => lasting,
+                None => 0,
+            },
+        }
+    }
+
     /// Whether it brings back an older copy of a disk.
     pub(crate) const fn wants_image(&self) -> bool {
         match self {

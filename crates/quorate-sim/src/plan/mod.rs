@@ -22,6 +22,9 @@ pub struct Plan<O> {
     /// stays. Zero, as in plans drawn from a seed, for none: a minimiser tries others.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dice: u64,
+    /// Whether branches that are seldom taken are taken often: see [`quorate_core::rare()`].
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub rare: bool,
     /// How many nodes, 1 to 32.
     pub nodes: u8,
     /// When faults end and progress is demanded.
@@ -86,6 +89,15 @@ impl<O: Serialize + DeserializeOwned> Plan<O> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 const fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 /// A fault and when it strikes.

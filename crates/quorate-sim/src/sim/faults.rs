@@ -42,6 +42,10 @@ impl<W: World> Sim<'_, W> {
         }
         self.record_fault(index, fault, seat);
         self.world.struck(fault, seat, &mut self.context);
+        if !fault.is_mild() {
+            let until = self.time.saturating_add(fault.extent(self.plan.nodes));
+            self.context.troubled_until = self.context.troubled_until.max(until);
+        }
         if let Some(lasting) = fault.lasting() {
             self.active.push(Active { index, seat });
             self.agenda.add(self.time.saturating_add(lasting), Event::End { index });

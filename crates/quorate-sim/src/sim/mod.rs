@@ -12,7 +12,7 @@ mod tracing;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
-use quorate_core::Rng;
+use quorate_core::{Rng, play_rare, rare_taken};
 
 use crate::agenda::{Agenda, Event};
 use crate::effects::Effects;
@@ -73,6 +73,7 @@ struct Rngs {
     harm: Rng,
     clients: Rng,
     calm: Rng,
+    rare: Rng,
 }
 
 /// A program that still wants to be woken after it was would keep time from passing.
@@ -146,6 +147,7 @@ impl<'a, W: World> Sim<'a, W> {
                 harm: Rng::stream(seed, "harm"),
                 clients: Rng::stream(seed, "client links"),
                 calm: Rng::stream(seed, "calm"),
+                rare: Rng::stream(seed, "rare branches"),
             },
         };
         sim.schedule();
@@ -209,6 +211,7 @@ impl<'a, W: World> Sim<'a, W> {
     }
 
     fn advance(&mut self) {
+        play_rare(self.plan.rare.then(|| self.rngs.rare.next_u64()));
         while !self.is_over
             && let Some((time, event)) = self.agenda.next()
         {
@@ -236,6 +239,10 @@ impl<'a, W: World> Sim<'a, W> {
     }
 
     fn conclude(mut self) -> (Report, W) {
+        for (branch, taken) in rare_taken().into_iter().filter(|(_, taken)| *taken > 0) {
+            *self.context.tally.rare.entry(branch).or_default() += taken;
+        }
+        play_rare(None);
         if self.violation.is_none() && !self.is_beyond {
             self.violation = self.world.finished().err();
         }

@@ -26,6 +26,8 @@ pub(super) struct Node<P> {
     pub(super) wake_at: u64,
     /// The deadline that wake is for, on the node's clock.
     pub(super) wake_for: Instant,
+    /// What the program said last of when it wants to be woken.
+    pub(super) due: Option<Instant>,
     /// Zero, or when the pause ends.
     pub(super) paused_until: u64,
     /// What happened while it was paused, or in the kernel's buffers.
@@ -81,6 +83,7 @@ impl<P> Node<P> {
             clock: LocalClock::new(),
             wake_at: u64::MAX,
             wake_for: Instant::FAR,
+            due: None,
             paused_until: 0,
             backlog: VecDeque::new(),
             cut: None,

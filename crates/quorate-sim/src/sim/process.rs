@@ -99,7 +99,7 @@ impl<W: World> Sim<'_, W> {
         let node = &mut self.nodes[seat.index()];
         let Some(program) = &mut node.program else { return };
         let now = node.clock.show(self.time);
-        if program.deadline().is_some_and(|deadline| deadline <= now) {
+        if node.due.is_some_and(|due| due <= now) {
             program.wake(now, &mut self.effects);
         }
         act(program, now, &mut self.effects);
@@ -122,7 +122,8 @@ impl<W: World> Sim<'_, W> {
         self.effects.items = items;
         let node = &mut self.nodes[seat.index()];
         let Some(program) = &node.program else { return };
-        let Some(deadline) = program.deadline() else { return };
+        node.due = program.deadline();
+        let Some(deadline) = node.due else { return };
         if node.wake_at != u64::MAX && node.wake_for == deadline {
             return;
         }

@@ -1,5 +1,6 @@
 //! The engine with small programs in it.
 
+mod exhaust;
 mod invariants;
 mod minimiser;
 mod scenarios;

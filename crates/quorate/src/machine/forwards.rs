@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use quorate_core::{Instant, NodeId, mutant};
+use quorate_core::{Instant, NodeId, mutant, rare};
 
 use crate::{Request, RequestId};
 
@@ -47,7 +47,9 @@ impl Forwards {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.parked.len() >= WAITING_MAX || self.sent.len() >= WAITING_MAX
+        self.parked.len() >= WAITING_MAX
+            || self.sent.len() >= WAITING_MAX
+            || rare("too many requests are passed on")
     }
 
     pub(crate) fn park(&mut self, waiting: Waiting) {

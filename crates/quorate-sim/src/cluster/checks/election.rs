@@ -1,8 +1,9 @@
 //! Terms, votes and leaders.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use quorate_core::{Ballot, LogView as _, NodeId, Term};
+use quorate_core::{Ballot, Instant, LogView as _, NodeId, Term};
 use quorate_election::Role;
 
 use super::majority;
@@ -21,6 +22,8 @@ pub(super) struct ElectionCheck {
     /// The longest that a leader may lead unheard, in nanoseconds of its own clock.
     unheard_max: u64,
     heard: Vec<u64>,
+    /// For each node, when it can next have heard too little: until then no look is needed.
+    look_again: Vec<Instant>,
 }
 
 /// The terms of one node.
@@ -42,6 +45,7 @@ impl ElectionCheck {
             nodes: vec![Spoken::default(); settings.ids.len()],
             unheard_max: 2 * timeout.as_nanos() as u64,
             heard: Vec::new(),
+            look_again: vec![Instant::ZERO; settings.ids.len()],
         }
     }
 
@@ -49,6 +53,7 @@ impl ElectionCheck {
     pub(super) fn booted(&mut self, seat: Seat, term: Term) -> Result<(), Violation> {
         let node = &mut self.nodes[seat.index()];
         node.current = term;
+        self.look_again[seat.index()] = Instant::ZERO;
         if term < node.spoken {
             let message =
                 format!("{seat} had spoken of {:?} and came back in {term:?}", node.spoken);
@@ -73,9 +78,12 @@ impl ElectionCheck {
         }
         node.current = voter.term();
         let leads = voter.role() == Role::Leader;
-        if leads {
+        if !leads {
+            self.look_again[seat.index()] = Instant::ZERO;
+        }
+        if leads && program.now >= self.look_again[seat.index()] {
             self.heard_enough(seat, program, members)?;
-        } else if program.machine.replicator().is_leading() {
+        } else if !leads && program.machine.replicator().is_leading() {
             let message = format!("{seat} has stepped down, and its log leads on");
             return Err(Violation::new("E11", message));
         }
@@ -105,6 +113,8 @@ impl ElectionCheck {
             let message = format!("{seat} leads and has heard no majority for {millis} ms");
             return Err(Violation::new("E11", message));
         }
+        // What is heard meanwhile only makes it later.
+        self.look_again[seat.index()] = now + Duration::from_nanos(self.unheard_max - silence);
         Ok(())
     }
 

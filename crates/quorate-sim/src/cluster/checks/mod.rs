@@ -19,6 +19,7 @@ use disks::Disks;
 use election::ElectionCheck;
 use log::LogCheck;
 use members::MembersCheck;
+pub(in crate::cluster) use members::misjudged;
 
 /// All checks over all nodes. Each looks only at what changed in a step.
 #[derive(Debug)]
@@ -38,9 +39,9 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 23] = [
+pub(super) const CHECKED: [&str; 29] = [
     "E1", "E3", "E4", "E5", "E6", "E7", "E8", "E10", "E11", "E12", "R1", "R2", "R3", "R4", "R5",
-    "R6", "K1", "K5", "M1", "M3", "M4", "X4", "F1",
+    "R6", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X4", "F1",
 ];
 
 /// Rare situations that a step can show.
@@ -53,7 +54,7 @@ impl Checks {
             election: ElectionCheck::new(settings),
             log: LogCheck::new(nodes),
             birth: BirthCheck::new(nodes),
-            members: MembersCheck::new(nodes),
+            members: MembersCheck::new(settings),
             disks: Disks::new(nodes),
             atlas: Atlas::default(),
             forwarded: BTreeSet::new(),
@@ -96,6 +97,7 @@ impl Checks {
         &mut self,
         seat: Seat,
         program: &mut NodeProgram,
+        quiet: Option<SeatSet>,
         mut mark: impl FnMut(Mark),
     ) -> Result<(), Violation> {
         if let Some(violation) = self.found.take() {
@@ -103,7 +105,7 @@ impl Checks {
         }
         let mut seen = std::mem::take(&mut program.seen);
         for one in seen.drain(..) {
-            self.see(seat, program, one, &mut mark)?;
+            self.see(seat, program, one, quiet, &mut mark)?;
         }
         program.seen = seen;
         self.count("F1");
@@ -143,6 +145,7 @@ impl Checks {
         seat: Seat,
         program: &NodeProgram,
         seen: Seen,
+        quiet: Option<SeatSet>,
         mark: &mut impl FnMut(Mark),
     ) -> Result<(), Violation> {
         match seen {
@@ -168,9 +171,17 @@ impl Checks {
                 self.birth.born(seat, cluster, members)
             }
             Seen::Member(event) => {
-                self.count("M1");
-                self.count("M3");
-                self.members.changed(seat, program, &event)
+                for invariant in ["M1", "M2", "M3"] {
+                    self.count(invariant);
+                }
+                self.members.changed(seat, program, &event, quiet)
+            }
+            Seen::Datagram { over: false } => {
+                self.count("M5");
+                Ok(())
+            }
+            Seen::Datagram { over: true } => {
+                Err(Violation::new("M5", format!("{seat} sends a datagram that does not fit")))
             }
             Seen::Stranger { refused: true } => {
                 self.count("M4");

@@ -1,0 +1,105 @@
+//! What clients ask once and in passing: reads of one node, reads of all keys, and the care of
+//! sessions.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use quorate::{Answer, Command, Found, Op, Query, ReadLevel, Request, SessionId};
+use quorate_lin::{Answer as LinAnswer, Pending};
+
+use super::clients::KvHistory;
+use super::operation::Act;
+use super::program::KvRequest;
+use super::settings::Settings;
+use crate::{Context, Seat, Violation};
+
+/// Errands under way, by the id of their request.
+#[derive(Debug, Default)]
+pub(super) struct Errands(BTreeMap<u64, Errand>);
+
+#[derive(Debug)]
+struct Errand {
+    act: Act,
+    /// The reads that a list amounts to: one of each key, all at one moment.
+    reads: Vec<(u8, Pending)>,
+}
+
+const MILLISECOND: u64 = 1_000_000;
+
+impl Errands {
+    /// Sends one to `seat` under `id`.
+    pub(super) fn send(
+        &mut self,
+        id: u64,
+        seat: Seat,
+        request: Request,
+        what: (Act, Vec<(u8, Pending)>),
+        wait_ms: u32,
+        cx: &mut Context<KvRequest>,
+    ) {
+        let (act, reads) = what;
+        cx.began(act.kind());
+        let wait = Duration::from_millis(wait_ms.into());
+        cx.ask(seat, id, KvRequest { request, wait });
+        cx.after((u64::from(wait_ms) + 5) * MILLISECOND, id);
+        self.0.insert(id, Errand { act, reads });
+    }
+
+    /// What came of the errand `id`; `None` if it is none. `newest` is the highest revision that
+    /// any node has applied.
+    pub(super) fn answered(
+        &mut self,
+        id: u64,
+        answer: Option<&Answer>,
+        newest: u64,
+        history: &mut KvHistory,
+        cx: &mut Context<KvRequest>,
+    ) -> Option<Result<(), Violation>> {
+        let Errand { act, reads } = self.0.remove(&id)?;
+        cx.ended(act.kind());
+        let Some(Answer::Found { found, revision, .. }) = answer else {
+            reads.into_iter().for_each(|(_, pending)| history.fail(pending));
+            return Some(Ok(()));
+        };
+        if act == Act::Peek {
+            cx.mark("a node showed what it has applied");
+        }
+        if revision.0 > newest {
+            let message = format!("a node shows {revision:?}, and nobody has applied it");
+            return Some(Err(Violation::new("K3", message)));
+        }
+        match found {
+            Found::Page { more: true, .. } => {
+                reads.into_iter().for_each(|(_, pending)| history.fail(pending));
+            }
+            Found::Page { items, more: false } => {
+                for (key, pending) in reads {
+                    let name = Settings::key(key);
+                    let item = items.iter().find(|(known, _)| *known == name);
+                    let value = item.map(|(_, item)| Settings::number(&item.value));
+                    history.ok(pending, LinAnswer::Value(value));
+                }
+            }
+            Found::Item(_) => {}
+        }
+        Some(Ok(()))
+    }
+}
+
+/// The request of an errand; `None` for one that needs a session where there is none.
+pub(super) fn request(act: Act, key: u8, session: Option<SessionId>) -> Option<Request> {
+    let write = |op| Some(Request::Write(Command { tag: None, op }));
+    match act {
+        Act::Peek => {
+            let query = Query::Get { key: Settings::key(key) };
+            Some(Request::Read { query, level: ReadLevel::Local })
+        }
+        Act::List => {
+            let query = Query::Range { prefix: Settings::prefix(), after: None, limit: 1_000 };
+            Some(Request::Read { query, level: ReadLevel::Linearizable })
+        }
+        Act::KeepAlive => session.and_then(|session| write(Op::KeepAlive { session })),
+        Act::Close => session.and_then(|session| write(Op::CloseSession { session })),
+        Act::Get | Act::Set | Act::Delete | Act::Cas => None,
+    }
+}
