@@ -61,6 +61,7 @@ mod context;
 mod effects;
 pub mod exhaust;
 mod fault;
+mod hunt;
 mod minimise;
 mod network;
 mod plan;
@@ -79,6 +80,7 @@ mod world;
 pub use context::{Context, Tally};
 pub use effects::{Copies, Effects};
 pub use fault::{FaultCounts, FaultKind, FaultSet};
+pub use hunt::{Found, hunt};
 pub use minimise::{Goal, Minimised, Minimiser};
 pub use plan::{
     CutPoint, DiskLoss, Fault, Harm, Latency, Plan, PlanError, PlannedFault, PlannedOperation,
