@@ -26,12 +26,16 @@ pub(super) fn observe(program: &NodeProgram) -> Observation {
     let follows = voter.leader().map_or_else(|| "nobody".to_owned(), ToString::to_string);
     let vote =
         voter.ballot().vote.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+    // Enough of it to tell two apart.
+    let cluster = machine.status().cluster;
+    let cluster = cluster.map_or_else(|| "none".to_owned(), |id| format!("{:.6}", id.to_string()));
     let named = [
         ("follows", follows),
         ("voted for", vote),
         ("last entry", log.tip().to_string()),
         ("committed up to", log.commit().to_string()),
         ("revision", machine.store().revision().0.to_string()),
+        ("cluster", cluster),
     ];
     Observation {
         role: role.to_owned(),

@@ -1,7 +1,7 @@
 //! Simpler faults, operations and times.
 
 use super::search::Search;
-use crate::{DiskLoss, Fault, Latency, Plan, Way};
+use crate::{DiskLoss, Fault, Latency, Plan, Seat, Target, Way};
 
 /// Tries simpler arguments of every fault, one at a time, as long as one helps.
 pub(super) fn faults<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
@@ -71,7 +71,7 @@ pub(super) fn plainer<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
 /// Faults that say less than `fault`. Following them ends: times only shrink to whole milliseconds,
 /// and each of the others has one simplest value.
 fn simpler(fault: &Fault) -> Vec<Fault> {
-    let mut all = Vec::new();
+    let mut all = plainer_crashes(fault);
     let mut with = |change: &dyn Fn(&mut Fault)| {
         let mut other = fault.clone();
         change(&mut other);
@@ -103,6 +103,26 @@ fn simpler(fault: &Fault) -> Vec<Fault> {
     }
     all
 }
+
+/// A crash of one node in place of one of all, and at any point in place of a chosen one.
+fn plainer_crashes(fault: &Fault) -> Vec<Fault> {
+    let crash = |target, disk, down| Fault::Crash { target, disk, down };
+    match *fault {
+        Fault::CrashAll { gap, disk, down } => {
+            let mut plainer: Vec<Fault> =
+                (0..SEATS).map(|seat| crash(Target::Seat(Seat(seat)), disk, down)).collect();
+            if gap > 0 {
+                plainer.push(Fault::CrashAll { gap: 0, disk, down });
+            }
+            plainer
+        }
+        Fault::Cut { target, disk, down, .. } => vec![crash(target, disk, down)],
+        _ => Vec::new(),
+    }
+}
+
+/// So many nodes are tried; most runs have no more.
+const SEATS: u8 = 7;
 
 /// The one argument of a fault that is a length of time.
 const fn time_of(fault: &mut Fault) -> Option<&mut u64> {
