@@ -25,6 +25,11 @@ pub(super) fn tell(campaign: &Campaign) {
     say(&columns(
         summary.tally.marks.iter().map(|(mark, count)| ((*mark).to_owned(), count.to_string())),
     ));
+    if !summary.tally.rare.is_empty() {
+        say("\nbranches that are rare in earnest and were taken here");
+        let rare = summary.tally.rare.iter();
+        say(&columns(rare.map(|(branch, count)| ((*branch).to_owned(), count.to_string()))));
+    }
     say(&format!("\n{}", coverage(summary)));
 }
 
