@@ -330,4 +330,19 @@ mod tests {
             assert!(named.counts.states > 5 * unnamed.counts.states);
         }
     }
+
+    #[test]
+    fn voters_with_one_fingerprint_do_one_thing() {
+        let mut election = Election::new(Bounds::small(Scope::Election));
+        assert!(explore(&mut election, Limits::default(), |_| ()).complete);
+        let (tried, differs) = election.memory.audit(|moment, one, other| {
+            // What waits behind one record may leave in another order, and be cut elsewhere.
+            let told =
+                |did: &Did| BTreeSet::from_iter(did.facts.iter().map(|it| format!("{it:?}")));
+            matches!(moment, Moment::Cut { .. }) || told(one) == told(other)
+        });
+
+        assert_eq!(differs, None);
+        assert!(tried > 1_000);
+    }
 }

@@ -405,3 +405,29 @@ impl SmallWorld for Replication {
         self.symmetry.least(&mut self.memory, seats, mail.numbers(), numbers)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::cluster::Scope;
+    use crate::exhaust::{Limits, explore};
+
+    #[test]
+    fn replicas_with_one_fingerprint_do_one_thing() {
+        let small = Bounds::small(Scope::Replication);
+        let bounds = Bounds { terms: 1, proposals: 1, leaps: 1, attempts: 0, ..small };
+        let mut replication = Replication::new(bounds);
+        assert!(explore(&mut replication, Limits::default(), |_| ()).complete);
+        let (tried, differs) = replication.memory.audit(|moment, one, other| {
+            // What waits behind one record may leave in another order, and be cut elsewhere.
+            let told =
+                |did: &Did| BTreeSet::from_iter(did.facts.iter().map(|it| format!("{it:?}")));
+            matches!(moment, Moment::Cut { .. }) || told(one) == told(other)
+        });
+
+        assert_eq!(differs, None);
+        assert!(tried > 1_000);
+    }
+}
