@@ -4,7 +4,7 @@
 //! they are given messages as bytes, time as a number, and a disk that forgets what was not synced.
 //! What goes wrong stands in a [`Plan`], which is data: drawn from a seed by [`Swarm`], kept in a
 //! file, cut down to what matters, run again. A [`World`] says what runs and what must hold; it is
-//! asked after every event.
+//! asked after every event. A world that is small enough is looked at in [every state](exhaust).
 //!
 //! When a promise breaks, [`Minimiser`] cuts the plan down to what breaks it, [`Sim::with_trace`]
 //! keeps what happened, and [`Timeline`] makes a page of it for a person to look at.
