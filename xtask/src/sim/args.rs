@@ -24,6 +24,7 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
 /// How runs are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
+    Mixed,
     Short,
     Long,
     Birth,
@@ -32,6 +33,7 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn profile(self) -> Profile {
         match self {
+            Self::Mixed => Profile::mixed(),
             Self::Short => Profile::short(),
             Self::Long => Profile::long(),
             Self::Birth => Profile::birth(),
@@ -40,6 +42,7 @@ impl Kind {
 
     pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::Mixed => "mixed",
             Self::Short => "short",
             Self::Long => "long",
             Self::Birth => "birth",
@@ -49,7 +52,8 @@ impl Kind {
     /// The option that asks for it, for a command to copy.
     pub(super) const fn option(self) -> &'static str {
         match self {
-            Self::Short => "",
+            Self::Mixed => "",
+            Self::Short => " --short",
             Self::Long => " --long",
             Self::Birth => " --birth",
         }

@@ -39,11 +39,14 @@ pub(crate) struct Sim {
     /// Threads.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
-    /// Long runs with pauses between faults, for simulated hours, in place of short ones.
+    /// Only short runs with many faults, to count seeds; by default all kinds are mixed.
     #[arg(long, global = true)]
+    short: bool,
+    /// Only long runs with pauses between faults.
+    #[arg(long, conflicts_with = "short", global = true)]
     long: bool,
-    /// Runs around the birth of the cluster, in place of short ones.
-    #[arg(long, conflicts_with = "long", global = true)]
+    /// Only runs around the birth of the cluster.
+    #[arg(long, conflicts_with_all = ["short", "long"], global = true)]
     birth: bool,
     /// Runs the plan in this file alone, as `sim replay FILE`.
     #[arg(long, value_name = "FILE")]
@@ -127,8 +130,10 @@ impl Sim {
             Kind::Long
         } else if self.birth || breaks == Some("E12") {
             Kind::Birth
-        } else {
+        } else if self.short || mutant.is_some() {
             Kind::Short
+        } else {
+            Kind::Mixed
         }
     }
 
