@@ -162,8 +162,8 @@ impl LogCheck {
     /// R6 and K5: what is applied goes forward, and equal places mean equal states.
     pub(super) fn applied(&mut self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
         let known = &mut self.nodes[seat.index()];
-        let status = program.machine.status();
-        let applied = status.applied.index;
+        let (applied, store) = (program.machine.applied().index, program.machine.store());
+        let says = store.digest();
         if applied < known.applied || applied > known.commit {
             let message = format!(
                 "{seat} had applied {}, now {applied}, and {} is committed",
@@ -172,9 +172,9 @@ impl LogCheck {
             return Err(Violation::new("R6", message));
         }
         known.applied = applied;
-        self.revision = self.revision.max(status.revision.0);
-        let (digest, other) = *self.states.entry(applied).or_insert((status.digest, seat));
-        if digest != status.digest {
+        self.revision = self.revision.max(store.revision().0);
+        let (digest, other) = *self.states.entry(applied).or_insert((says, seat));
+        if digest != says {
             let message = format!("at {applied} the states of {seat} and {other} differ");
             return Err(Violation::new("K5", message));
         }
