@@ -1,7 +1,7 @@
 //! Running programs and saying what is done.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use quorate_tests::SKIPPED;
 
@@ -28,6 +28,13 @@ pub(crate) fn cargo_seeded(arguments: &[&str]) -> bool {
     let folder = root().join("target").join("mutants");
     let mut command = cargo_command();
     succeeds(command.args(arguments).env("RUSTFLAGS", SEEDED).env("CARGO_TARGET_DIR", folder))
+}
+
+/// What cargo prints in the root, if it succeeds.
+pub(crate) fn cargo_output(arguments: &[&str]) -> Option<String> {
+    say(&format!("$ cargo {}", arguments.join(" ")));
+    let output = cargo_command().args(arguments).stderr(Stdio::inherit()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn cargo_command() -> Command {

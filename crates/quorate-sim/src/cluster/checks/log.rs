@@ -69,7 +69,9 @@ impl LogCheck {
 
     /// R1: an entry of one identity says one thing and follows one entry, in every log. X4: time
     /// never goes back from entry to entry; sessions live by it.
-    pub(super) fn entries(&mut self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
+    ///
+    /// Whether entries were replaced.
+    pub(super) fn entries(&mut self, seat: Seat, program: &NodeProgram) -> Result<bool, Violation> {
         let log = program.machine.log();
         let known = &mut self.nodes[seat.index()];
         let (first, tip) = (log.first_index().0, log.tip());
@@ -93,6 +95,7 @@ impl LogCheck {
             let message = format!("{seat} replaced {from}, and {} was committed", known.commit);
             return Err(Violation::new("R5", message));
         }
+        let replaces = from <= known.tip.index.0;
         known.tip = tip;
         known.terms.resize(from as usize - 1, Term::ZERO);
         for index in from..=tip.index.0 {
@@ -111,7 +114,7 @@ impl LogCheck {
                 return Err(Violation::new("R1", message));
             }
         }
-        Ok(())
+        Ok(replaces)
     }
 
     /// R3 and R5: a commit mark never falls, and what is committed at an index is one entry. Gives

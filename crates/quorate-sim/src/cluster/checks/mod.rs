@@ -150,7 +150,9 @@ impl Checks {
         }
         if self.log.has_changed(seat, program) {
             count!(self, "R1", "X4");
-            self.log.entries(seat, program)?;
+            if self.log.entries(seat, program)? {
+                mark("entries that were not committed are replaced");
+            }
             count!(self, "R5");
             let committed = self.log.commits(seat, program)?;
             for id in committed.iter().copied() {
@@ -187,6 +189,13 @@ impl Checks {
             }
             Seen::Led { term } => {
                 count!(self, "E1", "E4", "E6", "E7");
+                if self.election.another_leads(seat) {
+                    mark("two nodes lead, in different terms");
+                }
+                let log = program.machine.log();
+                if log.tip().index.0 > log.commit().0 + 1 {
+                    mark("a leader begins with entries that may not be committed");
+                }
                 self.election.led(seat, term, program, self.members())?;
                 self.log.led(seat, term, program)
             }
