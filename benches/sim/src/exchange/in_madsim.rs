@@ -33,6 +33,7 @@ pub(crate) fn run(setting: &Setting) -> Tally {
     counters.tally()
 }
 
+#[expect(clippy::disallowed_methods, reason = "the clock is madsim's here")]
 async fn live(me: u8, mut node: Node, setting: Setting) {
     let endpoint = Endpoint::bind(address(me)).await.expect("the address is free");
     for _ in 0..RECEIVERS {

@@ -85,7 +85,7 @@ impl Program for Pinger {
             return;
         }
         self.left -= 1;
-        self.next = self.next + self.setting.every;
+        self.next += self.setting.every;
         self.node.wake();
         for peer in (0..NODES).map(Seat).filter(|peer| *peer != self.me) {
             out.datagram(peer, |buffer| self.node.ping(buffer));

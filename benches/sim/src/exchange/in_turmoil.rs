@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use turmoil::net::UdpSocket;
 
@@ -16,7 +17,7 @@ pub(crate) fn run(setting: &Setting) -> Tally {
     let mut sim = turmoil::Builder::new()
         .rng_seed(setting.seed)
         .simulation_duration(setting.lasting() * 2)
-        .min_message_latency(LATENCY * 0)
+        .min_message_latency(Duration::ZERO)
         .max_message_latency(LATENCY * LATENCY_RANGE)
         .fail_rate(fail_rate(setting))
         .build();
