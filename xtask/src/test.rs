@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use quorate_tests::now;
 
-use crate::sh::{cargo, cargo_seeded, say, skipped_file};
+use crate::sh::{cargo, cargo_madsim, cargo_seeded, say, skipped_file};
 
 /// Everything a change must pass.
 #[derive(Debug, Args)]
@@ -24,9 +24,11 @@ enum Call {
     Plain(&'static [&'static str]),
     /// In the build that holds the seeded bugs.
     Seeded(&'static [&'static str]),
+    /// In the build in which madsim simulates.
+    Madsim(&'static [&'static str]),
 }
 
-use Call::{Plain, Seeded};
+use Call::{Madsim, Plain, Seeded};
 
 /// Without `--workspace` a call takes the default members: everything but the benches.
 const STEPS: &[Step] = &[
@@ -61,6 +63,10 @@ const BY_HAND: &[Step] = &[(
     &[
         Plain(&["clippy", "-p", "quorate-bench", "--all-targets", "--", "-D", "warnings"]),
         Plain(&["test", "-p", "quorate-bench"]),
+        Plain(&["clippy", "-p", "quorate-bench-sim", "--all-targets", "--", "-D", "warnings"]),
+        Plain(&["test", "-p", "quorate-bench-sim"]),
+        Madsim(&["clippy", "-p", "quorate-bench-sim", "--all-targets", "--", "-D", "warnings"]),
+        Madsim(&["test", "-p", "quorate-bench-sim"]),
     ],
 )];
 
@@ -85,6 +91,7 @@ impl Test {
             let good = calls.iter().all(|call| match call {
                 Plain(arguments) => cargo(arguments),
                 Seeded(arguments) => cargo_seeded(arguments),
+                Madsim(arguments) => cargo_madsim(arguments),
             });
             if good {
                 passed += 1;
