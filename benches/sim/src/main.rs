@@ -32,6 +32,9 @@ use subject::Subject;
 /// besides hits all; a ratio is that of neighbours, with the median, the least and the most of all
 /// rounds. "The messages alone" are encoded and decoded without any simulator: every one of them
 /// spends that too.
+///
+/// Of the whole node, five of them under all faults and with all invariants, the engine's own count
+/// of events is shown: disks, clients and faults among them.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask bench sim",
