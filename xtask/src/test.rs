@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use quorate_tests::now;
 
-use crate::sh::{cargo, cargo_output, cargo_seeded, say, skipped_file};
+use crate::sh::{cargo, cargo_madsim, cargo_output, cargo_seeded, say, skipped_file};
 
 /// Everything a change must pass.
 #[derive(Debug, Args)]
@@ -26,9 +26,11 @@ enum Call {
     Seeded(&'static [&'static str]),
     /// In both builds, for the same words on standard output.
     Alike(&'static [&'static str]),
+    /// In the build in which madsim simulates.
+    Madsim(&'static [&'static str]),
 }
 
-use Call::{Alike, Plain, Seeded};
+use Call::{Alike, Madsim, Plain, Seeded};
 
 /// Without `--workspace` a call takes the default members: everything but the benches.
 const STEPS: &[Step] = &[
@@ -73,6 +75,10 @@ const BY_HAND: &[Step] = &[(
     &[
         Plain(&["clippy", "-p", "quorate-bench", "--all-targets", "--", "-D", "warnings"]),
         Plain(&["test", "-p", "quorate-bench"]),
+        Plain(&["clippy", "-p", "quorate-bench-sim", "--all-targets", "--", "-D", "warnings"]),
+        Plain(&["test", "-p", "quorate-bench-sim"]),
+        Madsim(&["clippy", "-p", "quorate-bench-sim", "--all-targets", "--", "-D", "warnings"]),
+        Madsim(&["test", "-p", "quorate-bench-sim"]),
     ],
 )];
 
@@ -98,6 +104,7 @@ impl Test {
                 Plain(arguments) => cargo(arguments),
                 Seeded(arguments) => cargo_seeded(arguments),
                 Alike(arguments) => are_alike(arguments),
+                Madsim(arguments) => cargo_madsim(arguments),
             });
             if good {
                 passed += 1;
