@@ -190,7 +190,8 @@ impl LogCheck {
         let machine = &program.machine;
         let (log, term) = (machine.log(), machine.voter().term());
         let newest = log.term_at(log.commit());
-        if !machine.replicator().is_leading() || newest.is_none_or(|newest| newest == term) {
+        let Some(newest) = newest.filter(|newest| *newest != term) else { return Ok(()) };
+        if !machine.replicator().is_leading() {
             return Ok(());
         }
         let message = format!("{seat} leads {term:?} and committed up to an entry of {newest:?}");
