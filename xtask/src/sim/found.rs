@@ -135,7 +135,7 @@ impl Sim {
         });
         let written = plan.to_toml().map_err(|error| error.to_string()).and_then(|plan| {
             let files = [
-                ("plan.toml", plan),
+                ("plan.toml", format!("{}{plan}", remarks(failure, &replay))),
                 ("report.json", format!("{report:#}\n")),
                 ("trace.ndjson", to_ndjson(trace)),
                 ("timeline.html", page.to_html()),
@@ -156,6 +156,15 @@ impl Sim {
     fn mutant_option(&self) -> String {
         self.mutant.as_ref().map(|name| format!(" --mutant {name}")).unwrap_or_default()
     }
+}
+
+/// What stands before a plan, for whoever opens its file.
+fn remarks(failure: Option<&Failure>, replay: &str) -> String {
+    let what = failure.map_or_else(String::new, |failure| {
+        let first = failure.message.lines().next().unwrap_or_default();
+        format!("# Breaks {}: {first}\n", failure.invariant)
+    });
+    format!("{what}# {replay}\n# Times are nanoseconds, chances are millionths.\n\n")
 }
 
 /// The end of a trace without what is always the same.
