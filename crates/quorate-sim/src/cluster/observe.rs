@@ -29,7 +29,7 @@ pub(super) fn observe(program: &NodeProgram) -> Observation {
     // Enough of it to tell two apart: its end, since agreed ones begin with zeros.
     let cluster = machine.status().cluster;
     let cluster =
-        cluster.map_or_else(|| "none".to_owned(), |id| format!("..{:06x}", id.0 & 0xff_ffff));
+        cluster.map_or_else(|| "none".to_owned(), |id| format!("..{:04x}", id.0 & 0xffff));
     let named = [
         ("follows", follows),
         ("voted for", vote),

@@ -118,8 +118,12 @@ function drawAxis() {
     pen.moveTo(place, AXIS - 6);
     pen.lineTo(place, AXIS);
     pen.stroke();
-    if (place < width - 20) text(clock(time, step), place, AXIS - 16, theme.soft, SMALL, place < gutter + 20 ? "left" : "center");
+    const isUnderFlag = isSeen(cursor, cursor) && Math.abs(place - Math.min(x(cursor), width - 38)) < 62;
+    if (place < width - 20 && !isUnderFlag) text(clock(time, step), place, AXIS - 16, theme.soft, SMALL, place < gutter + 20 ? "left" : "center");
   }
+  // There is more to either side.
+  if (view.from > 0) text("◂", gutter - 12, AXIS - 16, theme.soft, SMALL, "right");
+  if (view.to < end) text("▸", width - 4, AXIS - 16, theme.soft, SMALL, "right");
   pen.strokeStyle = theme.line;
   pen.beginPath();
   pen.moveTo(gutter, AXIS);
@@ -174,9 +178,15 @@ function drawFaults() {
     if (fault.isCrowded) pen.fillStyle = theme.fault;
     else if (fits) text(fits, left + 6, y + (ROW - 5) / 2, inkOn(theme.fault), SMALL);
     else {
-      const free = pen.measureText(label).width + right + 8 < width ? label : short;
-      if (pen.measureText(free).width + right + 8 < width) text(free, right + 5, y + (ROW - 5) / 2, theme.fault, SMALL);
-      else text(free, left - 5, y + (ROW - 5) / 2, theme.fault, SMALL, "right");
+      // As far as to the next one in its row, or back to the one before.
+      const others = faults.filter((other) => other.row === fault.row && other !== fault);
+      const next = Math.min(width, ...others.filter((other) => other.from >= fault.from).map((other) => x(other.from)));
+      // The words of one before it may stand there already.
+      const last = others.some((other) => other.from < fault.from) ? width : gutter;
+      const after = [label, short, fault.kind].find((words) => pen.measureText(words).width + right + 8 < next);
+      const before = [label, short, fault.kind].find((words) => left - 8 - pen.measureText(words).width > last);
+      if (after && (after === label || before !== label)) text(after, right + 5, y + (ROW - 5) / 2, theme.fault, SMALL);
+      else if (before) text(before, left - 5, y + (ROW - 5) / 2, theme.fault, SMALL, "right");
     }
     hits.push({ left, right, top: y, bottom: y + ROW, text: (fault.kind ? "Fault " + fault.index + ", " : "") + fault.name + ": " + fault.text });
   }
@@ -208,15 +218,20 @@ function drawNodes() {
       box(left, high, right, BAR, 3);
       pen.fillStyle = roleColour(role.role);
       pen.fill();
+      for (const pause of node.pauses) {
+        const still = { from: Math.max(role.from, pause.from), to: Math.min(to, pause.to) };
+        if (still.from < still.to && isSeen(still.from, still.to)) hatch(clip(x(still.from)), high, clip(x(still.to)), BAR, theme.card);
+      }
       const term = role.term === null ? "" : " term " + role.term, mark = role.leads ? "★ " : "";
-      inside([mark + role.role + "," + term, mark + role.role + " t" + role.term, (mark || "") + "t" + role.term], left, right, y, inkOn(roleColour(role.role)), role.leads ? BOLD : SMALL);
+      // Words end where stripes begin, and stand on them only if there is no other room.
+      const stripes = Math.min(right, ...node.pauses.filter((pause) => pause.from > role.from && pause.from < to).map((pause) => x(pause.from)));
+      inside([mark + role.role + "," + term, mark + role.role + " t" + role.term, (mark || "") + "t" + role.term], left, stripes, y, inkOn(roleColour(role.role)), role.leads ? BOLD : SMALL);
       hits.push({ left, right, top: high, bottom: high + BAR, text: node.name + ": " + role.role + term });
     }
     for (const pause of node.pauses) {
       const to = Math.min(pause.to, end);
       if (!isSeen(pause.from, to)) continue;
       const left = clip(x(pause.from)), right = clip(x(to));
-      hatch(left, high, right, BAR, theme.card);
       inside(["stands still"], left, right, high + BAR + 8, theme.fault, SMALL);
       hits.push({ left, right, top: high, bottom: high + BAR + 14, text: node.name + " stands still" });
     }
@@ -296,7 +311,7 @@ function drawMessages() {
   }
   const most = Math.max(220, width * 0.8);
   if (seen.length > most) {
-    text("zoom in to see " + seen.length + " messages", width - RIGHT, AXIS + 9, theme.soft, SMALL, "right");
+    text("zoom in to see " + seen.length + " messages", gutter, height - 11, theme.soft, SMALL);
     return false;
   }
   const taken = [];
@@ -373,6 +388,7 @@ function label(message, x0, y0, down, taken) {
 function drawClients() {
   clientNames.forEach((name, place) => {
     const y = clientY(place);
+    let numbered = -Infinity;
     for (const operation of clients.get(name)) {
       const to = Math.min(operation.to, end);
       if (!isSeen(operation.from, to)) continue;
@@ -386,16 +402,24 @@ function drawClients() {
       if (operation.outcome === "unknown" || operation.outcome === "open") hatch(left, y - 8, right, 16, theme.card);
       const says = operation.label + (operation.outcome === "open" ? "" : ": " + operation.answer);
       pen.font = SMALL;
-      const room = right - left - 12, plain = operation.outcome === "ok" || operation.outcome === "failed";
+      // Words inside begin after the diamond, if that is near the beginning.
+      const effect = operation.effect && isSeen(operation.effect.at, operation.effect.at) ? x(operation.effect.at) : null;
+      const start = effect === null ? Math.max(left, gutter) + 6 : Math.max(left + 6, effect + 9);
+      const room = Math.min(right, width) - start - 6, plain = operation.outcome === "ok" || operation.outcome === "failed";
       const fits = plain && [says, operation.label].find((words) => pen.measureText(words).width < room);
-      if (fits) text(fits, left + 6, y, inkOn(colour), SMALL);
+      if (fits) text(fits, start, y, inkOn(colour), SMALL);
       else {
         const next = clients.get(name).find((other) => other.from > operation.from);
         const free = (next ? Math.min(x(next.from), width) : width) - right - 8;
         const words = [says, operation.label].find((words) => pen.measureText(words).width < free);
         if (words) text(words, right + 6, y, operation.illegal ? theme.broken : theme.soft, SMALL);
       }
-      if (operation.effect && isSeen(operation.effect.at, operation.effect.at)) diamond(x(operation.effect.at), y, operation.effect.order);
+      if (effect !== null) {
+        // Numbers that would stand in one another are left to the pointer.
+        const isFree = effect - numbered > 16;
+        if (isFree) numbered = effect;
+        diamond(effect, y, isFree ? operation.effect.order : null);
+      }
       hits.push({ left, right, top: y - 9, bottom: y + 9, text: name + ": " + says + (operation.effect ? ". Took effect as number " + operation.effect.order + " on " + operation.effect.object : "") + (operation.illegal ? ". No order allows this answer" : "") });
     }
   });
@@ -413,14 +437,16 @@ function diamond(place, y, order) {
   pen.lineWidth = 1.4;
   pen.stroke();
   pen.lineWidth = 1;
-  if (order < 100) text(String(order), place, y - 13, theme.soft, SMALL, "center");
+  if (order !== null && order < 100) text(String(order), place, y - 13, theme.soft, SMALL, "center");
 }
 
 function drawMoments() {
   if (calm && isSeen(calm.at, calm.at)) {
     line(calm.at, theme.ok, [5, 4], 1);
-    const right = x(calm.at) < width / 2;
-    text("calm: progress is demanded", x(calm.at) + (right ? 5 : -5), height - 11, theme.ok, SMALL, right ? "left" : "right");
+    const right = x(calm.at) < width / 2, left = x(calm.at) - 5;
+    // The flag of what broke stands in the same row.
+    const free = broken && isSeen(broken.at, broken.at) ? Math.min(x(broken.at), width - 38) - 42 : width;
+    text("calm: progress is demanded", right ? x(calm.at) + 5 : Math.min(left, free), height - 11, theme.ok, SMALL, right ? "left" : "right");
   }
   if (broken && isSeen(broken.at, broken.at)) {
     line(broken.at, theme.broken, [], 2);

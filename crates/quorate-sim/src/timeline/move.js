@@ -4,7 +4,11 @@ const listed = () => story.filter((entry) => !entry.message || $("messages").che
 let entries = [];
 
 function fillStory() {
-  entries = listed().slice(0, 6000);
+  const all = listed(), most = 6000;
+  // The end of a long story counts, and above all the moment that it broke.
+  entries = all.slice(-most);
+  const before = all.length - entries.length;
+  $("more").textContent = before ? "from " + (entries[0].at / MS).toFixed(2) + " ms on; " + before + " lines before are in trace.ndjson" : "";
   $("story").replaceChildren(...entries.map((entry) => {
     const item = document.createElement("li"), time = document.createElement("time"), words = document.createElement("span");
     time.textContent = (entry.at / MS).toFixed(2) + " ms";
@@ -30,7 +34,7 @@ function showState() {
   if (before) before.classList.remove("at");
   const item = list.children[place];
   if (item) { item.classList.add("at"); list.scrollTop = item.offsetTop - list.offsetTop - list.clientHeight * 0.6; }
-  $("now").textContent = place >= 0 ? entries[place].text : "Nothing has happened yet.";
+  $("now").textContent = place >= 0 ? entries[place].text : $("more").textContent ? "" : "Nothing has happened yet.";
   const columns = [];
   const states = nodes.map((node) => {
     const seen = node.seen.filter((seen) => seen.at <= cursor), last = seen[seen.length - 1], now = last && last.now;
@@ -64,6 +68,7 @@ function header() {
   }
   const facts = [data.nodes + (data.nodes === 1 ? " node" : " nodes"), data.faults + (data.faults === 1 ? " fault" : " faults"), data.operations + (data.operations === 1 ? " operation" : " operations") + " of clients", (end / 1e9).toFixed(2) + " simulated seconds", "seed " + data.seed];
   $("facts").append(facts.join(" · ") + (data.replay ? " · again: " : ""));
+  if (data.left_out) { const note = document.createElement("p"); note.className = "note"; note.textContent = "So that the page stays small, it leaves out " + data.left_out + ". trace.ndjson beside it has all."; $("facts").after(note); }
   if (data.replay) { const code = document.createElement("code"); code.textContent = data.replay; $("facts").append(code); }
   const roles = [...new Set(nodes.flatMap((node) => node.roles.map((role) => role.role)))];
   const key = (background, words) => { const item = document.createElement("span"), swatch = document.createElement("i"); swatch.style.background = background; item.append(swatch, words); return item; };
@@ -100,6 +105,12 @@ function step(forwards) {
   let before = place;
   while (before >= 0 && entries[before].at >= cursor) before -= 1;
   moveTo(before >= 0 ? entries[before].at : 0);
+}
+/// All of it, or from where it begins to matter if little happens in much of it.
+function toStory() {
+  const from = begins(), margin = (end - from) * 0.08;
+  if (from < end * 0.4) return show(0, end * 1.03);
+  show(from - margin, Math.min(end + margin, end * 1.03));
 }
 function toBroken() {
   if (!broken) return show(0, end * 1.03);
@@ -189,5 +200,5 @@ readTheme();
 header();
 fillStory();
 size();
-show(0, end * 1.03);
+toStory();
 if (location.hash === "#broken") toBroken();

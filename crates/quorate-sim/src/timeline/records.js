@@ -42,6 +42,10 @@ for (const event of data.trace) {
       node.marks.push({ at: event.at, kind: "crash", text: "cannot start: " + event.reason });
       tell(event, event.seat + " cannot start yet: " + event.reason, "fault");
       break;
+    case "damaged":
+      node.marks.push({ at: event.at, kind: "crash", text: "finds its disk damaged: " + event.reason });
+      tell(event, event.seat + " finds its disk damaged, and stays away: " + event.reason, "fault");
+      break;
     case "crashed": {
       const life = node.lives[node.lives.length - 1];
       if (life) life.to = event.at;
@@ -49,7 +53,8 @@ for (const event of data.trace) {
       close(node.pauses, event.at);
       node.seen.push({ at: event.at, now: null });
       const loss = { nothing: "its disk keeps everything", all: "its disk loses what was not synced",
-        some: "its disk loses some of what was not synced", torn: "its disk keeps a torn write" }[event.disk];
+        some: "its disk loses some of what was not synced", torn: "its disk keeps a torn write",
+        older: "it comes back on an older copy of its disk", wiped: "it comes back on an empty disk" }[event.disk];
       node.marks.push({ at: event.at, kind: "crash", text: "crashes; " + loss });
       tell(event, event.seat + " crashes, down " + span(event.down) + "; " + loss, "fault");
       break;
@@ -145,3 +150,11 @@ for (const message of messages.values()) {
 // As found: sorting keeps the order of what happened at one moment.
 story.sort((a, b) => a.at - b.at);
 end = Math.max(end, broken ? broken.at : 0);
+
+/// When it begins to matter: before it nodes wait for one another, or for nothing.
+function begins() {
+  const isRise = (event) => event.event === "observed" && event.role !== "follower" && event.role !== "outside";
+  const matters = (event) => ["fault-began", "began", "crashed", "violated", "calm"].includes(event.event) || (event.event === "sent" && !event.routine) || isRise(event);
+  const first = data.trace.find(matters);
+  return first ? first.at : 0;
+}
