@@ -35,7 +35,7 @@ pub(crate) struct Sim {
     #[arg(long, value_name = "A..B", value_parser = args::seeds)]
     seeds: Option<Range<u64>>,
     /// How long to go on, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "45", value_parser = args::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "55", value_parser = args::seconds)]
     budget: Duration,
     /// Threads.
     #[arg(long, default_value_t = 2)]
