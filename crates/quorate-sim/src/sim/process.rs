@@ -380,6 +380,14 @@ impl<W: World> Sim<'_, W> {
         self.crash(seat, DiskLoss::Nothing, SUPERVISOR_DELAY);
     }
 
+    /// A process that was asked to stop has had its time.
+    pub(super) fn stopped(&mut self, seat: Seat, life: u32, down: u64) {
+        let node = &self.nodes[seat.index()];
+        if node.life == life && node.program.is_some() {
+            self.crash(seat, DiskLoss::Nothing, down);
+        }
+    }
+
     pub(super) fn pause(&mut self, seat: Seat, until: u64) {
         let node = &mut self.nodes[seat.index()];
         node.paused_until = node.paused_until.max(until);
