@@ -17,6 +17,7 @@ fn plan<O>(faults: impl IntoIterator<Item = (u64, Fault)>) -> Plan<O> {
     Plan {
         seed: 11,
         dice: 0,
+        rare: true,
         nodes: 3,
         calm_at: 2 * SECOND,
         calm_lasting: SECOND,
