@@ -4,7 +4,8 @@
 //! they are given messages as bytes, time as a number, and a disk that forgets what was not synced.
 //! What goes wrong stands in a [`Plan`], which is data: drawn from a seed by [`Swarm`], kept in a
 //! file, cut down to what matters, run again. A [`World`] says what runs and what must hold; it is
-//! asked after every event.
+//! asked after every event. [`machine`] makes a world of any `Machine` in a few lines, and [`hunt()`]
+//! runs it, seed after seed, until a promise breaks.
 //!
 //! # Example
 //!
@@ -41,7 +42,8 @@
 //!
 //! # Not here
 //!
-//! Protocols: the engine knows none. Feature `cluster` runs the node of `quorate` in it.
+//! Protocols: the engine knows none. Feature `cluster` runs the node of `quorate` in it, and your
+//! state machine (`cluster::replicas`).
 //!
 //! # Sources
 //!
@@ -55,6 +57,8 @@ mod context;
 mod effects;
 pub mod exhaust;
 mod fault;
+mod hunt;
+pub mod machine;
 mod minimise;
 mod network;
 mod plan;
@@ -73,6 +77,7 @@ mod world;
 pub use context::{Context, Tally};
 pub use effects::{Copies, Effects};
 pub use fault::{FaultCounts, FaultKind, FaultSet};
+pub use hunt::{Caught, Hunt, hunt};
 pub use minimise::{Goal, Minimised, Minimiser};
 pub use plan::{
     CutPoint, DiskLoss, Fault, Harm, Latency, Plan, PlanError, PlannedFault, PlannedOperation,

@@ -2,6 +2,7 @@
 
 mod exhaust;
 mod invariants;
+mod machine;
 mod minimiser;
 mod scenarios;
 mod toys;
