@@ -1,6 +1,8 @@
 //! The shipped node in the engine.
 #![cfg(feature = "cluster")]
 
+mod replicas;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
