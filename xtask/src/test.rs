@@ -50,6 +50,14 @@ const STEPS: &[Step] = &[
                 "--test=it",
                 "seeded_bug",
             ]),
+            // What once showed them, small.
+            Seeded(&[
+                "test",
+                "-p=quorate-sim",
+                "--features=cluster",
+                "--test=cluster",
+                "seeded_bug",
+            ]),
         ],
     ),
     ("demo", &[Plain(&["xtask", "demo", "--quiet"])]),

@@ -34,7 +34,7 @@ impl Kind {
 }
 
 /// One member of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Member {
     /// What it may do.
     pub kind: Kind,
@@ -53,7 +53,7 @@ impl Member {
 ///
 /// It counts from the moment it is appended (Ongaro 2014, section 4.1). While a change is under
 /// way it is *joint*: quorums need a majority of the new and of the old voters.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Configuration {
     /// The members now, or after the change.
     pub members: BTreeMap<NodeId, Member>,

@@ -57,7 +57,7 @@ pub struct Pledge {
 }
 
 /// A state machine's state at a place in the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The last entry it contains.
     pub last: LogId,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ClusterTime, Configuration, LogId};
 
 /// One entry of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// Its identity.
     pub id: LogId,
@@ -32,7 +32,7 @@ impl Entry {
 }
 
 /// What an entry says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Payload {
     /// Nothing: a new leader's first entry, under which earlier ones commit.
     Noop,

@@ -10,7 +10,7 @@ use crate::message::{Message, SnapshotHead};
 use crate::replicator::Replicator;
 
 /// A snapshot that is arriving.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(crate) struct Incoming {
     /// Another leader's snapshot of the same entry may be encoded in another way.
     term: Term,

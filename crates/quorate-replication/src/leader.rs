@@ -1,5 +1,7 @@
 //! Leading: taking proposals, sending them, counting who has them.
 
+use std::hash::{Hash, Hasher};
+
 use bytes::Bytes;
 use quorate_core::{
     ClusterTime, Entry, Instant, Lane, LogId, LogIndex, LogView, Mandate, NodeId, Outbox, Payload,
@@ -43,6 +45,29 @@ impl Leading {
 
     const fn term(&self) -> Term {
         self.mandate.term()
+    }
+
+    /// See [`Replicator::fingerprint`].
+    pub(crate) fn fingerprint(&self, now: Instant, hasher: &mut impl Hasher) {
+        let Self {
+            mandate,
+            first,
+            anchor: (since, time),
+            peers,
+            reads,
+            unpersisted,
+            uncommitted_bytes,
+            unwritten_bytes,
+            notice_at,
+            flushed,
+        } = self;
+        (mandate.term(), mandate.leader(), first, unpersisted, flushed).hash(hasher);
+        (uncommitted_bytes, unwritten_bytes, *time + now.since(*since)).hash(hasher);
+        notice_at.map(|at| at.since(now)).hash(hasher);
+        reads.fingerprint(now, hasher);
+        for peer in peers {
+            peer.fingerprint(now, hasher);
+        }
     }
 }
 

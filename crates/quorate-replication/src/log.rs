@@ -1,6 +1,7 @@
 //! The log in memory: what is retained of it, and what is known about it.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
@@ -96,6 +97,26 @@ impl Log {
         log.durable = log.tip().index;
         log.set_commit(recovered.commit.min(log.tip().index));
         log
+    }
+
+    /// See [`Replicator::fingerprint`](crate::Replicator::fingerprint).
+    pub(crate) fn fingerprint(&self, hasher: &mut impl Hasher) {
+        let Self {
+            base,
+            base_time,
+            entries,
+            ends,
+            configurations,
+            configuration_changes: _,
+            commit,
+            durable,
+            snapshot,
+            bytes,
+            fresh_bytes,
+            spared_bytes,
+        } = self;
+        (base, base_time, entries, ends, configurations).hash(hasher);
+        (commit, durable, snapshot, bytes, fresh_bytes, spared_bytes).hash(hasher);
     }
 
     /// The index of the first retained entry; one above the tip if none is.

@@ -111,7 +111,7 @@ impl Message {
 }
 
 /// A snapshot without its state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SnapshotHead {
     /// The last entry it contains.
     pub last: LogId,

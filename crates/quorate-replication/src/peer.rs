@@ -1,6 +1,7 @@
 //! What a leader knows of one peer, and what it sends it.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use quorate_core::{
@@ -79,7 +80,7 @@ pub(crate) struct Peer {
     transfer: Option<Transfer>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Mode {
     Probing,
     Streaming,
@@ -87,7 +88,7 @@ enum Mode {
 }
 
 /// A snapshot on its way.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Transfer {
     snapshot: Snapshot,
     /// Where the next piece starts; `None` when all were sent.
@@ -163,6 +164,32 @@ impl Peer {
                 (Mode::Probing | Mode::Snapshot, _) => PeerState::Probing,
             },
         }
+    }
+
+    /// See [`Replicator::fingerprint`](crate::Replicator::fingerprint).
+    pub(crate) fn fingerprint(&self, now: Instant, hasher: &mut impl Hasher) {
+        let Self {
+            id,
+            mode,
+            next,
+            matched,
+            commit_sent,
+            commit_known,
+            attempt,
+            inflight,
+            inflight_bytes,
+            lane,
+            ask_at,
+            // How patient it has become decides when it asks, never what it does.
+            awaited_since: _,
+            patience: _,
+            last_heard: _,
+            probed,
+            transfer,
+        } = self;
+        (id, mode, next, matched, commit_sent, commit_known, attempt).hash(hasher);
+        (inflight, inflight_bytes, lane, probed, transfer).hash(hasher);
+        ask_at.map(|at| at.since(now)).hash(hasher);
     }
 
     pub(crate) const fn heard(&mut self, now: Instant) {

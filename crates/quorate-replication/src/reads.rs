@@ -3,6 +3,8 @@
 //! One round is under way at a time; reads that come meanwhile share the next one, so a round
 //! trip serves any number of them (Ongaro 2014, section 6.4).
 
+use std::hash::{Hash, Hasher};
+
 use quorate_core::{Instant, LogIndex};
 
 use crate::io::ReadId;
@@ -67,6 +69,15 @@ impl Reads {
     /// Whether reads wait for a round to begin.
     pub(crate) const fn wait_for_round(&self) -> bool {
         !self.waiting.is_empty() && self.round.is_none()
+    }
+
+    /// See [`Replicator::fingerprint`](crate::Replicator::fingerprint).
+    pub(crate) fn fingerprint(&self, now: Instant, hasher: &mut impl Hasher) {
+        let Self { waiting, round, seq } = self;
+        (waiting, seq).hash(hasher);
+        if let Some(Round { seq, index, ids, ask_at }) = round {
+            (seq, index, ids, ask_at.since(now)).hash(hasher);
+        }
     }
 
     /// All reads that have no answer.

@@ -1,5 +1,7 @@
 //! The machine: one log, following or leading.
 
+use std::hash::{Hash, Hasher};
+
 use quorate_core::{
     ClusterTime, Configuration, Entry, Instant, Lane, LogId, LogIndex, LogView, NodeId, Outbox,
     Payload, Record, Recovered, Snapshot, TermGate, mutant, rare,
@@ -112,6 +114,35 @@ impl Replicator {
     /// How far each peer is, in order of their ids; nothing while following.
     pub fn progress(&self) -> impl Iterator<Item = Progress> + '_ {
         self.leading.iter().flat_map(|leading| &leading.peers).map(Peer::progress)
+    }
+
+    /// Adds all that decides what this replicator will do to `hasher`, as seen at `now`, the time
+    /// of its last call, for those who look at all its states.
+    ///
+    /// Moments count relative to `now`; of what is past only the cluster's time shows. Left out are
+    /// what never changes, and how patient a leader has become with its peers.
+    pub fn fingerprint(&self, now: Instant, hasher: &mut impl Hasher) {
+        let Self {
+            me,
+            config: _,
+            log,
+            leading,
+            incoming,
+            now: _,
+            tip_seen,
+            flush_at,
+            marked,
+            mark_at,
+            snapshot_asked,
+        } = self;
+        let left = |at: &Option<Instant>| at.map(|at| at.since(now));
+        (me, incoming, marked, snapshot_asked, left(flush_at), left(mark_at)).hash(hasher);
+        (log.tip_time() + now.since(*tip_seen)).hash(hasher);
+        log.fingerprint(hasher);
+        leading.is_some().hash(hasher);
+        if let Some(leading) = leading {
+            leading.fingerprint(now, hasher);
+        }
     }
 
     /// Applies one input. `gate` is the voter's, after it saw the message's term.

@@ -4,8 +4,11 @@
 //! they are given messages as bytes, time as a number, and a disk that forgets what was not synced.
 //! What goes wrong stands in a [`Plan`], which is data: drawn from a seed by [`Swarm`], kept in a
 //! file, cut down to what matters, run again. A [`World`] says what runs and what must hold; it is
-//! asked after every event. [`machine`] makes a world of any `Machine` in a few lines, and [`hunt()`]
-//! runs it, seed after seed, until a promise breaks.
+//! asked after every event. A world that is small enough is looked at in [every state](exhaust).
+//!
+//! [`machine`] makes a world of any `Machine` in a few lines; [`hunt()`] runs plans until a promise
+//! breaks. Then [`Minimiser`] cuts the plan down to what breaks it, [`Sim::with_trace`] keeps what
+//! happened, and [`Timeline`] makes a page of it for a person to look at.
 //!
 //! # Example
 //!
@@ -39,6 +42,8 @@
 //! - **Y3** What was not synced may be lost in a crash; what was synced is not.
 //! - **Y4** Nothing crosses a partition while it lasts.
 //! - **Y5** A node's clock never goes back, and a wake comes when that clock says so, not before.
+//! - **Y6** A trace changes nothing in the run that it tells of.
+//! - **Y7** A minimised plan breaks the promise that the plan it came from broke.
 //!
 //! # Not here
 //!
@@ -47,7 +52,8 @@
 //!
 //! # Sources
 //!
-//! Zhou et al. 2021 (`FoundationDB`, simulation); Groce et al. 2012 (swarm testing).
+//! Zhou et al. 2021 (`FoundationDB`, simulation); Groce et al. 2012 (swarm testing);
+//! Zeller and Hildebrandt 2002 (delta debugging).
 
 mod agenda;
 mod clock;
@@ -77,7 +83,7 @@ mod world;
 pub use context::{Context, Tally};
 pub use effects::{Copies, Effects};
 pub use fault::{FaultCounts, FaultKind, FaultSet};
-pub use hunt::{Caught, Hunt, hunt};
+pub use hunt::{Found, Hunt, hunt};
 pub use minimise::{Goal, Minimised, Minimiser};
 pub use plan::{
     CutPoint, DiskLoss, Fault, Harm, Latency, Plan, PlanError, PlannedFault, PlannedOperation,
@@ -89,6 +95,6 @@ pub use sim::Sim;
 pub use swarm::Swarm;
 pub use timeline::Timeline;
 pub use trace_event::{
-    Carrier, DiskWork, Ending, Label, MessageFate, Observation, TraceEvent, TraceKind,
+    Carrier, DiskWork, Ending, Label, MessageFate, Observation, TraceEvent, TraceKind, to_ndjson,
 };
 pub use world::{Answer, Boot, BootRefused, Halt, Input, Program, Request, Violation, World};

@@ -24,6 +24,8 @@ pub struct Swarm {
     pub calm_lasting: u64,
     /// The kinds that may strike.
     pub kinds: FaultSet,
+    /// The highest chance that a message is lost, in millionths.
+    pub loss_max: u32,
     /// The shortest mean time between two faults of one kind and the longest, in nanoseconds.
     pub gap: (u64, u64),
 }
@@ -35,6 +37,7 @@ impl Default for Swarm {
             calm_at: (20 * SECOND, 60 * SECOND),
             calm_lasting: 30 * SECOND,
             kinds: FaultSet::ALL,
+            loss_max: 500_000,
             gap: (2 * SECOND, 30 * SECOND),
         }
     }
@@ -64,7 +67,10 @@ impl Swarm {
             let gap = draw.rng.between(self.gap.0, self.gap.1);
             for _ in 0..(calm_at / gap).max(1) {
                 let at = draw.rng.below(calm_at);
-                if let Some(fault) = draw.fault(kind) {
+                if let Some(mut fault) = draw.fault(kind) {
+                    if let Fault::Loss { chance, .. } = &mut fault {
+                        *chance = (*chance).min(self.loss_max);
+                    }
                     let at = if kind == FaultKind::Skew { 0 } else { at };
                     draw.again(at, &fault, &mut faults);
                     faults.push(PlannedFault { at, fault });

@@ -94,6 +94,8 @@ pub enum TraceKind {
     },
     /// Faults end inside `core`, of which progress is demanded.
     Calm { core: SeatSet },
+    /// The calm phase leaves `seat` out of its core, with a fault for good.
+    LeftOut { seat: Seat, text: String },
     /// A promise is found broken, after a step of `seat` if one of its steps shows it.
     Violated { invariant: String, message: String, seat: Option<Seat> },
     /// Anything else, in words.
@@ -182,6 +184,21 @@ pub enum Carrier {
     Datagram,
 }
 
+/// A trace as text: one JSON object on each line.
+///
+/// # Panics
+///
+/// Never: records can be written as JSON.
+#[must_use]
+pub fn to_ndjson(trace: &[TraceEvent]) -> String {
+    let mut text = String::new();
+    for event in trace {
+        text.push_str(&serde_json::to_string(event).expect("records are plain data"));
+        text.push('\n');
+    }
+    text
+}
+
 impl fmt::Display for TraceEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, micros) = (self.at / 1_000_000_000, self.at % 1_000_000_000 / 1_000);
@@ -241,7 +258,7 @@ impl fmt::Display for TraceKind {
                 core.iter().try_for_each(|seat| write!(f, " {seat}"))
             }
             Self::Violated { invariant, message, .. } => write!(f, "BROKEN {invariant}: {message}"),
-            Self::Note { text } => f.write_str(text),
+            Self::LeftOut { text, .. } | Self::Note { text } => f.write_str(text),
         }
     }
 }

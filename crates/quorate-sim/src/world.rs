@@ -194,6 +194,9 @@ pub trait World {
     /// The process on `seat` ended.
     fn crashed(&mut self, _seat: Seat, _cx: &mut Context<Request<Self>>) {}
 
+    /// A fault of the plan strikes, `seat` if it strikes one node.
+    fn struck(&mut self, _fault: &Fault, _seat: Option<Seat>, _cx: &mut Context<Request<Self>>) {}
+
     /// Whether `fault` may strike `seat` now. A world that promises something about disks lets
     /// those faults through that leave a good copy of all that was acknowledged: see
     /// [`Fault::harms_disk`]. By default none of these.

@@ -1,14 +1,13 @@
 //! `--mutants`: every seeded bug must be caught, and may be cut down.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use quorate_sim::cluster::{Failure, KvOperation, MUTANTS, Mutant, Profile, minimise};
-use quorate_sim::{Goal, Minimised};
-use quorate_tests::now;
+use quorate_sim::Goal;
+use quorate_sim::cluster::{Failure, MUTANTS, Mutant};
 
-use super::{Sim, choose};
-use crate::sh::say;
+use super::Sim;
+use super::found::cut_down;
+use crate::sh::{root, say};
 
 /// What became of a seeded bug.
 struct Caught {
@@ -26,24 +25,21 @@ impl Sim {
     pub(super) fn hunt_all(&self) -> ExitCode {
         let mut caught = Vec::new();
         for mutant in MUTANTS {
-            let (summary, failure, took) = self.campaign(Some(mutant.name), false);
-            let took = took.as_secs_f64();
-            let verdict = failure.as_ref().map_or("NOT CAUGHT", |failure| &failure.invariant);
-            let line = format!(
-                "{:<34} {verdict:<12} {took:6.2} s {:>7} seeds",
-                mutant.name, summary.seeds
-            );
-            let Some(failure) = failure else {
-                say(&line);
-                continue;
-            };
-            if self.minimise {
-                let (cut, reached_goal) = self.cut_down(mutant, &failure);
-                say(&format!("{line}  {cut}"));
-                caught.push(Caught { took, reached_goal: Some(reached_goal) });
-            } else {
-                say(&line);
-                caught.push(Caught { took, reached_goal: None });
+            let campaign = self.campaign(Some(mutant.name), 0, false);
+            let (took, seeds) = (campaign.took.as_secs_f64(), campaign.summary.seeds);
+            let failure = campaign.failure.as_ref();
+            let verdict = failure.map_or("NOT CAUGHT", |failure| &failure.invariant);
+            let mut line =
+                format!("{:<34} {verdict:<12} {took:6.2} s {seeds:>7} seeds", mutant.name);
+            let mut reached_goal = None;
+            if let Some(failure) = failure.filter(|_| self.minimise) {
+                let (text, reached) = self.minimised(mutant, failure);
+                line += &text;
+                reached_goal = Some(reached);
+            }
+            say(&line);
+            if failure.is_some() {
+                caught.push(Caught { took, reached_goal });
             }
         }
         conclude(&caught);
@@ -51,43 +47,37 @@ impl Sim {
     }
 
     /// Cuts the plan down: what came of it in words, and whether it is small enough.
-    fn cut_down(&self, mutant: &Mutant, failure: &Failure) -> (String, bool) {
-        let begun = now();
-        let small = minimise_as(Some(mutant.name), failure, &self.profile(Some(mutant.name)));
-        let took = (now() - begun).as_secs_f64();
-        let (faults, operations) = (failure.plan.faults.len(), failure.plan.operations.len());
-        let Some(small) = small else {
-            return ("did not fail again".to_owned(), false);
+    fn minimised(&self, mutant: &Mutant, failure: &Failure) -> (String, bool) {
+        let profile = self.kind(Some(mutant.name)).profile();
+        let Some(small) = cut_down(Some(mutant.name), &failure.plan, &profile) else {
+            return ("  did not fail again".to_owned(), false);
         };
-        let plan = &small.plan;
+        let (whole, plan) = (&failure.plan, &small.plan);
         let reached = plan.faults.len() <= GOAL.faults && plan.operations.len() <= GOAL.operations;
         let text = format!(
-            "faults {faults:>3} -> {:>2}, operations {operations:>4} -> {:>3}, nodes {} -> {}, {took:5.1} s, {:>5} runs{}",
+            "  faults {:>3} -> {:>2}, operations {:>4} -> {:>3}, nodes {} -> {}, {:5.1} s, {:>5} runs{}",
+            whole.faults.len(),
             plan.faults.len(),
+            whole.operations.len(),
             plan.operations.len(),
-            failure.plan.nodes,
+            whole.nodes,
             plan.nodes,
+            small.took.as_secs_f64(),
             small.runs,
             if reached { "" } else { "  TOO LARGE" },
         );
-        (text, reached && took <= MINIMISE_MAX.as_secs_f64() + 1.0)
+        if let Some(folder) = &self.plans {
+            let file = root().join(folder).join(format!("{}.toml", mutant.name));
+            let written = plan
+                .to_toml()
+                .map_err(|error| error.to_string())
+                .and_then(|plan| std::fs::write(&file, plan).map_err(|error| error.to_string()));
+            if let Err(error) = written {
+                return (format!("{text}  {}: {error}", file.display()), reached);
+            }
+        }
+        (text, reached)
     }
-}
-
-/// The time that minimising may take.
-pub(super) const MINIMISE_MAX: Duration = Duration::from_secs(30);
-
-/// Cuts the plan of `failure` down, with this seeded bug chosen.
-pub(super) fn minimise_as(
-    mutant: Option<&str>,
-    failure: &Failure,
-    profile: &Profile,
-) -> Option<Minimised<KvOperation>> {
-    let end = now() + MINIMISE_MAX;
-    choose(mutant);
-    let small = minimise(&failure.plan, profile, || now() < end);
-    choose(None);
-    small
 }
 
 fn conclude(caught: &[Caught]) {

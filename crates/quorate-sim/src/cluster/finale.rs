@@ -104,7 +104,7 @@ impl Finale {
         self.operation = history.operations().len() as u64;
         cx.note(|| TraceKind::Began {
             operation: self.operation,
-            client: "last".to_owned(),
+            client: "check".to_owned(),
             label: observe::call(key, &access),
         });
         self.pending = Some(history.invoke(0, key, access));

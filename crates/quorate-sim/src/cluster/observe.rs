@@ -8,6 +8,7 @@ use quorate_membership::{Body, Packet};
 use quorate_replication::Message as Log;
 use quorate_wire::{FrameKind, Versions, decode_frame};
 
+use super::finale::FIRST_ID;
 use super::program::NodeProgram;
 use crate::{Label, Observation};
 
@@ -25,12 +26,16 @@ pub(super) fn observe(program: &NodeProgram) -> Observation {
     let follows = voter.leader().map_or_else(|| "nobody".to_owned(), ToString::to_string);
     let vote =
         voter.ballot().vote.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+    // Enough of it to tell two apart.
+    let cluster = machine.status().cluster;
+    let cluster = cluster.map_or_else(|| "none".to_owned(), |id| format!("{:.6}", id.to_string()));
     let named = [
         ("follows", follows),
         ("voted for", vote),
         ("last entry", log.tip().to_string()),
         ("committed up to", log.commit().to_string()),
         ("revision", machine.store().revision().0.to_string()),
+        ("cluster", cluster),
     ];
     Observation {
         role: role.to_owned(),
@@ -83,15 +88,16 @@ fn short(message: &PeerMessage) -> String {
     match message {
         PeerMessage::Election(vote) => match vote {
             Vote::PreVote { term, .. } => format!("would you vote after {term:?}?"),
-            Vote::PreVoteReply { granted, .. } => format!("would{}", refused(*granted)),
+            Vote::PreVoteReply { granted: true, .. } => "I would".to_owned(),
+            Vote::PreVoteReply { granted: false, .. } => "I would not".to_owned(),
             Vote::Vote { term, .. } => format!("vote for me in {term:?}"),
             Vote::VoteReply { term, granted, .. } => format!("vote {term:?}{}", refused(*granted)),
             Vote::Heartbeat { term } => format!("heartbeat {term:?}"),
             Vote::HeartbeatReply { term } => format!("heard {term:?}"),
         },
         PeerMessage::Replication(log) => replication(log),
-        PeerMessage::Forward { id, request, .. } => format!("forward {id}: {}", asks(request)),
-        PeerMessage::Answer { id, .. } => format!("answer {id}"),
+        PeerMessage::Forward { request, .. } => format!("passes on a {}", asks(request)),
+        PeerMessage::Answer { .. } => "answers it".to_owned(),
         PeerMessage::Bootstrap(birth) => match birth {
             BootstrapMessage::Prepare { .. } => "birth: prepare",
             BootstrapMessage::Promise { .. } => "birth: promise",
@@ -161,22 +167,30 @@ const fn gossip(body: &Body) -> &'static str {
 
 /// What a client asks of `key`.
 pub(super) fn call(key: u8, access: &Access<u64>) -> String {
-    let value = |value: &Option<u64>| value.map_or_else(|| "none".to_owned(), |v| v.to_string());
+    let value = |value: &Option<u64>| value.map_or_else(|| "nothing".to_owned(), name);
     match access {
         Access::Read => format!("get k{key}"),
-        Access::Write(new) => format!("set k{key} = {new}"),
+        Access::Write(new) => format!("set k{key} = {}", name(*new)),
         Access::Delete => format!("delete k{key}"),
         Access::Cas { expected, new } => {
             format!("cas k{key} from {} to {}", value(expected), value(new))
         }
-        Access::Append(value) => format!("append {value} to k{key}"),
+        Access::Append(value) => format!("append {} to k{key}", name(*value)),
+    }
+}
+
+/// A value: those of the calm phase have numbers of their own.
+fn name(value: u64) -> String {
+    match value.checked_sub(FIRST_ID) {
+        Some(number) => format!("final {number}"),
+        None => value.to_string(),
     }
 }
 
 /// What a client was told.
 pub(super) fn told(answer: &Answer<u64>) -> String {
     match answer {
-        Answer::Value(Some(value)) => format!("found {value}"),
+        Answer::Value(Some(value)) => format!("found {}", name(*value)),
         Answer::Value(None) => "found nothing".to_owned(),
         Answer::Done => "done".to_owned(),
         Answer::Swapped(true) => "swapped".to_owned(),

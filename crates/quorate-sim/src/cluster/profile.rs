@@ -18,6 +18,8 @@ pub struct Profile {
     pub operations_per_fault: u64,
     /// The most events: a run that needs more makes no progress, and that is a violation.
     pub events_max: u64,
+    /// Other profiles, each for every so-manieth seed; the first that fits counts.
+    pub now_and_then: Vec<(u64, Self)>,
 }
 
 const MILLISECOND: u64 = 1_000_000;
@@ -38,6 +40,7 @@ impl Profile {
             operations_max: 300,
             operations_per_fault: 12,
             events_max: 2_000_000,
+            now_and_then: Vec::new(),
         }
     }
 
@@ -55,6 +58,7 @@ impl Profile {
             operations_max: 1_000,
             operations_per_fault: 20,
             events_max: 20_000_000,
+            now_and_then: Vec::new(),
         }
     }
 
@@ -75,6 +79,35 @@ impl Profile {
             operations_max: 10,
             operations_per_fault: 1,
             events_max: 2_000_000,
+            now_and_then: Vec::new(),
+        }
+    }
+
+    /// All of them: mostly short runs, every eighth a long one, and now and then one around a birth
+    /// or in quiet.
+    #[must_use]
+    pub fn mixed() -> Self {
+        let long = Self::long();
+        Self {
+            events_max: long.events_max,
+            now_and_then: vec![(64, Self::quiet()), (8, long), (16, Self::birth())],
+            ..Self::short()
+        }
+    }
+
+    /// Ten minutes in which a few messages are lost and clocks drift, no more: nobody may notice.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self {
+            swarm: Swarm {
+                calm_at: (300 * SECOND, 900 * SECOND),
+                kinds: FaultSet::only(FaultKind::Loss).union(FaultSet::only(FaultKind::Drift)),
+                loss_max: 100_000,
+                ..Self::long().swarm
+            },
+            operations_max: 300,
+            operation_gap: (2 * SECOND, 5 * SECOND),
+            ..Self::long()
         }
     }
 
@@ -89,6 +122,10 @@ impl Profile {
     /// The plan of `seed`.
     #[must_use]
     pub fn plan(&self, seed: u64) -> Plan<KvOperation> {
+        let other = self.now_and_then.iter().find(|(every, _)| seed % every == every - 1);
+        if let Some((_, other)) = other {
+            return other.plan(seed);
+        }
         let mut plan: Plan<KvOperation> = self.swarm.plan(seed);
         let kinds = self.swarm.draw_kinds(seed);
         plan.operations = operation::draw(self, kinds, &plan);

@@ -47,8 +47,8 @@ use crate::{Observation, Seat, Violation};
 /// }
 ///
 /// let world = || replicas(Sum::default, |number| vec![number as u8]);
-/// let hunt = hunt(0..5, |seed| machine::plan(&Swarm::default(), seed), |_| world());
-/// assert!(hunt.caught.is_none(), "{hunt}");
+/// let hunt = hunt(machine::plans(&Swarm::default(), 0..5), |_| world());
+/// assert!(hunt.found.is_none(), "{hunt}");
 /// ```
 pub fn replicas<S: StateMachine + 'static>(
     make: impl Fn() -> S + 'static,

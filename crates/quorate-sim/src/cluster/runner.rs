@@ -3,7 +3,7 @@
 use super::Profile;
 use super::operation::KvOperation;
 use super::world::Cluster;
-use crate::{Plan, Report, Sim, Tally, Violation};
+use crate::{Plan, Report, Sim, Tally, TraceEvent, Violation};
 
 /// What the run of one plan showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Outcome {
     pub tally: Tally,
     /// How often each invariant was checked.
     pub checked: Vec<(&'static str, u64)>,
+    /// From the loss of a leader to the next confirmed write, in nanoseconds.
+    pub failovers: Vec<u64>,
     /// Whether the history was too hard to decide within the budget.
     pub is_undecided: bool,
     /// Whether it ended early, because a disk lost more than any promise covers.
@@ -65,10 +67,12 @@ pub fn run_plan(plan: &Plan<KvOperation>, profile: &Profile) -> Outcome {
     outcome
 }
 
-/// Runs `plan` and keeps the last `lines` lines of its trace.
+/// Runs `plan` and keeps all its records.
 #[must_use]
-pub fn trace_plan(plan: &Plan<KvOperation>, profile: &Profile, lines: usize) -> Outcome {
-    run_once(plan, profile, lines)
+pub fn trace_plan(plan: &Plan<KvOperation>, profile: &Profile) -> (Outcome, Vec<TraceEvent>) {
+    let (mut report, cluster) = run_world(plan, profile, usize::MAX);
+    let trace = std::mem::take(&mut report.trace);
+    (summarise(plan, report, &cluster), trace)
 }
 
 fn run_once(plan: &Plan<KvOperation>, profile: &Profile, tail: usize) -> Outcome {
@@ -103,6 +107,7 @@ fn summarise(plan: &Plan<KvOperation>, report: Report, cluster: &Cluster) -> Out
         nanos: report.nanos,
         tally: report.tally,
         checked: cluster.checks.counts().collect(),
+        failovers: cluster.failovers.times.clone(),
         is_undecided: cluster.is_undecided,
         is_beyond: report.is_beyond,
         failure,

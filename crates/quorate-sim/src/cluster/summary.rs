@@ -6,9 +6,11 @@ use std::thread;
 
 use super::Profile;
 use super::checks::CHECKED;
+use super::marks::MARKS;
 use super::operation::KINDS;
 use super::runner::{Outcome, run_seed};
-use crate::{FaultKind, Tally};
+use super::world::Cluster;
+use crate::{FaultKind, Tally, World as _};
 
 /// The sum of many outcomes.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +25,8 @@ pub struct Summary {
     pub tally: Tally,
     /// How often each invariant was checked.
     pub checked: BTreeMap<&'static str, u64>,
+    /// From the loss of each leader to the next confirmed write, in nanoseconds.
+    pub failovers: Vec<u64>,
     /// Histories that were too hard to decide.
     pub undecided: u64,
     /// Runs that ended early, because a disk lost more than any promise covers.
@@ -39,6 +43,7 @@ impl Summary {
         for (invariant, count) in &outcome.checked {
             *self.checked.entry(invariant).or_default() += count;
         }
+        self.failovers.extend(&outcome.failovers);
         self.undecided += u64::from(outcome.is_undecided);
         self.beyond += u64::from(outcome.is_beyond);
     }
@@ -52,6 +57,7 @@ impl Summary {
         for (invariant, count) in &other.checked {
             *self.checked.entry(invariant).or_default() += count;
         }
+        self.failovers.extend(&other.failovers);
         self.undecided += other.undecided;
         self.beyond += other.beyond;
     }
@@ -67,6 +73,34 @@ impl Summary {
     pub fn pairs(&self) -> (usize, usize) {
         let met = self.tally.pairs.values().map(|bits| bits.count_ones() as usize).sum();
         (met, FaultKind::played().count() * (KINDS.len() + 1))
+    }
+
+    /// The pairs of a fault and an operation that did not meet.
+    #[must_use]
+    pub fn missing_pairs(&self) -> Vec<(FaultKind, &'static str)> {
+        let met = |kind: &FaultKind| self.tally.pairs.get(kind).copied().unwrap_or_default();
+        let missing = |kind: FaultKind| {
+            let operations = Cluster::OPERATIONS.iter().enumerate();
+            operations
+                .filter(move |(place, _)| met(&kind) >> place & 1 == 0)
+                .map(move |(_, name)| (kind, *name))
+        };
+        FaultKind::played().flat_map(missing).collect()
+    }
+
+    /// The rare situations that a campaign should reach.
+    #[must_use]
+    pub const fn marks() -> &'static [&'static str] {
+        MARKS
+    }
+
+    /// The time within which so many per cent of all failovers were over, in nanoseconds; `None`
+    /// if there was none.
+    #[must_use]
+    pub fn failover(&self, percent: usize) -> Option<u64> {
+        let mut times = self.failovers.clone();
+        let place = (times.len() * percent).div_ceil(100).max(1) - 1;
+        (place < times.len()).then(|| *times.select_nth_unstable(place).1)
     }
 
     /// The invariants that are checked, in the order of reports.

@@ -11,6 +11,7 @@ use quorate_wire::{FrameKind, Versions, decode_frame};
 
 use super::checks::{Checks, majority, misjudged};
 use super::clients::Clients;
+use super::failover::Failovers;
 use super::finale::{FIRST_ID, Finale};
 use super::hindsight::hindsight;
 use super::observe;
@@ -18,8 +19,8 @@ use super::operation::KvOperation;
 use super::program::{KvRequest, NodeProgram};
 use super::settings::Settings;
 use crate::{
-    Boot, BootRefused, Carrier, Context, Effects, Fault, Label, Observation, Plan, Seat, SeatSet,
-    TraceEvent, Violation, World,
+    Boot, BootRefused, Carrier, Context, Effects, Fault, Label, Observation, Plan, Program as _,
+    Seat, SeatSet, TraceEvent, Violation, World,
 };
 
 /// Shipped nodes, clients of their key-value store, and all that must hold.
@@ -39,6 +40,7 @@ pub(super) struct Cluster {
     /// Whether the cluster was left alone for long.
     was_quiet: bool,
     found: Option<Violation>,
+    pub(super) failovers: Failovers,
     pub(super) is_undecided: bool,
 }
 
@@ -62,6 +64,7 @@ impl Cluster {
             misjudged: Vec::new(),
             was_quiet: false,
             found: None,
+            failovers: Failovers::default(),
             is_undecided: false,
         }
     }
@@ -85,8 +88,11 @@ impl Cluster {
     }
 
     /// Checks what clients were told meanwhile.
-    fn acknowledged(&mut self) -> Result<(), Violation> {
+    fn acknowledged(&mut self, now: Option<u64>) -> Result<(), Violation> {
         for (at, command) in self.clients.acknowledged.drain(..) {
+            if let Some(now) = now {
+                self.failovers.acknowledged(at, now);
+            }
             self.checks.acknowledged(at, command)?;
         }
         Ok(())
@@ -155,10 +161,12 @@ impl World for Cluster {
         if let Some(violation) = self.found.take() {
             return Err(violation);
         }
-        self.acknowledged()?;
+        self.failovers.stepped(seat, program.leads(), program.machine.voter().term());
+        self.acknowledged(Some(cx.time()))?;
         if let Some(finale) = &mut self.finale
             && let Some((at, command)) = finale.acknowledged.take()
         {
+            self.failovers.acknowledged(at, cx.time());
             self.checks.acknowledged(at, command)?;
         }
         self.clients.revision = self.checks.revision();
@@ -183,6 +191,14 @@ impl World for Cluster {
             }
         }
         Ok(())
+    }
+
+    fn crashed(&mut self, seat: Seat, cx: &mut Context<KvRequest>) {
+        self.failovers.crashed(seat, cx.time());
+    }
+
+    fn struck(&mut self, fault: &Fault, seat: Option<Seat>, cx: &mut Context<KvRequest>) {
+        self.failovers.struck(fault, seat, cx.time());
     }
 
     fn permits(&self, seat: Seat, fault: &Fault) -> bool {
@@ -270,7 +286,7 @@ impl World for Cluster {
         if let Some(violation) = self.found.take() {
             return Err(violation);
         }
-        self.acknowledged()?;
+        self.acknowledged(None)?;
         self.checks.count("K1");
         self.checks.count("K3");
         if self.was_quiet {

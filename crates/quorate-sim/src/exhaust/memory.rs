@@ -57,6 +57,8 @@ pub struct Memory<A: Actor> {
     actor: A,
     numbers: BTreeMap<u128, u32>,
     states: Vec<Known<A>>,
+    /// Other ways to known states: from where, by which input, and to which.
+    others: Vec<(u32, A::Input, u32)>,
 }
 
 struct Known<A: Actor> {
@@ -70,7 +72,7 @@ impl<A: Actor> Memory<A> {
     /// Remembers nothing yet.
     #[must_use]
     pub const fn new(actor: A) -> Self {
-        Self { actor, numbers: BTreeMap::new(), states: Vec::new() }
+        Self { actor, numbers: BTreeMap::new(), states: Vec::new(), others: Vec::new() }
     }
 
     /// The actor.
@@ -134,12 +136,43 @@ impl<A: Actor> Memory<A> {
             Err(at) => {
                 let mut machine = self.rebuild(state);
                 let output = Rc::new(self.actor.step(&mut machine, input));
+                let known = self.states.len();
                 let reached = self.number(&machine, Origin::Step(state, input));
+                if (reached as usize) < known {
+                    self.others.push((state, input, reached));
+                }
                 let remembered = (input, reached, Rc::clone(&output));
                 self.states[state as usize].steps.insert(at, remembered);
                 Step { state: reached, output }
             }
         }
+    }
+
+    /// Tries whether the fingerprint tells enough: a machine that came to a known state by another
+    /// way must do there what the first one did, as far as that is remembered. Gives how often that
+    /// was tried, and the first state and input that led elsewhere, or to what is not the `same`.
+    ///
+    /// Dear: it runs the machine for every way and every input.
+    pub fn audit(
+        &mut self,
+        same: impl Fn(&A::Input, &A::Output, &A::Output) -> bool,
+    ) -> (u64, Option<(u32, A::Input)>) {
+        let mut tried = 0;
+        for other in 0..self.others.len() {
+            let (from, by, state) = self.others[other];
+            for at in 0..self.states[state as usize].steps.len() {
+                let mut machine = self.rebuild(from);
+                self.actor.step(&mut machine, by);
+                let (input, reached, ref output) = self.states[state as usize].steps[at];
+                let differs = !same(&input, output, &self.actor.step(&mut machine, input));
+                let number = self.numbers.get(&self.actor.fingerprint(&machine));
+                tried += 1;
+                if differs || number != Some(&reached) {
+                    return (tried, Some((state, input)));
+                }
+            }
+        }
+        (tried, None)
     }
 
     fn number(&mut self, machine: &A::Machine, origin: Origin<A::Start, A::Input>) -> u32 {

@@ -1,5 +1,7 @@
 //! What promises are checked on: the live nodes, and what clients were told.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use quorate_core::Rng;
 use serde::{Deserialize, Serialize};
@@ -90,6 +92,11 @@ pub fn plan(swarm: &Swarm, seed: u64) -> Plan<Ask> {
         at += 1 + rng.below(2 * GAP);
     }
     plan
+}
+
+/// The plans of `seeds`, each as [`plan`] draws it.
+pub fn plans(swarm: &Swarm, seeds: Range<u64>) -> impl Iterator<Item = Plan<Ask>> + '_ {
+    seeds.map(|seed| plan(swarm, seed))
 }
 
 /// The mean time between two asks.

@@ -71,11 +71,11 @@
 //!             core.iter().is_sorted_by(|(_, a), (_, b)| a.number == b.number)
 //!         })
 //! }
-//! let hunt = hunt(0..10, |seed| machine::plan(&Swarm::default(), seed), |_| world());
-//! assert!(hunt.caught.is_none(), "{hunt}");
+//! let hunt = hunt(machine::plans(&Swarm::default(), 0..10), |_| world());
+//! assert!(hunt.found.is_none(), "{hunt}");
 //! ```
 //!
-//! If something is caught, `hunt` says how in words, and [`Caught`](crate::Caught) has the plan cut
+//! If something is caught, `hunt` says how in words, and [`Found`](crate::Found) has the plan cut
 //! down to what it takes and a page to look at.
 
 mod live;
@@ -84,7 +84,7 @@ mod start;
 mod wants;
 mod world;
 
-pub use live::{Ask, Live, Told, plan};
+pub use live::{Ask, Live, Told, plan, plans};
 pub use node::MachineNode;
 pub use start::{Happened, Start};
 pub use wants::Wants;

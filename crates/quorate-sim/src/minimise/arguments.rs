@@ -1,7 +1,7 @@
 //! Simpler faults, operations and times.
 
 use super::search::Search;
-use crate::{DiskLoss, Fault, Latency, Way};
+use crate::{DiskLoss, Fault, Latency, Plan, Seat, Target, Way};
 
 /// Tries simpler arguments of every fault, one at a time, as long as one helps.
 pub(super) fn faults<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
@@ -47,8 +47,8 @@ pub(super) fn operations<O: Clone + PartialEq>(
     }
 }
 
-/// Tries times of messages and disks that are always the same.
-pub(super) fn latencies<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
+/// Tries a run in which messages and disks always take equally long, and nothing rare happens.
+pub(super) fn plainer<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
     let constant = |latency| match latency {
         Latency::Exponential { low, mean } => Latency::Exponential { low: low + mean, mean: 0 },
         Latency::Bimodal { fast, .. } => Latency::Exponential { low: fast, mean: 0 },
@@ -57,6 +57,9 @@ pub(super) fn latencies<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
     candidate.latency = constant(candidate.latency);
     if candidate.latency != search.best.latency {
         search.attempt(candidate);
+    }
+    if search.best.rare {
+        search.attempt(Plan { rare: false, ..search.best.clone() });
     }
     let mut candidate = search.best.clone();
     candidate.disk = constant(candidate.disk);
@@ -68,7 +71,7 @@ pub(super) fn latencies<O: Clone + PartialEq>(search: &mut Search<'_, O>) {
 /// Faults that say less than `fault`. Following them ends: times only shrink to whole milliseconds,
 /// and each of the others has one simplest value.
 fn simpler(fault: &Fault) -> Vec<Fault> {
-    let mut all = Vec::new();
+    let mut all = plainer_crashes(fault);
     let mut with = |change: &dyn Fn(&mut Fault)| {
         let mut other = fault.clone();
         change(&mut other);
@@ -100,6 +103,26 @@ fn simpler(fault: &Fault) -> Vec<Fault> {
     }
     all
 }
+
+/// A crash of one node in place of one of all, and at any point in place of a chosen one.
+fn plainer_crashes(fault: &Fault) -> Vec<Fault> {
+    let crash = |target, disk, down| Fault::Crash { target, disk, down };
+    match *fault {
+        Fault::CrashAll { gap, disk, down } => {
+            let mut plainer: Vec<Fault> =
+                (0..SEATS).map(|seat| crash(Target::Seat(Seat(seat)), disk, down)).collect();
+            if gap > 0 {
+                plainer.push(Fault::CrashAll { gap: 0, disk, down });
+            }
+            plainer
+        }
+        Fault::Cut { target, disk, down, .. } => vec![crash(target, disk, down)],
+        _ => Vec::new(),
+    }
+}
+
+/// So many nodes are tried; most runs have no more.
+const SEATS: u8 = 7;
 
 /// The one argument of a fault that is a length of time.
 const fn time_of(fault: &mut Fault) -> Option<&mut u64> {

@@ -26,18 +26,18 @@ pub(super) fn sample<O: Clone + PartialEq>(
 /// A part of `plan`: what lies in a window of time, thinned out, and moved towards the start.
 fn draw<O: Clone>(plan: &Plan<O>, rng: &mut Rng, goal: Goal) -> Plan<O> {
     let mut part = plan.clone();
-    let length = plan.calm_at / [1, 2, 4, 8][rng.index(4)];
+    let length = plan.calm_at / [1, 1, 1, 2, 4, 8][rng.index(6)];
     let begin = rng.below(plan.calm_at.saturating_sub(length) + 1);
     let end = begin.saturating_add(length);
     part.faults.retain(|planned| planned.at == 0 || (begin..end).contains(&planned.at));
     part.operations.retain(|planned| (begin..end).contains(&planned.at));
-    // To what is wanted at once, or half way there.
-    let halves = rng.chance(500_000);
-    let most = |count: usize, wanted: usize| if halves { wanted.max(count / 2) } else { wanted };
+    // To what is wanted at once, or some of the way there.
+    let eighths = [0, 4, 6, 7][rng.index(4)];
+    let most = |count: usize, wanted: usize| wanted.max(count * eighths / 8);
     thin(&mut part.faults, most(plan.faults.len(), goal.faults), rng);
     thin(&mut part.operations, most(plan.operations.len(), goal.operations), rng);
     part.calm_at = end.saturating_add(SLACK).min(plan.calm_at);
-    if rng.chance(500_000) {
+    if length < plan.calm_at && rng.chance(500_000) {
         shift(&mut part, begin.saturating_sub(START));
     }
     part

@@ -18,6 +18,8 @@ pub(super) struct Search<'a, O> {
     pub(super) nanos: u64,
     /// How many dice a candidate is tried with.
     pub(super) dice: u32,
+    /// How long progress may take in the calm phase of the plan that is wanted.
+    calm_lasting: u64,
     /// The dice tried last; zero are those of the plan itself.
     dice_last: u64,
 }
@@ -32,6 +34,11 @@ impl<'a, O: Clone + PartialEq> Search<'a, O> {
     ) -> Option<Self> {
         let report = run(plan);
         let violation = report.violation?;
+        let mut best = plan.clone();
+        if report.nanos < plan.calm_at {
+            // What is broken before the calm phase needs none: runs end where it would begin.
+            best.calm_lasting = 0;
+        }
         Some(Self {
             run,
             goes_on,
@@ -39,7 +46,8 @@ impl<'a, O: Clone + PartialEq> Search<'a, O> {
             runs_max,
             is_over: false,
             wanted: violation.clone(),
-            best: plan.clone(),
+            best,
+            calm_lasting: plan.calm_lasting,
             violation,
             nanos: report.nanos,
             dice: 1,
@@ -123,7 +131,7 @@ impl<'a, O: Clone + PartialEq> Search<'a, O> {
 
     pub(super) fn finish(self) -> Minimised<O> {
         Minimised {
-            plan: self.best,
+            plan: Plan { calm_lasting: self.calm_lasting, ..self.best },
             violation: self.violation,
             nanos: self.nanos,
             runs: self.runs,

@@ -35,7 +35,18 @@ impl<W: World> Sim<'_, W> {
     /// Gives a node outside the core a fault for good.
     fn doom(&mut self, seat: Seat) {
         let (one, others) = (SeatSet::only(seat), self.seats().minus(SeatSet::only(seat)));
-        match self.rngs.calm.below(5) {
+        let fate = self.rngs.calm.below(5);
+        self.record(|_| {
+            let what = match fate {
+                0 => "is down",
+                1 => "stands still",
+                2 => "is cut off",
+                3 => "hears nothing",
+                _ => "is not heard",
+            };
+            TraceKind::LeftOut { seat, text: format!("{seat} {what} from here on") }
+        });
+        match fate {
             0 => {
                 self.nodes[seat.index()].is_gone = true;
                 self.crash(seat, DiskLoss::All, u64::MAX);

@@ -41,6 +41,7 @@ impl<W: World> Sim<'_, W> {
             return;
         }
         self.record_fault(index, fault, seat);
+        self.world.struck(fault, seat, &mut self.context);
         if !fault.is_mild() {
             let until = self.time.saturating_add(fault.extent(self.plan.nodes));
             self.context.troubled_until = self.context.troubled_until.max(until);

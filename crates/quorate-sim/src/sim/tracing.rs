@@ -77,6 +77,9 @@ impl<W: World> Sim<'_, W> {
 /// Whom a fault strikes.
 const fn struck(fault: &Fault, seat: Option<Seat>, all: SeatSet) -> SeatSet {
     match (fault, seat) {
+        (Fault::Partition { shape: Shape::Bridge { left, .. }, .. }, Some(bridge)) => {
+            left.minus(SeatSet::only(bridge))
+        }
         (_, Some(seat)) => SeatSet::only(seat),
         (Fault::Loss { from, to, .. } | Fault::Delay { from, to, .. }, None) => from.union(*to),
         (Fault::Partition { shape: Shape::Halves { left }, .. }, None) => *left,

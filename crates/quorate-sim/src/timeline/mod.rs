@@ -50,10 +50,12 @@ impl<'a> Timeline<'a> {
         // Nothing in the data may end the element that it stands in.
         let data = data.replace('<', "\\u003c");
         let mut page = PAGE.to_owned();
+        // One script of three parts, which share their names.
+        let script = [RECORDS, DRAW, MOVE].concat();
         let title = format!("seed {}: what happened", self.seed);
         // The data last: it may hold the marks of the others.
         for (mark, text) in
-            [("{{title}}", title.as_str()), ("{{style}}", STYLE), ("{{script}}", SCRIPT)]
+            [("{{title}}", title.as_str()), ("{{style}}", STYLE), ("{{script}}", script.as_str())]
         {
             page = page.replacen(mark, text, 1);
         }
@@ -90,7 +92,9 @@ impl<'a> From<Timeline<'a>> for Data<&'a [TraceEvent]> {
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const RECORDS: &str = include_str!("records.js");
+const DRAW: &str = include_str!("draw.js");
+const MOVE: &str = include_str!("move.js");
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! The shipped node in the engine.
 #![cfg(feature = "cluster")]
 
+mod plans;
 mod replicas;
 
 use std::collections::BTreeSet;
@@ -43,22 +44,7 @@ fn under_faults_every_promise_holds_and_every_kind_of_fault_strikes() {
     }
     let (met, all) = summary.pairs();
     assert!(met * 100 >= all * 95, "{met} of {all} pairs of a fault and an operation met");
-    for mark in [
-        "crash after a sync",
-        "crash after a write",
-        "crash between effects",
-        "crash between sync and the news of it",
-        "crash between write and sync",
-        "crash of a leader",
-        "crash within the work of a disk",
-        "log compacted",
-        "pause of a leader",
-        "a process ended itself",
-        "a request was one too many",
-        "a session was lost",
-        "snapshot installed",
-        "stalled disk of a leader",
-    ] {
+    for mark in Summary::marks() {
         assert!(summary.tally.marks.contains_key(mark), "never reached: {mark}");
     }
 }

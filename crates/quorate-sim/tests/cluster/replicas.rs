@@ -81,13 +81,13 @@ fn seeds(bug: Bug, count: u64) -> Hunt<Ask> {
         let elsewhere = Arc::new(AtomicU64::new(0));
         replicas(move || Sum::new(bug, Arc::clone(&elsewhere)), |number| vec![number as u8])
     };
-    hunt(0..count, |seed| machine::plan(&swarm, seed), |_| world())
+    hunt(machine::plans(&swarm, 0..count), |_| world())
 }
 
 #[test]
 fn a_state_machine_that_obeys_the_seam_is_the_same_on_all_replicas() {
     let hunt = seeds(Bug::None, 150);
-    assert!(hunt.caught.is_none(), "{hunt}");
+    assert!(hunt.found.is_none(), "{hunt}");
     let elsewhere = ["B1", "B2", "D3", "D4", "D5", "N11"];
     for kind in FaultKind::played().filter(|kind| !elsewhere.contains(&kind.id())) {
         assert!(hunt.tally.faults.of(kind) > 0, "{} never struck", kind.id());
@@ -106,9 +106,9 @@ fn what_is_wrong_with_a_state_machine_is_found_and_cut_down() {
     ];
     for (bug, promise) in expected {
         let hunt = seeds(bug, 100);
-        let caught = hunt.caught.unwrap_or_else(|| panic!("{bug:?} was not found"));
-        assert_eq!(caught.violation().invariant, promise, "{bug:?}: {}", caught.violation());
-        let plan = &caught.small.plan;
+        let found = hunt.found.unwrap_or_else(|| panic!("{bug:?} was not found"));
+        assert_eq!(found.small.violation.invariant, promise, "{bug:?}: {}", found.small.violation);
+        let plan = &found.small.plan;
         assert!(plan.faults.len() <= 3 && plan.operations.len() <= 12, "{bug:?}: {plan:?}");
     }
 }

@@ -147,3 +147,48 @@ fn a_memory_runs_a_machine_once_per_state_and_input() {
     // One step from the start; one from the other state, after one to get there again.
     assert_eq!(memory.actor().steps, 3);
 }
+
+/// Counts, and tells a fingerprint that forgets some of it.
+struct Forgetful;
+
+impl Actor for Forgetful {
+    type Machine = Counter;
+    type Start = u8;
+    type Input = u8;
+    type Output = ();
+    type View = ();
+
+    fn start(&mut self, at: &u8) -> Counter {
+        Counter(*at)
+    }
+
+    fn step(&mut self, counter: &mut Counter, by: u8) {
+        counter.0 = (counter.0 + by) % 16;
+    }
+
+    fn fingerprint(&self, counter: &Counter) -> u128 {
+        // Of the numbers above seven only whether they are odd.
+        fingerprint(&if counter.0 < 8 { counter.0 } else { 8 + counter.0 % 2 })
+    }
+
+    fn view(&self, _: &Counter) {}
+}
+
+#[test]
+fn an_audit_finds_a_fingerprint_that_tells_too_little() {
+    let mut memory = Memory::new(Counters::default());
+    let mut state = memory.start(0);
+    for by in [1, 1, 1, 1, 2, 2, 2] {
+        state = memory.step(state, by).state;
+    }
+    assert!(matches!(memory.audit(|_, one, other| one == other), (1.., None)));
+
+    let mut memory = Memory::new(Forgetful);
+    let start = memory.start(0);
+    let eight = memory.step(start, 8).state;
+    assert_eq!(memory.step(start, 14).state, eight);
+    assert_eq!(memory.audit(|_, (), ()| true), (0, None));
+    // Two above fourteen is zero, two above eight is not.
+    memory.step(eight, 2);
+    assert_eq!(memory.audit(|_, (), ()| true), (1, Some((eight, 2))));
+}

@@ -120,13 +120,13 @@ fn world(bug: Bug) -> MachineWorld<Highest> {
 }
 
 fn seeds(bug: Bug, count: u64) -> Hunt<Ask> {
-    hunt(0..count, |seed| machine::plan(&short(), seed), |_| world(bug))
+    hunt(machine::plans(&short(), 0..count), |_| world(bug))
 }
 
 #[test]
 fn a_machine_that_keeps_its_promises_does_so_under_every_fault() {
     let hunt = seeds(Bug::None, 150);
-    assert!(hunt.caught.is_none(), "{hunt}");
+    assert!(hunt.found.is_none(), "{hunt}");
     assert_eq!(hunt.runs, 150);
     // Bursts and unruly clients are played by worlds that have such clients; a disk is not harmed
     // where nobody said that a machine can bear it.
@@ -148,10 +148,10 @@ fn what_is_wrong_with_a_machine_is_found_and_cut_down() {
     ];
     for (bug, promise) in expected {
         let hunt = seeds(bug, 200);
-        let caught = hunt.caught.unwrap_or_else(|| panic!("{bug:?} was not found"));
-        assert_eq!(caught.violation().invariant, promise, "{bug:?}");
-        let plan = &caught.small.plan;
+        let found = hunt.found.unwrap_or_else(|| panic!("{bug:?} was not found"));
+        assert_eq!(found.small.violation.invariant, promise, "{bug:?}");
+        let plan = &found.small.plan;
         assert!(plan.faults.len() <= 2 && plan.operations.len() <= 2, "{bug:?}: {plan:?}");
-        assert!(caught.timeline().contains(promise));
+        assert!(found.to_html().contains(promise));
     }
 }

@@ -77,7 +77,7 @@ fn plan() -> Plan<AskOne> {
 }
 
 #[test]
-fn what_a_bug_does_not_need_is_cut_away() {
+fn y7_what_a_bug_does_not_need_is_cut_away() {
     let small = Minimiser::new(run).minimise(&plan()).expect("it fails");
     let kinds: Vec<FaultKind> = small.plan.faults.iter().map(|f| f.fault.kind()).collect();
     assert_eq!(kinds, [FaultKind::Crash, FaultKind::Pause], "{:?}", small.plan);

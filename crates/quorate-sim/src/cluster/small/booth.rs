@@ -111,6 +111,8 @@ impl Booths {
                 booth.now += self.leap();
                 booth.solo.wake(booth.now, &mut out);
             }
+            // Nothing that happens to a voter alone.
+            Doing::Stand | Doing::Propose(_) => {}
             Doing::Receive(number) => {
                 let packet = self.packets.get(number);
                 let from = self.ids[usize::from(packet.from)].clone();
@@ -145,7 +147,7 @@ impl Booths {
                 effects.push(Effect::Write(booth.token, ballot));
             }
             Output::Send { to, message, overtakes } => {
-                let to = self.ids.iter().position(|id| *id == to).unwrap_or_default() as u8;
+                let to = super::seat(&to);
                 let number = self.packets.number(booth.seat, to, message);
                 let mut tell = |number| effects.push(Effect::Tell(Fact::Sent(number)));
                 if overtakes {
@@ -196,18 +198,18 @@ impl Actor for Booths {
 
     fn step(&mut self, booth: &mut Booth, moment: Moment) -> Did {
         let mut facts = Vec::new();
-        let (doing, cut) = match moment {
-            Moment::Whole(doing) => (Some(doing), None),
-            Moment::Cut { doing, after, kept } => (Some(doing), Some((after, kept))),
-            Moment::Crash { kept } => (None, Some((0, kept))),
-        };
-        let effects = doing.map_or_else(Vec::new, |doing| self.act(booth, doing, &mut facts));
+        let act = |doing| self.act(booth, doing, &mut facts);
+        let effects = moment.doing().map_or_else(Vec::new, act);
         let writes = effects.iter().map(|effect| matches!(effect, Effect::Write(..))).collect();
-        let done = cut.map_or(usize::MAX, |(after, _)| usize::from(after));
+        let done = match moment {
+            Moment::Whole(_) => effects.len(),
+            Moment::Cut { after, .. } => usize::from(after),
+            Moment::Crash { .. } => 0,
+        };
         for effect in effects.into_iter().take(done) {
             booth.carry_out(effect, &mut facts);
         }
-        if let Some((_, kept)) = cut {
+        if let Moment::Cut { kept, .. } | Moment::Crash { kept } = moment {
             self.crash(booth, kept, &mut facts);
         }
         Did { facts, writes }
@@ -229,9 +231,7 @@ impl Actor for Booths {
         for (token, ballot) in writing {
             (behind(*token), ballot).hash(&mut hasher);
         }
-        for (token, packet) in hold.held() {
-            (behind(token), packet).hash(&mut hasher);
-        }
+        held(hold, behind).hash(&mut hasher);
         hasher.value()
     }
 
@@ -240,6 +240,14 @@ impl Actor for Booths {
         let writing = booth.writing.len() as u8;
         Rest { term: voter.term(), writing }
     }
+}
+
+/// What is held, apart from the order behind one record: it leaves together, and mail is a set.
+pub(super) fn held(hold: &Hold<u32>, behind: impl Fn(Token) -> u64) -> Vec<(u64, u32)> {
+    let mut held: Vec<(u64, u32)> =
+        hold.held().map(|(token, packet)| (behind(token), *packet)).collect();
+    held.sort_unstable();
+    held
 }
 
 /// Time in single nanoseconds, so that few moments differ: the presets' proportions, a heartbeat

@@ -1,9 +1,27 @@
 //! Small worlds of the shipped machines, in every state they can reach.
+//!
+//! Nothing of the protocols is replaced: voters, logs, tallies and holds are those of production,
+//! composed as the node composes them. What surrounds them is as bad as it may be:
+//!
+//! - **Messages** come in any order, late, twice or never ([`Post`]). Equal ones under way between
+//!   two nodes count as one.
+//! - **Disks** sync records in order, as late as it may be. A crash keeps any first part of what was
+//!   written and not synced.
+//! - **Crashes** come between two steps, and between any two effects of one.
+//! - **Clocks** have nothing to do with each other ([`Pace`]).
+//! - **Names**: of states that differ only in which node is which, one is looked at.
+//!
+//! Not covered: what lies beyond the [`Bounds`]; snapshots, reads, and changes of the configuration;
+//! several inputs before one flush of the log; and, in the replication, crashes within an election
+//! and elections with more than one voter asked. Of a random wait one value is taken, not each:
+//! where clocks leap that makes no difference.
 
 mod booth;
 mod election;
 mod mail;
 mod moment;
+mod replica;
+mod replication;
 mod symmetry;
 
 use std::fmt;
@@ -11,7 +29,8 @@ use std::fmt;
 use quorate_core::NodeId;
 
 use self::election::Election;
-use self::moment::Moment;
+use self::moment::{Doing, Moment};
+use self::replication::Replication;
 use crate::exhaust::{Counts, Exploration, Limits, explore};
 
 /// Which world.
@@ -19,6 +38,8 @@ use crate::exhaust::{Counts, Exploration, Limits, explore};
 pub enum Scope {
     /// Voters alone.
     Election,
+    /// Logs, with their voters.
+    Replication,
 }
 
 /// How messages travel. In both ways in any order.
@@ -56,6 +77,11 @@ pub struct Bounds {
     pub crashes: u8,
     /// How often a clock moves, in all.
     pub leaps: u8,
+    /// How many commands clients propose, in all; none in the election.
+    pub proposals: u8,
+    /// How often, in one term, a leader may begin anew with a peer whose log differs from what it
+    /// took it for.
+    pub attempts: u8,
     /// How messages travel.
     pub post: Post,
     /// How clocks move.
@@ -69,7 +95,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// A few seconds' worth, for a test.
+    /// A few seconds' worth, for a test: one crash, and in the replication no command but the entry
+    /// with which each leader begins.
     #[must_use]
     pub const fn small(scope: Scope) -> Self {
         match scope {
@@ -77,6 +104,8 @@ impl Bounds {
                 nodes: 3,
                 terms: 2,
                 leaps: 2,
+                proposals: 0,
+                attempts: 0,
                 crashes: 1,
                 post: Post::Lasting,
                 pace: Pace::Leaps,
@@ -84,7 +113,43 @@ impl Bounds {
                 check_quorum: false,
                 limits: Limits { states_max: 3_000_000, depth_max: u32::MAX },
             },
+            Scope::Replication => Self { leaps: 0, attempts: 1, ..Self::small(Scope::Election) },
         }
+    }
+
+    /// A minute or two and a gigabyte: one more thing that happens than in the small ones.
+    #[must_use]
+    pub const fn large(scope: Scope) -> Self {
+        let small = Self::small(scope);
+        let limits = Limits { states_max: 40_000_000, depth_max: u32::MAX };
+        match scope {
+            Scope::Election => Self { leaps: 3, limits, ..small },
+            Scope::Replication => Self { proposals: 1, attempts: 0, limits, ..small },
+        }
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { nodes, terms, leaps, crashes, proposals, attempts, post, .. } = self;
+        write!(f, "{nodes} nodes, {terms} term(s), {crashes} crash(es), {leaps} leap(s)")?;
+        if *proposals > 0 {
+            write!(f, ", {proposals} command(s)")?;
+        }
+        if *attempts > 0 {
+            write!(f, ", {attempts} attempt(s)")?;
+        }
+        match post {
+            Post::Lasting => f.write_str(", any loss and replay")?,
+            Post::Counted { losses, duplicates } => {
+                write!(f, ", {losses} loss(es), {duplicates} duplicate(s)")?;
+            }
+        }
+        let safeguards = [(self.pre_vote, "pre-vote"), (self.check_quorum, "check-quorum")];
+        for (_, name) in safeguards.iter().filter(|(is_on, _)| *is_on) {
+            write!(f, ", {name}")?;
+        }
+        Ok(())
     }
 }
 
@@ -101,27 +166,47 @@ pub struct ExhaustReport {
 
 impl fmt::Display for ExhaustReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.scope, self.found)
+        let name = match self.scope {
+            Scope::Election => "election",
+            Scope::Replication => "replication",
+        };
+        write!(f, "{name} ({}): {}", self.bounds, self.found)
     }
 }
 
-/// Looks at every state of `scope` within `bounds`.
+/// Looks at every state of `scope` within `bounds`; `progress` is called once per depth.
+///
+/// # Panics
+///
+/// If `bounds` asks for more than 5 nodes or terms, or for no node.
 pub fn exhaust(scope: Scope, bounds: Bounds, progress: impl FnMut(&Counts)) -> ExhaustReport {
+    let fits = (1..=NODES_MAX).contains(&usize::from(bounds.nodes))
+        && usize::from(bounds.terms) < TERMS_MAX;
+    assert!(fits, "too large to be small: {bounds}");
     let found = match scope {
         Scope::Election => explore(&mut Election::new(bounds), bounds.limits, progress),
+        Scope::Replication => explore(&mut Replication::new(bounds), bounds.limits, progress),
     };
     ExhaustReport { scope, bounds, found }
 }
 
 fn ids(nodes: u8) -> Vec<NodeId> {
-    let letters = "abcde".split("").filter(|letter| !letter.is_empty());
-    let ids = letters.take(usize::from(nodes)).map(NodeId::new);
+    let ids = (0..nodes).map(|seat| NodeId::new(&name(seat).to_string()));
     ids.collect::<Result<_, _>>().expect("letters are node ids")
 }
 
+/// The letter of a seat.
+fn name(seat: u8) -> char {
+    char::from(b'a' + seat)
+}
+
+/// The seat of a letter.
+fn seat(id: &NodeId) -> u8 {
+    id.as_str().bytes().next().map_or(0, |letter| letter.saturating_sub(b'a'))
+}
+
 fn tell(seat: u8, moment: Moment, packet: impl Fn(u32) -> String) -> String {
-    use moment::Doing;
-    let name = char::from(b'a' + seat);
+    let name = name(seat);
     let what = |doing: Doing| match doing {
         Doing::Receive(number) => format!("receives {}", packet(number)),
         other => other.to_string(),
@@ -136,11 +221,6 @@ fn tell(seat: u8, moment: Moment, packet: impl Fn(u32) -> String) -> String {
             format!("{name} crashes with {kept} unsynced record(s) kept, and starts again")
         }
     }
-}
-
-/// A message on one line.
-fn brief(message: &impl fmt::Debug) -> String {
-    format!("{message:?}")
 }
 
 /// The most nodes.

@@ -9,6 +9,10 @@ pub(super) enum Doing {
     Wake,
     /// Its process stalls until every deadline is past.
     Oversleep,
+    /// It gives up what it leads, and its voter loses patience.
+    Stand,
+    /// A client proposes the command of this number.
+    Propose(u8),
     /// A message comes.
     Receive(u32),
     /// The first so many of the records written are on the disk, and it is told.
@@ -77,6 +81,8 @@ impl fmt::Display for Doing {
         match self {
             Self::Wake => f.write_str("reaches its deadline"),
             Self::Oversleep => f.write_str("oversleeps all deadlines"),
+            Self::Stand => f.write_str("stands"),
+            Self::Propose(command) => write!(f, "is given command {command}"),
             Self::Receive(_) => f.write_str("receives"),
             Self::Sync(records) => write!(f, "has {records} record(s) on disk"),
         }

@@ -1,0 +1,19 @@
+//! Rare situations that a campaign must reach: what is never reached is never tested.
+
+/// Those that every campaign of some hundred short runs reaches.
+pub(super) const MARKS: &[&str] = &[
+    "a process ended itself",
+    "a request was one too many",
+    "a session was lost",
+    "crash after a sync",
+    "crash after a write",
+    "crash between effects",
+    "crash between sync and the news of it",
+    "crash between write and sync",
+    "crash of a leader",
+    "crash within the work of a disk",
+    "log compacted",
+    "pause of a leader",
+    "snapshot installed",
+    "stalled disk of a leader",
+];

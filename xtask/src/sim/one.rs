@@ -1,0 +1,74 @@
+//! `sim replay` and `sim minimise`: a single run.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use quorate_sim::Plan;
+use quorate_sim::cluster::{KvOperation, meaning};
+
+use super::{Sim, args};
+use crate::sh::say;
+
+/// What to do with a single run.
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum One {
+    /// Runs it again, and writes its trace and its timeline.
+    Replay {
+        /// A seed, or a file that holds a plan.
+        what: String,
+    },
+    /// Cuts it down to what breaks the promise.
+    Minimise {
+        /// A seed, or a file that holds a plan.
+        what: String,
+    },
+}
+
+impl Sim {
+    pub(super) fn run_one(&self, one: &One) -> ExitCode {
+        let (One::Replay { what } | One::Minimise { what }) = one;
+        let profile = self.kind(self.mutant.as_deref()).profile();
+        match args::plan(what, &profile) {
+            Ok(plan) if matches!(one, One::Replay { .. }) => self.replay(&plan),
+            Ok(plan) => self.minimise_one(&plan),
+            Err(error) => {
+                say(&error);
+                ExitCode::from(64)
+            }
+        }
+    }
+
+    /// Runs `plan` alone.
+    pub(super) fn replay(&self, plan: &Plan<KvOperation>) -> ExitCode {
+        let (outcome, trace) = self.trace(plan);
+        say(&format!(
+            "seed {}: {} nodes, {} faults, {} operations; {} events in {:.2} simulated seconds, hash {:032x}",
+            plan.seed,
+            plan.nodes,
+            plan.faults.len(),
+            plan.operations.len(),
+            outcome.events,
+            outcome.nanos as f64 / 1e9,
+            outcome.hash
+        ));
+        match &outcome.failure {
+            Some(failure) => {
+                say(&format!("broke {}: {}", failure.invariant, failure.message));
+                say(&format!("  {}", meaning(&failure.invariant)));
+            }
+            None => say("no violation"),
+        }
+        self.write_files(plan, &outcome, &trace, None, None);
+        if outcome.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+
+    fn minimise_one(&self, plan: &Plan<KvOperation>) -> ExitCode {
+        let (outcome, _) = self.trace(plan);
+        let Some(failure) = &outcome.failure else {
+            say("it breaks no promise: there is nothing to cut down");
+            return ExitCode::from(64);
+        };
+        self.tell_failure(failure, None);
+        ExitCode::FAILURE
+    }
+}
