@@ -3,6 +3,7 @@
 
 mod plans;
 mod replicas;
+mod scenarios;
 
 use std::collections::BTreeSet;
 use std::fs;
