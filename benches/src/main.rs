@@ -17,6 +17,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 /// Measures quorate beside other systems, on this machine, in one interleaved run.
+///
+/// `cargo xtask bench sim` is a program of its own: it measures the simulator's engine.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Cli {

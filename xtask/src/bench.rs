@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::sh::cargo;
+use crate::sh::{cargo, cargo_madsim, madsim_folder, say};
 
-/// Measures quorate beside other systems; `cargo xtask bench state --help` tells more.
+/// Measures quorate beside other systems; `cargo xtask bench state --help` tells more, and so does
+/// `cargo xtask bench sim --help`.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Bench {
@@ -17,12 +18,38 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn run(self) -> ExitCode {
-        // The benches are no default member, and look for `quorated` beside themselves.
-        if !cargo(&["build", "--quiet", "--release", "-p", "quorate-node"]) {
-            return ExitCode::FAILURE;
-        }
-        let mut call = vec!["run", "--quiet", "--release", "-p", "quorate-bench", "--"];
-        call.extend(self.arguments.iter().map(String::as_str));
-        if cargo(&call) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let good = match self.arguments.split_first() {
+            Some((bench, flags)) if bench == "sim" => simulators(flags),
+            _ => systems(&self.arguments),
+        };
+        if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
+}
+
+/// The benches beside other systems, in real processes.
+fn systems(arguments: &[String]) -> bool {
+    // The benches are no default member, and look for `quorated` beside themselves.
+    if !cargo(&["build", "--quiet", "--release", "-p", "quorate-node"]) {
+        return false;
+    }
+    let mut call = vec!["run", "--quiet", "--release", "-p", "quorate-bench", "--"];
+    call.extend(arguments.iter().map(String::as_str));
+    cargo(&call)
+}
+
+/// The bench beside other simulators, of which one needs a build of its own.
+fn simulators(flags: &[String]) -> bool {
+    let mut call = vec!["run", "--quiet", "--release", "-p", "quorate-bench-sim", "--"];
+    call.extend(flags.iter().map(String::as_str));
+    let asks_for_help = flags.iter().any(|flag| flag == "--help" || flag == "-h");
+    let program = madsim_folder().join("release").join("quorate-bench-sim");
+    let program = program.to_string_lossy();
+    if !asks_for_help {
+        if cargo_madsim(&["build", "--quiet", "--release", "-p", "quorate-bench-sim"]) {
+            call.extend(["--madsim", &program]);
+        } else {
+            say("\n*** madsim cannot be built here: see above. ***");
+        }
+    }
+    cargo(&call)
 }

@@ -1,7 +1,7 @@
 //! Running programs and saying what is done.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use quorate_tests::SKIPPED;
 
@@ -22,12 +22,40 @@ pub(crate) fn cargo(arguments: &[&str]) -> bool {
     succeeds(cargo_command().args(arguments))
 }
 
-/// The same in the build that holds the seeded bugs, which has a folder of its own.
+/// The same in the build that holds the seeded bugs.
 pub(crate) fn cargo_seeded(arguments: &[&str]) -> bool {
-    say(&format!("$ RUSTFLAGS='{SEEDED}' cargo {}", arguments.join(" ")));
-    let folder = root().join("target").join("mutants");
+    cargo_apart("mutants", arguments)
+}
+
+/// The same in the build in which madsim simulates.
+pub(crate) fn cargo_madsim(arguments: &[&str]) -> bool {
+    cargo_apart(MADSIM, arguments)
+}
+
+/// Where cargo puts what it builds with [`cargo_madsim`].
+pub(crate) fn madsim_folder() -> PathBuf {
+    folder_apart(MADSIM)
+}
+
+/// The same in a build with `--cfg` and `cfg`, which has a folder of its own: else each build would
+/// undo the other's.
+fn cargo_apart(cfg: &str, arguments: &[&str]) -> bool {
+    let flags = format!("--cfg {cfg}");
+    say(&format!("$ RUSTFLAGS='{flags}' cargo {}", arguments.join(" ")));
     let mut command = cargo_command();
-    succeeds(command.args(arguments).env("RUSTFLAGS", SEEDED).env("CARGO_TARGET_DIR", folder))
+    command.args(arguments).env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", folder_apart(cfg));
+    succeeds(&mut command)
+}
+
+fn folder_apart(cfg: &str) -> PathBuf {
+    root().join("target").join(cfg)
+}
+
+/// What cargo prints in the root, if it succeeds.
+pub(crate) fn cargo_output(arguments: &[&str]) -> Option<String> {
+    say(&format!("$ cargo {}", arguments.join(" ")));
+    let output = cargo_command().args(arguments).stderr(Stdio::inherit()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn cargo_command() -> Command {
@@ -41,8 +69,8 @@ fn succeeds(command: &mut Command) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Compiles the seeded bugs in.
-const SEEDED: &str = "--cfg mutants";
+/// What makes madsim a simulator.
+const MADSIM: &str = "madsim";
 
 /// Prints a line for the person at the terminal.
 #[expect(clippy::print_stdout, reason = "xtask talks to a person")]

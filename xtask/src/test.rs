@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use quorate_tests::now;
 
-use crate::sh::{cargo, cargo_seeded, say, skipped_file};
+use crate::sh::{cargo, cargo_madsim, cargo_output, cargo_seeded, say, skipped_file};
 
 /// Everything a change must pass.
 #[derive(Debug, Args)]
@@ -24,9 +24,13 @@ enum Call {
     Plain(&'static [&'static str]),
     /// In the build that holds the seeded bugs.
     Seeded(&'static [&'static str]),
+    /// In both builds, for the same words on standard output.
+    Alike(&'static [&'static str]),
+    /// In the build in which madsim simulates.
+    Madsim(&'static [&'static str]),
 }
 
-use Call::{Plain, Seeded};
+use Call::{Alike, Madsim, Plain, Seeded};
 
 /// Without `--workspace` a call takes the default members: everything but the benches.
 const STEPS: &[Step] = &[
@@ -35,7 +39,9 @@ const STEPS: &[Step] = &[
     ("lints", &[Plain(&["clippy", "--all-targets", "--", "-D", "warnings"])]),
     ("build", &[Plain(&["build"])]),
     ("tests", &[Plain(&["test"])]),
-    ("simulation", &[Plain(&["xtask", "sim", "--budget", "45s"])]),
+    ("simulation", &[Plain(&["xtask", "sim", "--budget", "55s"])]),
+    // Equal seeds make equal runs, event for event: in two processes, of two builds.
+    ("hashes", &[Alike(&["--package=xtask", "--", "sim", "--seeds=0..100", "--hashes"])]),
     (
         "seeded bugs",
         &[
@@ -69,6 +75,10 @@ const BY_HAND: &[Step] = &[(
     &[
         Plain(&["clippy", "-p", "quorate-bench", "--all-targets", "--", "-D", "warnings"]),
         Plain(&["test", "-p", "quorate-bench"]),
+        Plain(&["clippy", "-p", "quorate-bench-sim", "--all-targets", "--", "-D", "warnings"]),
+        Plain(&["test", "-p", "quorate-bench-sim"]),
+        Madsim(&["clippy", "-p", "quorate-bench-sim", "--all-targets", "--", "-D", "warnings"]),
+        Madsim(&["test", "-p", "quorate-bench-sim"]),
     ],
 )];
 
@@ -93,6 +103,8 @@ impl Test {
             let good = calls.iter().all(|call| match call {
                 Plain(arguments) => cargo(arguments),
                 Seeded(arguments) => cargo_seeded(arguments),
+                Alike(arguments) => are_alike(arguments),
+                Madsim(arguments) => cargo_madsim(arguments),
             });
             if good {
                 passed += 1;
@@ -114,6 +126,22 @@ impl Test {
         say(&format!("steps: {passed} passed, {failed} failed; tests: {} skipped", skipped.len()));
         if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
+}
+
+/// Whether a program says the same in a debug build and in a release build, in any order.
+fn are_alike(arguments: &[&str]) -> bool {
+    let said = |build: &[&str]| {
+        let text = cargo_output(&[&["run", "--quiet"], build, arguments].concat())?;
+        let hash = |line: &&str| line.split_once(' ').is_some_and(|(_, hash)| hash.len() == 32);
+        let mut lines: Vec<String> = text.lines().filter(hash).map(str::to_owned).collect();
+        lines.sort_unstable();
+        Some(lines)
+    };
+    let (debug, release) = (said(&[]), said(&["--release"]));
+    let alike = debug.as_ref().is_some_and(|lines| !lines.is_empty()) && debug == release;
+    let count = debug.map_or(0, |lines| lines.len());
+    say(&format!("{count} hashes, {}", if alike { "all alike" } else { "NOT alike" }));
+    alike
 }
 
 /// What tests noted as skipped, because this machine lacks or forbids what they need.

@@ -67,10 +67,13 @@ impl PartialOrd for Entry {
     }
 }
 
-/// A heap keyed by time, then by the order in which events were added.
+/// A heap keyed by time, then by the order in which events were added. What a plan holds stands
+/// apart, in order already: so the heap stays as small as what is under way.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
     heap: BinaryHeap<Reverse<Entry>>,
+    /// The last comes first.
+    planned: Vec<Entry>,
     sequence: u64,
 }
 
@@ -81,9 +84,23 @@ impl Agenda {
         self.heap.push(Reverse(Entry { time, sequence: self.sequence, event }));
     }
 
+    /// Adds what is known from the start. Call it once, before the first [`Self::next`].
+    pub(crate) fn plan(&mut self, events: impl IntoIterator<Item = (u64, Event)>) {
+        for (time, event) in events {
+            self.sequence += 1;
+            self.planned.push(Entry { time, sequence: self.sequence, event });
+        }
+        self.planned.sort_unstable_by_key(|entry| Reverse((entry.time, entry.sequence)));
+    }
+
     /// Takes the next event and its time.
     pub(crate) fn next(&mut self) -> Option<(u64, Event)> {
-        self.heap.pop().map(|Reverse(entry)| (entry.time, entry.event))
+        let entry = match (self.planned.last(), self.heap.peek()) {
+            (Some(planned), Some(Reverse(added))) if added < planned => self.heap.pop()?.0,
+            (Some(_), _) => self.planned.pop()?,
+            (None, _) => self.heap.pop()?.0,
+        };
+        Some((entry.time, entry.event))
     }
 }
 
@@ -94,11 +111,12 @@ mod tests {
     #[test]
     fn events_of_one_moment_happen_in_the_order_they_were_added() {
         let mut agenda = Agenda::default();
+        agenda.plan([(4, Event::Timer { token: 6 }), (3, Event::Timer { token: 5 })]);
         for (time, token) in [(5, 1), (3, 2), (5, 3), (3, 4)] {
             agenda.add(time, Event::Timer { token });
         }
         let order: Vec<_> = std::iter::from_fn(|| agenda.next()).collect();
-        let expected = [(3, 2), (3, 4), (5, 1), (5, 3)];
+        let expected = [(3, 5), (3, 2), (3, 4), (4, 6), (5, 1), (5, 3)];
         assert_eq!(order, expected.map(|(time, token)| (time, Event::Timer { token })));
         assert!(size_of::<Event>() <= 16, "the heap moves events by value");
     }

@@ -2,6 +2,7 @@
 
 mod args;
 mod campaign;
+mod exhaust;
 mod found;
 mod hunt;
 mod one;

@@ -1,4 +1,4 @@
-//! `sim replay` and `sim minimise`: a single run.
+//! What stands for itself: a single run, or all of a small world.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use clap::Subcommand;
 use quorate_sim::Plan;
 use quorate_sim::cluster::{KvOperation, meaning};
 
-use super::{Sim, args};
+use super::{Sim, args, exhaust};
 use crate::sh::say;
 
 /// What to do with a single run.
@@ -22,11 +22,23 @@ pub(super) enum One {
         /// A seed, or a file that holds a plan.
         what: String,
     },
+    /// Looks at every state of three nodes, with few terms and one crash, rather than at seeds.
+    Exhaust {
+        /// Which world; both by default.
+        #[arg(value_enum)]
+        world: Option<exhaust::World>,
+        /// Within the bounds of the tests: a few seconds rather than minutes.
+        #[arg(long)]
+        small: bool,
+    },
 }
 
 impl Sim {
     pub(super) fn run_one(&self, one: &One) -> ExitCode {
-        let (One::Replay { what } | One::Minimise { what }) = one;
+        let what = match one {
+            One::Replay { what } | One::Minimise { what } => what,
+            One::Exhaust { world, small } => return exhaust::run(*world, *small),
+        };
         let profile = self.kind(self.mutant.as_deref()).profile();
         match args::plan(what, &profile) {
             Ok(plan) if matches!(one, One::Replay { .. }) => self.replay(&plan),

@@ -462,10 +462,13 @@ impl Bootstrap {
     }
 
     /// First members that are in sight and do not know it: the word of their birth was lost.
-    fn uninformed(&self) -> BTreeSet<NodeId> {
-        let Some((_, proposal)) = &self.chosen else { return BTreeSet::new() };
-        let named = |id: &&NodeId| **id != self.me && proposal.configuration.member(id).is_some();
-        self.sight.candidates.keys().filter(named).cloned().collect()
+    fn uninformed(&self) -> impl Iterator<Item = &NodeId> {
+        let chosen = self.chosen.iter();
+        chosen.flat_map(|(_, proposal)| {
+            let named =
+                |id: &&NodeId| **id != self.me && proposal.configuration.member(id).is_some();
+            self.sight.candidates.keys().filter(named)
+        })
     }
 
     /// Says what was decided.
@@ -566,7 +569,7 @@ impl Machine for Bootstrap {
         if self.deadline().is_none_or(|due| now < due) {
             return;
         }
-        let uninformed = self.uninformed();
+        let uninformed: BTreeSet<NodeId> = self.uninformed().cloned().collect();
         if !uninformed.is_empty() {
             self.act_at = now + self.config.retry;
             return self.tell(uninformed, out);
@@ -590,7 +593,7 @@ impl Machine for Bootstrap {
 
     fn deadline(&self) -> Option<Instant> {
         // Without a pledge on its way to the disk, without a cluster: look again and again.
-        if !self.uninformed().is_empty() {
+        if self.uninformed().next().is_some() {
             return Some(self.act_at);
         }
         let waits = self.cluster().is_none() && !self.sight.candidates.is_empty();

@@ -2,6 +2,8 @@
 
 /// Those that every campaign of some hundred short runs reaches.
 pub(super) const MARKS: &[&str] = &[
+    "a damaged disk was refused",
+    "a leader begins with entries that may not be committed",
     "a process ended itself",
     "a request was one too many",
     "a session was lost",
@@ -12,8 +14,10 @@ pub(super) const MARKS: &[&str] = &[
     "crash between write and sync",
     "crash of a leader",
     "crash within the work of a disk",
+    "entries that were not committed are replaced",
     "log compacted",
     "pause of a leader",
     "snapshot installed",
     "stalled disk of a leader",
+    "two nodes lead, in different terms",
 ];

@@ -73,7 +73,7 @@ impl Profile {
     pub fn birth() -> Self {
         Self {
             swarm: Swarm {
-                nodes: (4, 7),
+                nodes: (5, 7),
                 calm_at: (SECOND, 6 * SECOND),
                 gap: (SECOND / 10, SECOND),
                 kinds: BIRTH,

@@ -133,16 +133,17 @@ impl NodeProgram {
             }
             error => BootRefused::Damaged(error.to_string()),
         })?;
+        let priority = settings.priorities[boot.seat.index()];
         let setup = NodeSetup {
             me: settings.ids[boot.seat.index()].clone(),
-            election: settings.election.clone(),
+            election: quorate_election::Config { priority, ..settings.election.clone() },
             replication: settings.replication.clone(),
             limits: settings.limits.clone(),
             membership: quorate_membership::Config {
                 address: settings.addresses.of(boot.seat).to_string(),
                 ..settings.membership.clone()
             },
-            tags: Tags::default(),
+            tags: Tags { priority, ..Tags::default() },
             bootstrap: BootstrapConfig::new(settings.min_nodes),
             boot: BootEpoch(u64::from(boot.life) + 1),
             instance: boot.seed,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_core::{ClusterId, Configuration, Kind, NodeId, Proposal, Rng};
+use quorate_core::{ClusterId, Configuration, Kind, Member, NodeId, Proposal, Rng};
 use quorate_dist_state::Limits;
 use quorate_storage::Options;
 
@@ -23,6 +23,8 @@ pub(super) struct Settings {
     /// How many nodes found the cluster; the others stay outside of it.
     pub(super) min_nodes: usize,
     pub(super) membership: quorate_membership::Config,
+    /// The priority of each seat.
+    pub(super) priorities: Vec<u8>,
     /// The name of each seat.
     pub(super) ids: Vec<NodeId>,
     /// Where each seat is now.
@@ -42,6 +44,7 @@ impl Settings {
     pub(super) fn draw(seed: u64, nodes: u8) -> Self {
         let mut rng = Rng::stream(seed, "settings");
         let ids: Vec<NodeId> = (0..nodes).map(|n| name(Seat(n))).collect();
+        let priorities = draw_priorities(seed, nodes);
         Self {
             election: draw_election(&mut rng),
             replication: draw_replication(&mut rng),
@@ -49,7 +52,8 @@ impl Settings {
                 .segment_bytes([4 << 10, 16 << 10, 64 << 10][rng.index(3)])
                 .spares_max(1 + rng.index(2)),
             limits: draw_limits(&mut rng),
-            founders: draw_founders(&mut rng, &ids),
+            founders: draw_founders(&mut rng, &ids, &priorities),
+            priorities,
             membership: draw_membership(&mut rng, nodes),
             min_nodes: draw_min_nodes(seed, ids.len()),
             addresses: AddressBook::new(nodes),
@@ -153,11 +157,21 @@ fn draw_replication(rng: &mut Rng) -> quorate_replication::Config {
     config
 }
 
-/// In half of the runs the first members are agreed, so that those begin with a working log.
-fn draw_founders(rng: &mut Rng, ids: &[NodeId]) -> Option<Proposal> {
+/// In most runs all are equal; else some are preferred, and some do not want to lead.
+fn draw_priorities(seed: u64, nodes: u8) -> Vec<u8> {
+    let mut rng = Rng::stream(seed, "priorities");
+    let differ = rng.chance(300_000);
+    let draw = |_| if differ { [0, 50, 100, 200][rng.index(4)] } else { Member::PRIORITY_DEFAULT };
+    (0..nodes).map(draw).collect()
+}
+
+/// In half of the runs the first members are agreed, so that those begin with a working log. With
+/// many nodes in few of them: those are about the birth.
+fn draw_founders(rng: &mut Rng, ids: &[NodeId], priorities: &[u8]) -> Option<Proposal> {
     let mut configuration = Configuration::of_voters(ids.iter().cloned());
     for (seat, member) in configuration.members.values_mut().enumerate() {
         member.address = AddressBook::first(Seat(seat as u8)).to_string();
+        member.priority = priorities[seat];
     }
     let cluster = ClusterId(u128::from(rng.next_u64()) + 1);
     // One that holds data and has no say, where enough others have.
@@ -165,7 +179,8 @@ fn draw_founders(rng: &mut Rng, ids: &[NodeId]) -> Option<Proposal> {
     if let Some(last) = configuration.members.values_mut().last().filter(|_| watches) {
         last.kind = Kind::Observer;
     }
-    rng.chance(500_000).then_some(Proposal { cluster, configuration })
+    let agreed = if ids.len() > 5 { 100_000 } else { 500_000 };
+    rng.chance(agreed).then_some(Proposal { cluster, configuration })
 }
 
 /// In a third of the runs all nodes are first members; else few enough that, if the rest could,

@@ -180,12 +180,12 @@ impl<'a, W: World> Sim<'a, W> {
         for seat in (0..self.plan.nodes).map(Seat) {
             self.agenda.add(0, Event::Restart { seat, life: 0 });
         }
-        for (index, fault) in self.plan.faults.iter().enumerate() {
-            self.agenda.add(fault.at, Event::Fault { index: index as u32 });
-        }
-        for (index, operation) in self.plan.operations.iter().enumerate() {
-            self.agenda.add(operation.at, Event::Operation { index: index as u32 });
-        }
+        let faults = self.plan.faults.iter().enumerate();
+        let faults = faults.map(|(index, fault)| (fault.at, Event::Fault { index: index as u32 }));
+        let operations = self.plan.operations.iter().enumerate();
+        let operations =
+            operations.map(|(index, op)| (op.at, Event::Operation { index: index as u32 }));
+        self.agenda.plan(faults.chain(operations));
         self.agenda.add(self.plan.calm_at, Event::Calm);
         let end = self.plan.calm_at.saturating_add(self.plan.calm_lasting);
         self.agenda.add(end, Event::Over);

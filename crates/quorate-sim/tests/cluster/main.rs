@@ -36,7 +36,7 @@ fn in_fair_weather_every_promise_holds() {
 
 #[test]
 fn under_faults_every_promise_holds_and_every_kind_of_fault_strikes() {
-    let summary = seeds(&Profile::short(), 0..150);
+    let summary = seeds(&Profile::mixed(), 0..192);
     for kind in FaultKind::played() {
         assert!(summary.tally.faults.of(kind) > 0, "{} never struck", kind.id());
     }

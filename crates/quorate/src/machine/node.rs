@@ -238,6 +238,12 @@ impl NodeMachine {
         self.applier.store()
     }
 
+    /// The last entry that the shared state contains.
+    #[must_use]
+    pub const fn applied(&self) -> LogId {
+        self.applier.applied()
+    }
+
     /// The log, for those who check it.
     #[must_use]
     pub const fn log(&self) -> &replication::Log {
@@ -354,11 +360,19 @@ impl NodeMachine {
             if self.log_out.is_empty() {
                 self.log_out = outputs;
             }
-            for output in std::mem::take(&mut self.neighbours.membership_out).drain() {
+            let mut outputs = std::mem::take(&mut self.neighbours.membership_out);
+            for output in outputs.drain() {
                 self.membership_output(output, out);
             }
-            for output in std::mem::take(&mut self.neighbours.bootstrap_out).drain() {
+            if self.neighbours.membership_out.is_empty() {
+                self.neighbours.membership_out = outputs;
+            }
+            let mut outputs = std::mem::take(&mut self.neighbours.bootstrap_out);
+            for output in outputs.drain() {
                 self.bootstrap_output(now, output, out);
+            }
+            if self.neighbours.bootstrap_out.is_empty() {
+                self.neighbours.bootstrap_out = outputs;
             }
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct ElectionCheck {
     /// The longest that a leader may lead unheard, in nanoseconds of its own clock.
     unheard_max: u64,
     heard: Vec<u64>,
+    /// Those who believe to lead.
+    leading: SeatSet,
     /// For each node, when it can next have heard too little: until then no look is needed.
     look_again: Vec<Instant>,
 }
@@ -45,6 +47,7 @@ impl ElectionCheck {
             nodes: vec![Spoken::default(); settings.ids.len()],
             unheard_max: 2 * timeout.as_nanos() as u64,
             heard: Vec::new(),
+            leading: SeatSet::NONE,
             look_again: vec![Instant::ZERO; settings.ids.len()],
         }
     }
@@ -53,6 +56,7 @@ impl ElectionCheck {
     pub(super) fn booted(&mut self, seat: Seat, term: Term) -> Result<(), Violation> {
         let node = &mut self.nodes[seat.index()];
         node.current = term;
+        self.leading = self.leading.minus(SeatSet::only(seat));
         self.look_again[seat.index()] = Instant::ZERO;
         if term < node.spoken {
             let message =
@@ -78,7 +82,10 @@ impl ElectionCheck {
         }
         node.current = voter.term();
         let leads = voter.role() == Role::Leader;
-        if !leads {
+        if leads {
+            self.leading = self.leading.with(seat);
+        } else {
+            self.leading = self.leading.minus(SeatSet::only(seat));
             self.look_again[seat.index()] = Instant::ZERO;
         }
         if leads && program.now >= self.look_again[seat.index()] {
@@ -116,6 +123,11 @@ impl ElectionCheck {
         // What is heard meanwhile only makes it later.
         self.look_again[seat.index()] = now + Duration::from_nanos(self.unheard_max - silence);
         Ok(())
+    }
+
+    /// Whether another node still believes to lead.
+    pub(super) const fn another_leads(&self, seat: Seat) -> bool {
+        !self.leading.minus(SeatSet::only(seat)).is_empty()
     }
 
     pub(super) fn granted(&mut self, seat: Seat, term: Term, to: Seat) -> Result<(), Violation> {

@@ -69,7 +69,9 @@ impl LogCheck {
 
     /// R1: an entry of one identity says one thing and follows one entry, in every log. X4: time
     /// never goes back from entry to entry; sessions live by it.
-    pub(super) fn entries(&mut self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
+    ///
+    /// Whether entries were replaced.
+    pub(super) fn entries(&mut self, seat: Seat, program: &NodeProgram) -> Result<bool, Violation> {
         let log = program.machine.log();
         let known = &mut self.nodes[seat.index()];
         let (first, tip) = (log.first_index().0, log.tip());
@@ -93,6 +95,7 @@ impl LogCheck {
             let message = format!("{seat} replaced {from}, and {} was committed", known.commit);
             return Err(Violation::new("R5", message));
         }
+        let replaces = from <= known.tip.index.0;
         known.tip = tip;
         known.terms.resize(from as usize - 1, Term::ZERO);
         for index in from..=tip.index.0 {
@@ -111,7 +114,7 @@ impl LogCheck {
                 return Err(Violation::new("R1", message));
             }
         }
-        Ok(())
+        Ok(replaces)
     }
 
     /// R3 and R5: a commit mark never falls, and what is committed at an index is one entry. Gives
@@ -162,8 +165,8 @@ impl LogCheck {
     /// R6 and K5: what is applied goes forward, and equal places mean equal states.
     pub(super) fn applied(&mut self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
         let known = &mut self.nodes[seat.index()];
-        let status = program.machine.status();
-        let applied = status.applied.index;
+        let (applied, store) = (program.machine.applied().index, program.machine.store());
+        let says = store.digest();
         if applied < known.applied || applied > known.commit {
             let message = format!(
                 "{seat} had applied {}, now {applied}, and {} is committed",
@@ -172,9 +175,9 @@ impl LogCheck {
             return Err(Violation::new("R6", message));
         }
         known.applied = applied;
-        self.revision = self.revision.max(status.revision.0);
-        let (digest, other) = *self.states.entry(applied).or_insert((status.digest, seat));
-        if digest != status.digest {
+        self.revision = self.revision.max(store.revision().0);
+        let (digest, other) = *self.states.entry(applied).or_insert((says, seat));
+        if digest != says {
             let message = format!("at {applied} the states of {seat} and {other} differ");
             return Err(Violation::new("K5", message));
         }
@@ -187,7 +190,8 @@ impl LogCheck {
         let machine = &program.machine;
         let (log, term) = (machine.log(), machine.voter().term());
         let newest = log.term_at(log.commit());
-        if !machine.replicator().is_leading() || newest.is_none_or(|newest| newest == term) {
+        let Some(newest) = newest.filter(|newest| *newest != term) else { return Ok(()) };
+        if !machine.replicator().is_leading() {
             return Ok(());
         }
         let message = format!("{seat} leads {term:?} and committed up to an entry of {newest:?}");

@@ -47,6 +47,37 @@ pub(super) const CHECKED: [&str; 29] = [
 /// Rare situations that a step can show.
 pub(super) type Mark = &'static str;
 
+/// Counts that these invariants are checked; where they stand is found when this is compiled, since
+/// it happens at every step.
+macro_rules! count {
+    ($checks:ident, $($invariant:literal),+) => {
+        $({
+            const PLACE: usize = place($invariant);
+            $checks.counts[PLACE] += 1;
+        })+
+    };
+}
+
+/// The place of an invariant in [`CHECKED`].
+const fn place(invariant: &str) -> usize {
+    let mut at = 0;
+    while at < CHECKED.len() {
+        if is_equal(CHECKED[at].as_bytes(), invariant.as_bytes()) {
+            return at;
+        }
+        at += 1;
+    }
+    panic!("this invariant is not in the list")
+}
+
+const fn is_equal(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
 impl Checks {
     pub(super) fn new(settings: &Settings) -> Self {
         let nodes = settings.ids.len();
@@ -88,8 +119,7 @@ impl Checks {
         }
         self.log.booted(seat);
         self.members.booted(seat);
-        self.count("E5");
-        self.count("R5");
+        count!(self, "E5", "R5");
     }
 
     /// A node took a step.
@@ -108,33 +138,32 @@ impl Checks {
             self.see(seat, program, one, quiet, &mut mark)?;
         }
         program.seen = seen;
-        self.count("F1");
+        count!(self, "F1");
         if let Some(id) = program.overdue() {
             return Err(Violation::new("F1", format!("{seat} let the deadline of r{id} pass")));
         }
         if self.election.stepped(seat, program, self.members())? {
-            self.count("E11");
+            count!(self, "E11");
         }
         if let Some(failure) = program.machine.failure() {
             return Err(Violation::new("R6", format!("{seat} cannot restore: {failure}")));
         }
         if self.log.has_changed(seat, program) {
-            self.count("R1");
-            self.count("X4");
-            self.log.entries(seat, program)?;
-            self.count("R5");
+            count!(self, "R1", "X4");
+            if self.log.entries(seat, program)? {
+                mark("entries that were not committed are replaced");
+            }
+            count!(self, "R5");
             let committed = self.log.commits(seat, program)?;
             for id in committed.iter().copied() {
-                self.count("R3");
-                self.count("R4");
+                count!(self, "R3", "R4");
                 self.held_by_a_quorum(seat, id)?;
             }
             if !committed.is_empty() {
-                self.count("R2");
+                count!(self, "R2");
                 self.log.counted(seat, program)?;
             }
-            self.count("R6");
-            self.count("K5");
+            count!(self, "R6", "K5");
             self.log.applied(seat, program)?;
         }
         Ok(())
@@ -150,41 +179,43 @@ impl Checks {
     ) -> Result<(), Violation> {
         match seen {
             Seen::Granted { term, to } => {
-                self.count("E3");
+                count!(self, "E3");
                 self.election.granted(seat, term, to)
             }
             Seen::Ballot(ballot) => {
-                self.count("E3");
-                self.count("E10");
+                count!(self, "E3", "E10");
                 self.disks.ballot(seat, &ballot);
                 self.election.ballot(seat, &ballot)
             }
             Seen::Led { term } => {
-                for invariant in ["E1", "E4", "E6", "E7"] {
-                    self.count(invariant);
+                count!(self, "E1", "E4", "E6", "E7");
+                if self.election.another_leads(seat) {
+                    mark("two nodes lead, in different terms");
+                }
+                let log = program.machine.log();
+                if log.tip().index.0 > log.commit().0 + 1 {
+                    mark("a leader begins with entries that may not be committed");
                 }
                 self.election.led(seat, term, program, self.members())?;
                 self.log.led(seat, term, program)
             }
             Seen::Born { cluster, members } => {
-                self.count("E12");
+                count!(self, "E12");
                 self.birth.born(seat, cluster, members)
             }
             Seen::Member(event) => {
-                for invariant in ["M1", "M2", "M3"] {
-                    self.count(invariant);
-                }
+                count!(self, "M1", "M2", "M3");
                 self.members.changed(seat, program, &event, quiet)
             }
             Seen::Datagram { over: false } => {
-                self.count("M5");
+                count!(self, "M5");
                 Ok(())
             }
             Seen::Datagram { over: true } => {
                 Err(Violation::new("M5", format!("{seat} sends a datagram that does not fit")))
             }
             Seen::Stranger { refused: true } => {
-                self.count("M4");
+                count!(self, "M4");
                 Ok(())
             }
             Seen::Stranger { refused: false } => {
@@ -262,7 +293,7 @@ impl Checks {
 
     /// A client was told that the entry `at` holds its write.
     pub(super) fn acknowledged(&mut self, at: LogId, command: u64) -> Result<(), Violation> {
-        self.count("R4");
+        count!(self, "R4");
         self.log.acknowledged(at, command)
     }
 }
