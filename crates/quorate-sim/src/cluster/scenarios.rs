@@ -109,7 +109,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "leader-crash",
         story: "The leader is killed every five seconds.",
-        shows: "a write is confirmed again within three seconds of each crash",
+        shows: "a write is confirmed again within two seconds of each crash",
         awaits: None,
         nodes: 5,
         kind: Kind::Told { tell: leader_crash, fits: is_plain, check: fails_over_soon },
@@ -141,7 +141,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "zero-downtime-deploy",
         story: "All nodes restart within seconds of each other. (The leader is not handed over yet.)",
-        shows: "no operation fails that is tried again, and none takes longer than four seconds",
+        shows: "no operation fails that is tried again, and none takes longer than two seconds",
         awaits: None,
         nodes: 5,
         kind: Kind::Told { tell: deploy, fits: is_plain, check: answers_soon },
@@ -149,7 +149,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "geo",
         story: "Three zones, 40 to 80 ms apart; one is lost for ten seconds, and heals.",
-        shows: "a write is confirmed again within twelve seconds of a leader's loss",
+        shows: "a write is confirmed again within six seconds of a leader's loss",
         awaits: None,
         nodes: 5,
         kind: Kind::Told { tell: geo, fits: spans_regions, check: fails_over_in_time },
@@ -364,13 +364,13 @@ fn is_born(seen: &Seen) -> Result<(), String> {
 
 fn fails_over_soon(seen: &Seen) -> Result<(), String> {
     seen.at_least("failovers", seen.outcome.failovers.len() as u64, 10)?;
-    seen.failovers_within(3 * SECOND)
+    seen.failovers_within(2 * SECOND)
 }
 
 fn fails_over_in_time(seen: &Seen) -> Result<(), String> {
     seen.at_least("cuts", seen.struck(FaultKind::Partition), 2)?;
-    seen.failovers_within(12 * SECOND)?;
-    seen.answered_at_least(500_000)
+    seen.failovers_within(6 * SECOND)?;
+    seen.answered_at_least(950_000)
 }
 
 fn is_cut_and_replaced(seen: &Seen) -> Result<(), String> {
@@ -391,14 +391,14 @@ fn answers_everything(seen: &Seen) -> Result<(), String> {
 
 fn answers_soon(seen: &Seen) -> Result<(), String> {
     answers_everything(seen)?;
-    seen.answered_within(4 * SECOND)
+    seen.answered_within(2 * SECOND)
 }
 
 fn recovers(seen: &Seen) -> Result<(), String> {
     seen.at_least("restarts", seen.struck(FaultKind::Restart), u64::from(seen.nodes) + 1)?;
     seen.at_least("checks of what was confirmed", seen.checked("R4"), 100)?;
     // Some wait in vain while too many nodes are down.
-    seen.answered_at_least(300_000)
+    seen.answered_at_least(800_000)
 }
 
 /// What clients of a scenario do, one of so many times.
