@@ -1,6 +1,6 @@
 //! Every named scenario, in twenty variations.
 
-use quorate_sim::cluster::{KvOperation, Scenario, scenarios};
+use quorate_sim::cluster::{KvOperation, Profile, Scenario, scenarios};
 use quorate_sim::{FaultKind, Plan};
 
 fn shows_what_it_must(name: &str) {
@@ -68,4 +68,17 @@ fn drawn_scenarios_play_all_of_their_faults() {
             assert!(summary.tally.faults.of(kind) > 0, "{name}: {} never struck", kind.id());
         }
     }
+}
+
+#[test]
+fn the_page_names_every_scenario_and_its_plan_breaks_no_promise() {
+    const PAGE: &str = include_str!("../../../../docs/SIMULATION.md");
+    for scenario in scenarios() {
+        assert!(PAGE.contains(&format!("`{}`", scenario.name)), "{}", scenario.name);
+    }
+    let (_, rest) = PAGE.split_once("```toml\n").unwrap();
+    let plan: Plan<KvOperation> = Plan::from_toml(rest.split_once("```").unwrap().0).unwrap();
+    let outcome = quorate_sim::cluster::run_plan(&plan, &Profile::short());
+    assert_eq!(outcome.failure.map(|failure| failure.message), None);
+    assert_eq!(outcome.tally.faults.of(FaultKind::Partition), 1);
 }

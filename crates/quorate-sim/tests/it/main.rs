@@ -4,5 +4,6 @@ mod exhaust;
 mod invariants;
 mod machine;
 mod minimiser;
+mod page;
 mod scenarios;
 mod toys;
