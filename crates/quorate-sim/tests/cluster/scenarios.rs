@@ -4,7 +4,7 @@ use quorate_sim::cluster::{KvOperation, Profile, Scenario, scenarios};
 use quorate_sim::{FaultKind, Plan};
 
 fn shows_what_it_must(name: &str) {
-    let scenario = Scenario::named(name).unwrap();
+    let scenario = Scenario::named(name).expect("it is listed");
     for seed in 0..20 {
         if let Err(error) = scenario.try_out(seed, scenario.nodes) {
             panic!("{name}, seed {seed}: {error}");
