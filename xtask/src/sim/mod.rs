@@ -8,6 +8,7 @@ mod hunt;
 mod one;
 mod state;
 mod table;
+mod told;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::Args;
-use quorate_sim::cluster::MUTANTS;
+use quorate_sim::cluster::{MUTANTS, Scenario};
 
 use crate::sh::{root, say};
 use args::Kind;
@@ -49,6 +50,16 @@ pub(crate) struct Sim {
     /// Only runs around the birth of the cluster.
     #[arg(long, conflicts_with_all = ["short", "long"], global = true)]
     birth: bool,
+    /// Only runs of this named scenario; see --list.
+    #[arg(long, value_name = "NAME", value_parser = told::scenario, global = true,
+        conflicts_with_all = ["short", "long", "birth", "state"])]
+    scenario: Option<&'static Scenario>,
+    /// Lists the scenarios.
+    #[arg(long)]
+    list: bool,
+    /// How many nodes every run has; by default as drawn, or as the scenario has it.
+    #[arg(long, value_name = "N", value_parser = told::nodes, global = true)]
+    nodes: Option<u8>,
     /// Runs the plan in this file alone, as `sim replay FILE`.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
@@ -77,6 +88,9 @@ pub(crate) struct Sim {
 
 impl Sim {
     pub(crate) fn run(self) -> ExitCode {
+        if self.list {
+            return told::list();
+        }
         if let Some(name) = &self.mutant
             && !MUTANTS.iter().any(|mutant| mutant.name == name)
         {
@@ -142,7 +156,7 @@ impl Sim {
         match (&campaign.failure, &self.mutant) {
             (None, None) => {
                 say("no violation");
-                ExitCode::SUCCESS
+                if self.shows_what_it_must() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
             }
             (None, Some(name)) => {
                 say(&format!("{name} was NOT caught"));

@@ -39,7 +39,7 @@ impl Sim {
             One::Replay { what } | One::Minimise { what } => what,
             One::Exhaust { world, small } => return exhaust::run(*world, *small),
         };
-        let profile = self.kind(self.mutant.as_deref()).profile();
+        let profile = self.profile(self.mutant.as_deref());
         match args::plan(what, &profile) {
             Ok(plan) if matches!(one, One::Replay { .. }) => self.replay(&plan),
             Ok(plan) => self.minimise_one(&plan),
