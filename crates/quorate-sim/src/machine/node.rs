@@ -242,6 +242,8 @@ where
                 self.hold.release(Token(records), |want| perform(seat, nodes, want, out));
                 Happened::Persisted { records }
             }
+            // A machine has nothing to stop; it simply ends.
+            Input::Stop => return,
             Input::Request { id, request } => Happened::Asked { id, number: request },
         };
         let wires = Rc::clone(&self.wires);
