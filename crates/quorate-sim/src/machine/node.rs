@@ -242,6 +242,7 @@ where
                 self.hold.release(Token(records), |want| perform(seat, nodes, want, out));
                 Happened::Persisted { records }
             }
+            Input::Stop => Happened::Stopping,
             Input::Request { id, request } => Happened::Asked { id, number: request },
         };
         let wires = Rc::clone(&self.wires);
