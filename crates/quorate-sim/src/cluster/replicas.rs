@@ -83,6 +83,8 @@ fn input(happened: Happened<'_>, command: &impl Fn(u32) -> Vec<u8>) -> Option<Re
         Happened::Connected(peer) => ReplicaInput::Connected(peer),
         Happened::Lost(peer) => ReplicaInput::Lost(peer),
         Happened::Persisted { records } => ReplicaInput::Persisted(records),
+        // Nobody says goodbye here: to the others it is a crash.
+        Happened::Stopping => return None,
         Happened::Asked { id, number } => ReplicaInput::Asked(id, command(number).into()),
     })
 }

@@ -132,7 +132,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "rolling-upgrade",
-        story: "Each node is stopped and started in turn, under load. (Versions are all one yet.)",
+        story: "Each node is asked to stop and started in turn, under load. (All of one version yet.)",
         shows: "no operation fails that is tried again",
         awaits: None,
         nodes: 3,
@@ -140,7 +140,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "zero-downtime-deploy",
-        story: "All nodes restart within seconds of each other. (The leader is not handed over yet.)",
+        story: "All nodes are restarted within seconds of each other. (No handing over yet.)",
         shows: "no operation fails that is tried again, and none takes longer than two seconds",
         awaits: None,
         nodes: 5,
@@ -292,8 +292,7 @@ fn rolling_upgrade(script: &mut Script) {
     for (n, seat) in script.seats().into_iter().enumerate() {
         let at = 5 * SECOND + n as u64 * 6 * SECOND + script.jitter();
         let down = script.rng.between(SECOND / 2, 2 * SECOND);
-        let target = Target::Seat(seat);
-        script.at(at, Fault::Crash { target, disk: DiskLoss::Nothing, down });
+        script.at(at, Fault::Restart { target: Target::Seat(seat), down });
     }
     let nodes = u64::from(script.nodes());
     script.calm_at((5 + 6 * nodes + 3) * SECOND);
@@ -302,8 +301,12 @@ fn rolling_upgrade(script: &mut Script) {
 
 fn deploy(script: &mut Script) {
     let gap = script.rng.between(3 * SECOND, 4 * SECOND);
-    let down = script.rng.between(SECOND / 5, SECOND);
-    script.at(8 * SECOND, Fault::CrashAll { gap, disk: DiskLoss::Nothing, down });
+    let mut seats = script.seats();
+    script.rng.shuffle(&mut seats);
+    for (n, seat) in seats.into_iter().enumerate() {
+        let down = script.rng.between(SECOND / 5, SECOND);
+        script.at(8 * SECOND + n as u64 * gap, Fault::Restart { target: Target::Seat(seat), down });
+    }
     let nodes = u64::from(script.nodes());
     script.calm_at((8 + 4 * nodes + 5) * SECOND);
     script.steady_load();

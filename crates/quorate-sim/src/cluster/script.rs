@@ -125,7 +125,8 @@ impl Script {
                 act: ACTS[self.rng.index(ACTS.len())],
                 key: self.rng.below(8) as u8,
                 wait_ms: 1_000,
-                retries: 12,
+                // A refusal costs no time: so many bridge the two seconds of an election.
+                retries: 100,
                 stall_ms: 0,
                 tagged: true,
                 dies: false,

@@ -242,8 +242,7 @@ where
                 self.hold.release(Token(records), |want| perform(seat, nodes, want, out));
                 Happened::Persisted { records }
             }
-            // A machine has nothing to stop; it simply ends.
-            Input::Stop => return,
+            Input::Stop => Happened::Stopping,
             Input::Request { id, request } => Happened::Asked { id, number: request },
         };
         let wires = Rc::clone(&self.wires);

@@ -58,6 +58,8 @@ pub enum Happened<'a> {
         /// How many.
         records: u64,
     },
+    /// The process is asked to stop, and ends a moment later.
+    Stopping,
     /// A client asks.
     Asked {
         /// Comes back with the answer.
