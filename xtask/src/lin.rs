@@ -11,29 +11,29 @@ use clap::Args;
 use quorate_lin::{Budget, MODEL_NAMES, Verdict, check_ndjson};
 use quorate_tests::now;
 
-use crate::sh::say;
+use crate::sh::{USAGE, say, time};
 
 /// Decides whether a recorded history is linearizable.
 #[derive(Debug, Args)]
 #[command(after_long_help = FORMAT)]
 pub(crate) struct Lin {
     /// What the history is a history of: register, cas-register, kv, mutex, lock or lease-lock.
-    // Not parsed by clap, which would exit with 2: that means undecided.
     #[arg(long, value_name = "MODEL", default_value = "kv")]
     model: String,
-    /// Give up after so many seconds. More helps where many operations overlap on one key.
+    /// Give up after so long, as 60s or 5m. More helps where many operations overlap on one key.
     #[arg(
         long,
-        value_name = "SECONDS",
-        default_value = "60",
+        value_name = "TIME",
+        default_value = "60s",
         alias = "seconds",
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = time
     )]
-    budget: String,
+    budget: Duration,
     /// Give up after so many steps, each of which takes up to 100 bytes of memory. Unlike seconds
     /// they are the same on every machine.
     #[arg(long, value_name = "STEPS", default_value = "20000000")]
-    steps: String,
+    steps: u64,
     /// The history, one JSON event a line; - for standard input.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
@@ -45,7 +45,7 @@ impl Lin {
             Ok(code) => code,
             Err(problem) => {
                 say(&problem);
-                ExitCode::from(UNUSABLE)
+                ExitCode::from(USAGE)
             }
         }
     }
@@ -58,14 +58,10 @@ impl Lin {
             let names = MODEL_NAMES.join(", ");
             return Err(format!("no model {:?}; choose one of {names}", self.model));
         }
-        let seconds: f64 = number("--budget", &self.budget)?;
-        let limit = Duration::try_from_secs_f64(seconds)
-            .map_err(|error| format!("--budget {seconds}: {error}; write seconds, as 60"))?;
-        let steps = number("--steps", &self.steps)?;
         let history = open(path)?;
         let begun = now();
-        let mut late = || now() - begun >= limit;
-        let mut budget = Budget::steps(steps).stop_when(&mut late);
+        let mut late = || now() - begun >= self.budget;
+        let mut budget = Budget::steps(self.steps).stop_when(&mut late);
         let report = check_ndjson(&self.model, history, &mut budget).map_err(|error| {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             format!("{}: {error}{cause}", path.display())
@@ -91,13 +87,6 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>, String> {
         Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }
-
-fn number<N: std::str::FromStr>(option: &str, text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| format!("{option} {text:?} is no number; write it as 60"))
-}
-
-/// As `EX_USAGE` of `sysexits.h`, and apart from the three verdicts.
-const UNUSABLE: u8 = 64;
 
 /// How a history is written, for the help.
 const FORMAT: &str = r#"Prints the verdict; for a history that is not linearizable also the longest legal order of what

@@ -1,7 +1,9 @@
 //! Running programs and saying what is done.
 
+use std::io::{ErrorKind, Write as _, stdout};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use quorate_tests::SKIPPED;
 
@@ -72,8 +74,49 @@ fn succeeds(command: &mut Command) -> bool {
 /// What makes madsim a simulator.
 const MADSIM: &str = "madsim";
 
+/// The command line, or what it names, cannot be used: as `EX_USAGE` of `sysexits.h`.
+pub(crate) const USAGE: u8 = 64;
+
 /// Prints a line for the person at the terminal.
-#[expect(clippy::print_stdout, reason = "xtask talks to a person")]
+///
+/// # Panics
+///
+/// If standard output fails. A reader that went away, as `head` does, is no failure: what runs is
+/// carried on to its exit code.
 pub(crate) fn say(line: &str) {
-    println!("{line}");
+    if let Err(error) = writeln!(stdout(), "{line}") {
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe, "standard output: {error}");
+    }
+}
+
+/// A time as `45`, `45s`, `1.5m` or `1h`; without a unit it is seconds.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.char_indices().next_back() {
+        Some((place, 's')) => (&text[..place], 1.0),
+        Some((place, 'm')) => (&text[..place], 60.0),
+        Some((place, 'h')) => (&text[..place], 3600.0),
+        _ => (text, 1.0),
+    };
+    let seconds = number.parse().ok().map(|number: f64| number * unit);
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| format!("`{text}` is no time: write 45s, 10m or 1h"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_or_refused_in_words() {
+        assert_eq!(time("45"), Ok(Duration::from_secs(45)));
+        assert_eq!(time("45s"), Ok(Duration::from_secs(45)));
+        assert_eq!(time("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(time("1h"), Ok(Duration::from_secs(3600)));
+        for wrong in ["", "s", "soon", "45ss", "-5", "nan", "inf", "1e300h", "5\u{e9}"] {
+            assert_eq!(
+                time(wrong).unwrap_err(),
+                format!("`{wrong}` is no time: write 45s, 10m or 1h")
+            );
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use quorate_tests::now;
 
-use crate::sh::{cargo, cargo_madsim, cargo_output, cargo_seeded, say, skipped_file};
+use crate::sh::{USAGE, cargo, cargo_madsim, cargo_output, cargo_seeded, say, skipped_file};
 
 /// Everything a change must pass.
 #[derive(Debug, Args)]
@@ -94,7 +94,7 @@ impl Test {
         {
             let names: Vec<&str> = all().map(|(name, _)| *name).collect();
             say(&format!("there is no step `{only}`: choose from {}", names.join(", ")));
-            return ExitCode::from(64);
+            return ExitCode::from(USAGE);
         }
         let (mut passed, mut failed) = (0, 0);
         let mut lines = Vec::new();

@@ -112,7 +112,7 @@ kinds! {
     /// Many requests at once, all for one key, or large ones.
     Burst "B1" "bursts, hot key, large values",
     /// Clients retry, die or stall.
-    Clients "B2" "clients that retry, die or stall",
+    Clients "B2" "clients retry, die or stall",
 }
 
 impl FaultKind {

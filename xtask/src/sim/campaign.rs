@@ -85,7 +85,7 @@ impl Progress {
             .as_ref()
             .map_or_else(|| sim.budget.as_millis() as u64, |seeds| seeds.end.saturating_sub(start));
         let bar = if visible { ProgressBar::new(length) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{elapsed} {bar:24} {percent:>3} %  {msg}");
+        let style = ProgressStyle::with_template("{elapsed} {bar:24} {percent:>3} %  {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let zero = || AtomicU64::new(0);
         Self { bar, begun: now(), counts_time, seeds: zero(), events: zero(), nanos: zero() }

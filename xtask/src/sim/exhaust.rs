@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use quorate_sim::cluster::{Bounds, Scope, exhaust};
 use quorate_tests::now;
 
-use super::be_quiet;
+use super::{be_quiet, choose};
 use crate::sh::say;
 
 /// Which worlds.
@@ -19,10 +19,12 @@ pub(super) enum World {
     Replication,
 }
 
-/// Looks at every state of `world`, or of both, within the larger bounds unless `small`.
-pub(super) fn run(world: Option<World>, small: bool) -> ExitCode {
+/// Looks at every state of `world`, or of both, within the larger bounds unless `small`. A seeded
+/// bug must show.
+pub(super) fn run(world: Option<World>, small: bool, mutant: Option<&str>) -> ExitCode {
     be_quiet();
-    let mut code = ExitCode::SUCCESS;
+    choose(mutant);
+    let mut is_broken = false;
     for (known, scope) in
         [(World::Election, Scope::Election), (World::Replication, Scope::Replication)]
     {
@@ -33,14 +35,15 @@ pub(super) fn run(world: Option<World>, small: bool) -> ExitCode {
         let begun = now();
         let bar = ProgressBar::new_spinner();
         let report = exhaust(scope, bounds, |counts| {
-            bar.set_message(format!("{counts:?}"));
+            bar.set_message(counts.to_string());
             bar.tick();
         });
         bar.finish_and_clear();
         say(&format!("{report}\n  in {:.1} s", (now() - begun).as_secs_f64()));
-        if report.found.broken.is_some() {
-            code = ExitCode::FAILURE;
-        }
+        is_broken |= report.found.broken.is_some();
     }
-    code
+    if let Some(name) = mutant {
+        say(&format!("{name} {}", if is_broken { "caught" } else { "was NOT caught" }));
+    }
+    if is_broken == mutant.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

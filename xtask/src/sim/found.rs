@@ -82,7 +82,20 @@ impl Sim {
         traced
     }
 
-    /// Writes the plan, the trace, the timeline and the report, and says where.
+    /// Where files are written.
+    fn folder(&self) -> PathBuf {
+        let given = self.report.as_ref();
+        given.map_or_else(|| root().join("target").join("sim"), |folder| here().join(folder))
+    }
+
+    /// Makes sure that there is such a folder.
+    pub(super) fn folder_made(&self) -> Result<(), String> {
+        let folder = self.folder();
+        fs::create_dir_all(&folder)
+            .map_err(|error| format!("--report {}: {error}", folder.display()))
+    }
+
+    /// Writes the plan, the trace, the timeline and the report, and says where; whether it could.
     pub(super) fn write_files(
         &self,
         plan: &Plan<KvOperation>,
@@ -90,13 +103,13 @@ impl Sim {
         trace: &[TraceEvent],
         small: Option<(&Failure, &Small)>,
         campaign: Option<&Campaign>,
-    ) {
-        let folder = root().join(&self.report);
+    ) -> bool {
+        let folder = self.folder();
         let failure = outcome.failure.as_ref();
         let words = failure.map_or("", |failure| meaning(&failure.invariant));
         let replay = format!(
             "cargo xtask sim replay {}{}{}",
-            shown(&folder.join("plan.toml")).display(),
+            shown(&folder.join("plan.toml")),
             self.options(self.mutant.as_deref()),
             self.mutant_option()
         );
@@ -119,26 +132,38 @@ impl Sim {
             "replay": replay,
             "campaign": campaign.map(figures),
         });
-        let plan = plan.to_toml().unwrap_or_default();
-        let files = [
-            ("plan.toml", plan),
-            ("report.json", format!("{report:#}\n")),
-            ("trace.ndjson", to_ndjson(trace)),
-            ("timeline.html", page.to_html()),
-        ];
-        if let Err(error) = write_all(&folder, &files) {
+        let written = plan.to_toml().map_err(|error| error.to_string()).and_then(|plan| {
+            let files = [
+                ("plan.toml", format!("{}{plan}", remarks(failure, &replay))),
+                ("report.json", format!("{report:#}\n")),
+                ("trace.ndjson", to_ndjson(trace)),
+                ("timeline.html", page.to_html()),
+            ];
+            write_all(&folder, &files)
+        });
+        if let Err(error) = written {
             say(&format!("the report could not be written: {error}"));
-            return;
+            return false;
         }
         say(&format!("plan:     {}", folder.join("plan.toml").display()));
         say(&format!("timeline: {}", folder.join("timeline.html").display()));
         say(&format!("report:   {}", folder.join("report.json").display()));
         say(&format!("replay:   {replay}"));
+        true
     }
 
     fn mutant_option(&self) -> String {
         self.mutant.as_ref().map(|name| format!(" --mutant {name}")).unwrap_or_default()
     }
+}
+
+/// What stands before a plan, for whoever opens its file.
+fn remarks(failure: Option<&Failure>, replay: &str) -> String {
+    let what = failure.map_or_else(String::new, |failure| {
+        let first = failure.message.lines().next().unwrap_or_default();
+        format!("# Breaks {}: {first}\n", failure.invariant)
+    });
+    format!("{what}# {replay}\n# Times are nanoseconds, chances are millionths.\n\n")
 }
 
 /// The end of a trace without what is always the same.
@@ -162,9 +187,23 @@ fn last_of_interest(trace: &[TraceEvent]) -> Vec<&TraceEvent> {
 /// Lines of a trace that are printed.
 const TAIL: usize = 25;
 
-/// `file` as seen from the root of the workspace.
-fn shown(file: &Path) -> PathBuf {
-    file.strip_prefix(root()).unwrap_or(file).to_owned()
+/// The folder that names on the command line are seen from.
+fn here() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| root())
+}
+
+/// `file` as seen from here, for a shell.
+fn shown(file: &Path) -> String {
+    quoted(&file.strip_prefix(here()).unwrap_or(file).display().to_string())
+}
+
+/// `text` as one word of a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+=:,@%".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn write_all(folder: &Path, files: &[(&str, String)]) -> Result<(), String> {
@@ -208,4 +247,16 @@ fn figures(campaign: &Campaign) -> Value {
             "count": summary.failovers.len(),
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_copied_whatever_the_folder_is_called() {
+        assert_eq!(quoted("target/sim/plan.toml"), "target/sim/plan.toml");
+        assert_eq!(quoted("my runs/plan.toml"), "'my runs/plan.toml'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
 }

@@ -1,5 +1,6 @@
 //! `--mutants`: every seeded bug must be caught, and may be cut down.
 
+use std::fs;
 use std::process::ExitCode;
 
 use quorate_sim::Goal;
@@ -7,7 +8,7 @@ use quorate_sim::cluster::{Failure, MUTANTS, Mutant};
 
 use super::Sim;
 use super::found::cut_down;
-use crate::sh::{root, say};
+use crate::sh::{USAGE, say};
 
 /// What became of a seeded bug.
 struct Caught {
@@ -23,6 +24,12 @@ const GOAL: Goal = Goal { faults: 5, operations: 10 };
 impl Sim {
     /// Every seeded bug must be caught.
     pub(super) fn hunt_all(&self) -> ExitCode {
+        if let Some(folder) = &self.plans
+            && let Err(error) = fs::create_dir_all(folder)
+        {
+            say(&format!("--plans {}: {error}", folder.display()));
+            return ExitCode::from(USAGE);
+        }
         let mut caught = Vec::new();
         for mutant in MUTANTS {
             let campaign = self.campaign(Some(mutant.name), 0, false);
@@ -67,11 +74,11 @@ impl Sim {
             if reached { "" } else { "  TOO LARGE" },
         );
         if let Some(folder) = &self.plans {
-            let file = root().join(folder).join(format!("{}.toml", mutant.name));
+            let file = folder.join(format!("{}.toml", mutant.name));
             let written = plan
                 .to_toml()
                 .map_err(|error| error.to_string())
-                .and_then(|plan| std::fs::write(&file, plan).map_err(|error| error.to_string()));
+                .and_then(|plan| fs::write(&file, plan).map_err(|error| error.to_string()));
             if let Err(error) = written {
                 return (format!("{text}  {}: {error}", file.display()), reached);
             }

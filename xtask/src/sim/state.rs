@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::args::Kind;
+use super::args::{Kind, SEEDS_END};
 use super::campaign::Campaign;
 
 /// The sum of campaigns, in a file. The next one goes on where the last one ended.
@@ -27,8 +27,15 @@ pub(super) struct State {
 }
 
 impl State {
+    /// What stands in `file`, which can be written.
+    pub(super) fn open(file: &Path, kind: Kind) -> Result<Self, String> {
+        let state = Self::read(file, kind)?;
+        state.write(file)?;
+        Ok(state)
+    }
+
     /// What stands in `file`, or the beginning if there is none.
-    pub(super) fn read(file: &Path, kind: Kind) -> Result<Self, String> {
+    fn read(file: &Path, kind: Kind) -> Result<Self, String> {
         let new = Self {
             profile: kind.name().to_owned(),
             next_seed: 0,
@@ -49,15 +56,27 @@ impl State {
         })?;
         if state.profile != new.profile {
             let (file, theirs, ours) = (file.display(), state.profile, new.profile);
-            return Err(format!("{file} adds up {theirs} runs, and these would be {ours}"));
+            return Err(format!(
+                "{file} adds up {theirs} runs, and these would be {ours}: name another file"
+            ));
+        }
+        let is_sum =
+            [state.simulated_hours, state.seconds].iter().all(|sum| sum.is_finite() && *sum >= 0.0);
+        // Far enough from what a file cannot hold.
+        let is_count = [state.next_seed, state.seeds, state.events].iter().all(|n| *n < COUNT_END);
+        if !is_sum || !is_count {
+            let file = file.display();
+            return Err(format!(
+                "{file} has numbers that no campaign leaves; move it away to begin anew"
+            ));
         }
         Ok(state)
     }
 
     pub(super) fn add(&mut self, campaign: &Campaign) {
         self.next_seed = campaign.next_seed;
-        self.seeds += campaign.summary.seeds;
-        self.events += campaign.summary.events;
+        self.seeds = self.seeds.saturating_add(campaign.summary.seeds);
+        self.events = self.events.saturating_add(campaign.summary.events);
         self.simulated_hours += campaign.summary.hours();
         self.seconds += campaign.took.as_secs_f64();
         self.broken.extend(campaign.failure.as_ref().map(|failure| failure.seed));
@@ -67,7 +86,8 @@ impl State {
     pub(super) fn write(&self, file: &Path) -> Result<(), String> {
         let say = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
         let text = toml::to_string(self).map_err(|error| say(&error))?;
-        let beside = file.with_extension("new");
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(".new");
         fs::write(&beside, text).map_err(|error| say(&error))?;
         fs::rename(&beside, file).map_err(|error| say(&error))
     }
@@ -85,6 +105,9 @@ impl State {
     }
 }
 
+/// No campaign comes that far.
+const COUNT_END: u64 = SEEDS_END / 2;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,9 +124,21 @@ mod tests {
         assert_eq!(State::read(&file, Kind::Short), Ok(state));
         let error = State::read(&file, Kind::Long).unwrap_err();
         assert!(error.contains("adds up short runs, and these would be long"), "{error}");
+        let text = fs::read_to_string(&file).unwrap();
+        for (sound, broken) in [
+            ("seconds = 0.0", "seconds = nan"),
+            ("simulated_hours = 0.0", "simulated_hours = -1.0"),
+            ("next_seed = 77", "next_seed = 9223372036854775808"),
+        ] {
+            assert!(text.contains(sound), "{text}");
+            fs::write(&file, text.replace(sound, broken)).unwrap();
+            let error = State::read(&file, Kind::Short).unwrap_err();
+            assert!(error.contains("move it away to begin anew"), "{broken}: {error}");
+        }
         fs::write(&file, "next_seed = 'x'").unwrap();
         let error = State::read(&file, Kind::Short).unwrap_err();
         assert!(error.contains("is no state of campaigns"), "{error}");
+        assert!(State::open(&folder.join("missing").join("state.toml"), Kind::Short).is_err());
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -404,8 +404,8 @@ impl Clients {
             && revision.0 < tried.revision
         {
             let message = format!(
-                "a read at {revision:?} began when {} was applied somewhere",
-                tried.revision
+                "a read saw revision {}, and began after revision {} was applied somewhere",
+                revision.0, tried.revision
             );
             return Err(Violation::new("K1", message));
         }

@@ -26,9 +26,10 @@ pub(super) fn observe(program: &NodeProgram) -> Observation {
     let follows = voter.leader().map_or_else(|| "nobody".to_owned(), ToString::to_string);
     let vote =
         voter.ballot().vote.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
-    // Enough of it to tell two apart.
+    // Enough of it to tell two apart: its end, since agreed ones begin with zeros.
     let cluster = machine.status().cluster;
-    let cluster = cluster.map_or_else(|| "none".to_owned(), |id| format!("{:.6}", id.to_string()));
+    let cluster =
+        cluster.map_or_else(|| "none".to_owned(), |id| format!("..{:06x}", id.0 & 0xff_ffff));
     let named = [
         ("follows", follows),
         ("voted for", vote),

@@ -15,6 +15,13 @@ pub enum Latency {
 }
 
 impl Latency {
+    /// The longest time in it; a memoryless one is sometimes a few times as long.
+    pub(super) const fn longest(&self) -> u64 {
+        let (Self::Exponential { low: one, mean: other }
+        | Self::Bimodal { fast: one, slow: other, .. }) = *self;
+        if one > other { one } else { other }
+    }
+
     /// Draws one.
     pub const fn draw(&self, rng: &mut Rng) -> u64 {
         match *self {

@@ -49,7 +49,7 @@ pub struct Plan<O> {
 #[non_exhaustive]
 pub enum PlanError {
     /// The text is no plan.
-    #[error("this is no plan: {0}")]
+    #[error("this is no plan, or none of this version: {0}")]
     Unreadable(String),
     /// The plan has a number beyond 2^63 - 1, or operations that TOML cannot hold.
     #[error("this plan cannot be written as TOML: {0}")]
@@ -59,6 +59,24 @@ pub enum PlanError {
     Nodes {
         /// How many it has.
         nodes: u8,
+    },
+    /// A fault is to strike a node that the run does not have.
+    #[error("the fault in place {index} strikes {seat}, and the last node of the plan is {last}")]
+    Stranger {
+        /// The place of the fault in the plan, from 0.
+        index: usize,
+        /// Whom it is to strike.
+        seat: Seat,
+        /// The last node that there is.
+        last: Seat,
+    },
+    /// A time is so long that no run comes to its end.
+    #[error("`{field}` is {nanos} ns, and more than a year")]
+    Endless {
+        /// Which.
+        field: &'static str,
+        /// How long, in nanoseconds.
+        nanos: u64,
     },
 }
 
@@ -80,11 +98,45 @@ impl<O: Serialize + DeserializeOwned> Plan<O> {
     pub fn from_toml(text: &str) -> Result<Self, PlanError> {
         let plan: Self =
             toml::from_str(text).map_err(|error| PlanError::Unreadable(error.to_string()))?;
-        if !(1..=Seat::COUNT_MAX).contains(&plan.nodes) {
-            return Err(PlanError::Nodes { nodes: plan.nodes });
-        }
+        plan.check()?;
         Ok(plan)
     }
+}
+
+impl<O> Plan<O> {
+    /// Whether it can be run. What [`Plan::from_toml`] reads and [`Swarm`](crate::Swarm) draws can.
+    ///
+    /// Sets of nodes may have more than the run: those that are not there are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] says what is wrong with it.
+    pub fn check(&self) -> Result<(), PlanError> {
+        let nodes = self.nodes;
+        if !(1..=Seat::COUNT_MAX).contains(&nodes) {
+            return Err(PlanError::Nodes { nodes });
+        }
+        short("calm_at", self.calm_at)?;
+        short("latency", self.latency.longest())?;
+        short("disk", self.disk.longest())?;
+        for (index, PlannedFault { fault, .. }) in self.faults.iter().enumerate() {
+            if let Some(Target::Seat(seat)) = fault.target()
+                && seat.0 >= nodes
+            {
+                return Err(PlanError::Stranger { index, seat, last: Seat(nodes - 1) });
+            }
+            if let Fault::Delay { latency, .. } | Fault::SlowLink { latency, .. } = fault {
+                short("latency", latency.longest())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Nothing that a run waits for takes longer than a year: sums of a few such times are numbers.
+const fn short(field: &'static str, nanos: u64) -> Result<(), PlanError> {
+    const YEAR: u64 = 365 * 24 * 3600 * 1_000_000_000;
+    if nanos > YEAR { Err(PlanError::Endless { field, nanos }) } else { Ok(()) }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
@@ -119,4 +171,34 @@ pub struct PlannedOperation<O> {
     /// What.
     #[serde(flatten)]
     pub operation: O,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_cannot_be_run_is_refused_in_words() {
+        let plan: Plan<()> = crate::Swarm { nodes: (3, 3), ..crate::Swarm::default() }.plan(1);
+        let text = Plan { faults: Vec::new(), ..plan }.to_toml().unwrap();
+        let refused = |text: String| Plan::<()>::from_toml(&text).unwrap_err().to_string();
+        assert_eq!(
+            refused(text.replace("nodes = 3", "nodes = 33")),
+            "a plan has 1 to 32 nodes, not 33"
+        );
+        let stranger = "\n[[faults]]\nat = 1\nfault = \"D6\"\ntarget = \"n3\"\n";
+        assert_eq!(
+            refused(text.clone() + stranger),
+            "the fault in place 0 strikes n3, and the last node of the plan is n2"
+        );
+        let slow = "\n[[faults]]\nat = 1\nfault = \"N7\"\nfrom = [\"n0\"]\nto = [\"n1\"]\n\
+            latency = { kind = \"exponential\", low = 0, mean = 9223372036854775807 }\n";
+        assert_eq!(
+            refused(text.clone() + slow),
+            "`latency` is 9223372036854775807 ns, and more than a year"
+        );
+        let later = refused(format!("format = 2\n{text}"));
+        assert!(later.starts_with("this is no plan, or none of this version: "), "{later}");
+        assert!(later.contains("unknown field `format`"), "{later}");
+    }
 }

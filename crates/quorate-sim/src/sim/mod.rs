@@ -108,7 +108,8 @@ impl<'a, W: World> Sim<'a, W> {
     ///
     /// # Panics
     ///
-    /// If the plan has no node or more than [`Seat::COUNT_MAX`].
+    /// If the plan has no node or more than [`Seat::COUNT_MAX`]. Others that [`Plan::check`] refuses
+    /// may panic later, or never end.
     pub fn new(world: W, plan: &'a Plan<W::Operation>) -> Self {
         let seed = if plan.dice == 0 { plan.seed } else { other_dice(plan.seed, plan.dice) };
         assert!((1..=Seat::COUNT_MAX).contains(&plan.nodes), "a run has 1 to 32 nodes");

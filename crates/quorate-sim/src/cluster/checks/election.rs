@@ -143,7 +143,8 @@ impl ElectionCheck {
         let Some(vote) = &ballot.vote else { return Ok(()) };
         let earlier = self.ballots.entry((ballot.term, seat)).or_insert_with(|| vote.clone());
         if earlier != vote {
-            let message = format!("{seat} wrote {:?} for {earlier} and {vote}", ballot.term);
+            let term = ballot.term;
+            let message = format!("in {term:?} {seat} wrote a vote for {earlier}, then for {vote}");
             return Err(Violation::new("E3", message));
         }
         Ok(())
