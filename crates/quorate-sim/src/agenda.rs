@@ -40,6 +40,8 @@ pub(crate) enum Event {
     Strobe { index: u32, seat: Seat },
     /// A crashed node is started again.
     Restart { seat: Seat, life: u32 },
+    /// A process that was asked to stop has had its time.
+    Stopped { seat: Seat, life: u32, down: u64 },
     /// A paused node goes on.
     Resume { seat: Seat },
     /// Faults end; progress is demanded.

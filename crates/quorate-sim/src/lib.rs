@@ -6,8 +6,9 @@
 //! file, cut down to what matters, run again. A [`World`] says what runs and what must hold; it is
 //! asked after every event. A world that is small enough is looked at in [every state](exhaust).
 //!
-//! When a promise breaks, [`Minimiser`] cuts the plan down to what breaks it, [`Sim::with_trace`]
-//! keeps what happened, and [`Timeline`] makes a page of it for a person to look at.
+//! [`machine`] makes a world of any `Machine` in a few lines; [`hunt()`] runs plans until a promise
+//! breaks. Then [`Minimiser`] cuts the plan down to what breaks it, [`Sim::with_trace`] keeps what
+//! happened, and [`Timeline`] makes a page of it for a person to look at.
 //!
 //! # Example
 //!
@@ -46,7 +47,8 @@
 //!
 //! # Not here
 //!
-//! Protocols: the engine knows none. Feature `cluster` runs the node of `quorate` in it.
+//! Protocols: the engine knows none. Feature `cluster` runs the node of `quorate` in it, and your
+//! state machine (`cluster::replicas`).
 //!
 //! # Sources
 //!
@@ -62,6 +64,7 @@ mod effects;
 pub mod exhaust;
 mod fault;
 mod hunt;
+pub mod machine;
 mod minimise;
 mod network;
 mod plan;
@@ -80,7 +83,7 @@ mod world;
 pub use context::{Context, Tally};
 pub use effects::{Copies, Effects};
 pub use fault::{FaultCounts, FaultKind, FaultSet};
-pub use hunt::{Found, hunt};
+pub use hunt::{Found, Hunt, hunt};
 pub use minimise::{Goal, Minimised, Minimiser};
 pub use plan::{
     CutPoint, DiskLoss, Fault, Harm, Latency, Plan, PlanError, PlannedFault, PlannedOperation,

@@ -221,8 +221,8 @@ impl Draw {
                 let counted = self.rng.chance(500_000);
                 Fault::Suspend { target: self.target(), counted, lasting: self.lasting() }
             }
-            FaultKind::Restart
-            | FaultKind::Unsynced
+            FaultKind::Restart => Fault::Restart { target: self.target(), down: self.down() },
+            FaultKind::Unsynced
             | FaultKind::Torn
             | FaultKind::Burst
             | FaultKind::Clients

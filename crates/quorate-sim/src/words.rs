@@ -82,6 +82,9 @@ pub(crate) fn words(fault: &Fault, seat: Option<Seat>, all: SeatSet) -> String {
             format!("the next {what} of {it} fails")
         }
         Fault::NamesFail { .. } => format!("the next fsync of the folder of {it} fails"),
+        Fault::Restart { down, .. } => {
+            format!("{it} is asked to stop, and starts again {} later", time(*down))
+        }
         Fault::Pause { lasting, .. } => format!("{it} stands still for {}", time(*lasting)),
         Fault::CrashAll { gap, disk, down } => {
             let order =

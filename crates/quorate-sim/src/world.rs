@@ -77,6 +77,8 @@ pub enum Input<'a, R> {
         /// Whether its live host refused or reset it, rather than fell silent.
         refused: bool,
     },
+    /// The process is asked to stop, and ends a moment later.
+    Stop,
     /// What was synced last is durable.
     Persisted,
     /// A client asks.

@@ -36,7 +36,7 @@ impl Sim {
         let failure: Mutex<Option<Failure>> = Mutex::new(None);
         let progress = Progress::new(self, start, visible);
         let summary = run_parallel(
-            &self.kind(mutant).profile(),
+            &self.profile(mutant),
             self.jobs,
             || choose(mutant),
             || {

@@ -47,9 +47,8 @@ impl Sim {
         let mutant = self.mutant.as_deref();
         say(&format!("\nseed {} broke {}: {}", failure.seed, failure.invariant, failure.message));
         say(&format!("  {}", meaning(&failure.invariant)));
-        let kind = self.kind(mutant);
         say(&format!("cutting it down, for at most {} s ..", MINIMISE_MAX.as_secs()));
-        let Some(small) = cut_down(mutant, &failure.plan, &kind.profile()) else {
+        let Some(small) = cut_down(mutant, &failure.plan, &self.profile(mutant)) else {
             say("it did not fail again, which must not be: a run is not a function of its plan");
             return;
         };
@@ -69,7 +68,7 @@ impl Sim {
         for event in last_of_interest(&trace) {
             say(&event.to_string());
         }
-        let original = format!("cargo xtask sim replay {}{}", failure.seed, kind.option());
+        let original = format!("cargo xtask sim replay {}{}", failure.seed, self.options(mutant));
         self.write_files(&small.plan, &outcome, &trace, Some((failure, &small)), campaign);
         say(&format!("the whole run again: {original}{}", self.mutant_option()));
     }
@@ -78,7 +77,7 @@ impl Sim {
     pub(super) fn trace(&self, plan: &Plan<KvOperation>) -> (Outcome, Vec<TraceEvent>) {
         let mutant = self.mutant.as_deref();
         choose(mutant);
-        let traced = trace_plan(plan, &self.kind(mutant).profile());
+        let traced = trace_plan(plan, &self.profile(mutant));
         choose(None);
         traced
     }
@@ -111,7 +110,7 @@ impl Sim {
         let replay = format!(
             "cargo xtask sim replay {}{}{}",
             shown(&folder.join("plan.toml")),
-            self.kind(self.mutant.as_deref()).option(),
+            self.options(self.mutant.as_deref()),
             self.mutant_option()
         );
         let page = Timeline { meaning: words, replay: &replay, ..Timeline::new(plan, trace) };

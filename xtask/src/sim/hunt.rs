@@ -55,7 +55,7 @@ impl Sim {
 
     /// Cuts the plan down: what came of it in words, and whether it is small enough.
     fn minimised(&self, mutant: &Mutant, failure: &Failure) -> (String, bool) {
-        let profile = self.kind(Some(mutant.name)).profile();
+        let profile = self.profile(Some(mutant.name));
         let Some(small) = cut_down(Some(mutant.name), &failure.plan, &profile) else {
             return ("  did not fail again".to_owned(), false);
         };

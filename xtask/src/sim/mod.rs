@@ -8,6 +8,7 @@ mod hunt;
 mod one;
 mod state;
 mod table;
+mod told;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::Args;
-use quorate_sim::cluster::MUTANTS;
+use quorate_sim::cluster::{MUTANTS, Scenario};
 
 use crate::sh::{USAGE, root, say};
 use args::Kind;
@@ -33,7 +34,7 @@ pub(crate) struct Sim {
     #[arg(long, value_name = "A..B", value_parser = args::seeds)]
     seeds: Option<Range<u64>>,
     /// How long to go on, as 45s, 10m or 1h; --seeds are run to their end instead.
-    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = args::budget)]
+    #[arg(long, value_name = "TIME", default_value = "55s", value_parser = args::budget)]
     budget: Duration,
     /// How many threads.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = args::jobs())]
@@ -47,6 +48,16 @@ pub(crate) struct Sim {
     /// Only runs around the birth of the cluster.
     #[arg(long, conflicts_with_all = ["short", "long"], global = true)]
     birth: bool,
+    /// Only runs of this named scenario; see --list.
+    #[arg(long, value_name = "NAME", value_parser = told::scenario, global = true,
+        conflicts_with_all = ["short", "long", "birth"])]
+    scenario: Option<&'static Scenario>,
+    /// Lists the scenarios.
+    #[arg(long)]
+    list: bool,
+    /// How many nodes every run has; by default as drawn, or as the scenario has it.
+    #[arg(long, value_name = "N", value_parser = told::nodes, global = true)]
+    nodes: Option<u8>,
     /// The same as `sim replay FILE`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "mutants", "hashes", "state"])]
     plan: Option<PathBuf>,
@@ -67,7 +78,7 @@ pub(crate) struct Sim {
     hashes: bool,
     /// Adds up over campaigns in this file, and goes on with the seed after the last; one that is
     /// interrupted does not count.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "mutant", "mutants"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "mutant", "mutants", "scenario"])]
     state: Option<PathBuf>,
     /// Where the plan, report, trace and timeline of a failure, or of a replay, are written
     /// [default: target/sim of the workspace].
@@ -85,7 +96,7 @@ Exit: 0 no violation, 1 a violation, 64 unusable. With --mutant or --mutants (a 
 in target/mutants) the violation must be found: 0 found, 1 not.
 
 Try it:
-  cargo xtask sim                            45 seconds of seeds
+  cargo xtask sim                            55 seconds of seeds
   cargo xtask sim --seeds 7..8               one of them
   cargo xtask sim replay 7                   the same, with its timeline
   cargo xtask sim --mutant vote-twice        catch a bug that was put in on purpose
@@ -95,6 +106,9 @@ Try it:
 
 impl Sim {
     pub(crate) fn run(self) -> ExitCode {
+        if self.list {
+            return told::list();
+        }
         if let Some(name) = &self.mutant
             && !MUTANTS.iter().any(|mutant| mutant.name == name)
         {
@@ -193,7 +207,7 @@ impl Sim {
         match (&campaign.failure, &self.mutant) {
             (None, None) => {
                 say("no violation");
-                ExitCode::SUCCESS
+                if self.shows_what_it_must() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
             }
             (None, Some(name)) => {
                 say(&format!("{name} was NOT caught"));

@@ -56,7 +56,7 @@ impl Sim {
                 return exhaust::run(*world, *small, self.mutant.as_deref());
             }
         };
-        let profile = self.kind(self.mutant.as_deref()).profile();
+        let profile = self.profile(self.mutant.as_deref());
         match self.folder_made().and_then(|()| args::plan(what, &profile)) {
             Ok(plan) if matches!(one, One::Replay { .. }) => self.replay(&plan),
             Ok(plan) => self.minimise_one(&plan),

@@ -5,6 +5,7 @@ pub(super) const MARKS: &[&str] = &[
     "a damaged disk was refused",
     "a leader begins with entries that may not be committed",
     "a process ended itself",
+    "a process was asked to stop",
     "a request was one too many",
     "a session was lost",
     "crash after a sync",

@@ -1,5 +1,6 @@
 //! How long and how busy the runs of a campaign are.
 
+use super::Scenario;
 use super::operation::{self, KvOperation};
 use crate::{FaultKind, FaultSet, Plan, Swarm};
 
@@ -20,6 +21,8 @@ pub struct Profile {
     pub events_max: u64,
     /// Other profiles, each for every so-manieth seed; the first that fits counts.
     pub now_and_then: Vec<(u64, Self)>,
+    /// A named scenario in place of what is drawn, and how many nodes it has.
+    pub scenario: Option<(&'static Scenario, u8)>,
 }
 
 const MILLISECOND: u64 = 1_000_000;
@@ -41,6 +44,7 @@ impl Profile {
             operations_per_fault: 12,
             events_max: 2_000_000,
             now_and_then: Vec::new(),
+            scenario: None,
         }
     }
 
@@ -59,6 +63,7 @@ impl Profile {
             operations_per_fault: 20,
             events_max: 20_000_000,
             now_and_then: Vec::new(),
+            scenario: None,
         }
     }
 
@@ -80,6 +85,7 @@ impl Profile {
             operations_per_fault: 1,
             events_max: 2_000_000,
             now_and_then: Vec::new(),
+            scenario: None,
         }
     }
 
@@ -119,9 +125,23 @@ impl Profile {
         profile
     }
 
+    /// Lets every run have so many nodes.
+    pub fn set_nodes(&mut self, nodes: u8) {
+        self.swarm.nodes = (nodes, nodes);
+        if let Some((_, known)) = &mut self.scenario {
+            *known = nodes;
+        }
+        self.now_and_then.iter_mut().for_each(|(_, other)| other.set_nodes(nodes));
+    }
+
     /// The plan of `seed`.
     #[must_use]
     pub fn plan(&self, seed: u64) -> Plan<KvOperation> {
+        if let Some((scenario, nodes)) = self.scenario
+            && let Some(plan) = scenario.plan(seed, nodes)
+        {
+            return plan;
+        }
         let other = self.now_and_then.iter().find(|(every, _)| seed % every == every - 1);
         if let Some((_, other)) = other {
             return other.plan(seed);

@@ -353,6 +353,7 @@ impl Program for NodeProgram {
             Input::PeerLost { peer, refused } => {
                 NodeInput::PeerLost { peer: self.settings.ids[peer.index()].clone(), refused }
             }
+            Input::Stop => NodeInput::Stop,
             Input::Persisted => match self.synced.take() {
                 Some(token) => NodeInput::Persisted(token),
                 None => return,

@@ -145,6 +145,7 @@ const fn time_of(fault: &mut Fault) -> Option<&mut u64> {
         Fault::Crash { down, .. }
         | Fault::Cut { down, .. }
         | Fault::CrashAll { down, .. }
+        | Fault::Restart { down, .. }
         | Fault::Move { down, .. } => Some(down),
         Fault::Skew { by, .. } | Fault::Jump { by, .. } => Some(by),
         _ => None,

@@ -65,6 +65,9 @@ pub enum Fault {
     /// The process handles its timers and nothing else, or (`timers`) everything but them.
     #[serde(rename = "P5")]
     Starve { target: Target, timers: bool, lasting: u64 },
+    /// The process is asked to stop, has a moment to do so, and starts again.
+    #[serde(rename = "P6")]
+    Restart { target: Target, down: u64 },
     /// Every process ends, each `gap` after the one before.
     #[serde(rename = "P7")]
     CrashAll { gap: u64, disk: DiskLoss, down: u64 },
@@ -123,6 +126,9 @@ pub enum Harm {
     Foreign,
 }
 
+/// How long a process has that is asked to stop.
+pub(crate) const STOP_LASTING: u64 = 200_000_000;
+
 impl Fault {
     /// The kind under which it is counted.
     #[must_use]
@@ -144,6 +150,7 @@ impl Fault {
             Self::Pause { .. } => FaultKind::Pause,
             Self::Busy { .. } => FaultKind::Busy,
             Self::Starve { .. } => FaultKind::Starve,
+            Self::Restart { .. } => FaultKind::Restart,
             Self::CrashAll { .. } => FaultKind::CrashAll,
             Self::Rot { .. } => FaultKind::Rot,
             Self::Misdirect { .. } => FaultKind::Misdirect,
@@ -185,6 +192,7 @@ impl Fault {
             | Self::Move { .. }
             | Self::Crash { .. }
             | Self::Cut { .. }
+            | Self::Restart { .. }
             | Self::CrashAll { .. }
             | Self::Rot { .. }
             | Self::Misdirect { .. }
@@ -207,6 +215,7 @@ impl Fault {
             | Self::Move { target, .. }
             | Self::Crash { target, .. }
             | Self::Cut { target, .. }
+            | Self::Restart { target, .. }
             | Self::Pause { target, .. }
             | Self::Busy { target, .. }
             | Self::Starve { target, .. }
@@ -251,6 +260,7 @@ impl Fault {
     pub(crate) const fn extent(&self, nodes: u8) -> u64 {
         match self {
             Self::Crash { down, .. } | Self::Cut { down, .. } | Self::Move { down, .. } => *down,
+            Self::Restart { down, .. } => down.saturating_add(STOP_LASTING),
             Self::CrashAll { gap, down, .. } => {
                 gap.saturating_mul(nodes as u64).saturating_add(*down)
             }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Seat;
+pub(crate) use fault::STOP_LASTING;
 pub use fault::{Fault, Harm};
 pub use latency::Latency;
 pub use target::{CutPoint, DiskLoss, Shape, Target, Way};

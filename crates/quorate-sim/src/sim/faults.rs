@@ -5,8 +5,9 @@ use quorate_storage::Fault as DiskFault;
 use super::Sim;
 use super::node::{Cut, Starved};
 use crate::agenda::Event;
+use crate::plan::STOP_LASTING;
 use crate::{
-    CutPoint, DiskLoss, Fault, FaultKind, FaultSet, Program, Seat, SeatSet, Shape, Target,
+    CutPoint, DiskLoss, Fault, FaultKind, FaultSet, Input, Program, Seat, SeatSet, Shape, Target,
     TraceKind, Way, World,
 };
 
@@ -176,6 +177,15 @@ impl<W: World> Sim<'_, W> {
                     self.context.mark("crash of a leader");
                 }
                 return self.crash(seat, disk, *down);
+            }
+            Fault::Restart { down, .. } => {
+                let (life, down) = (node.life, *down);
+                self.agenda.add(time + STOP_LASTING, Event::Stopped { seat, life, down });
+                self.context.mark("a process was asked to stop");
+                if !self.nodes[seat.index()].is_paused() {
+                    self.step(seat, |program, now, out| program.input(now, Input::Stop, out));
+                }
+                return;
             }
             Fault::Move { down, .. } => {
                 if !self.world.permits(seat, fault) {

@@ -283,6 +283,7 @@ impl<'a, W: World> Sim<'a, W> {
             Event::Roll { index, seat } => self.roll(index, seat),
             Event::Strobe { index, seat } => self.strobe(index, seat),
             Event::Restart { seat, life } => self.boot(seat, life),
+            Event::Stopped { seat, life, down } => self.stopped(seat, life, down),
             Event::Resume { seat } => self.resume(seat),
             Event::Calm => self.calm(),
             Event::Over => self.over(),
@@ -353,6 +354,7 @@ fn code(event: Event) -> u64 {
         Event::Resume { seat } => 15 | u64::from(seat.0) << 8,
         Event::Roll { index, seat } => 18 | u64::from(seat.0) << 8 | u64::from(index) << 16,
         Event::Strobe { index, seat } => 19 | u64::from(seat.0) << 8 | u64::from(index) << 16,
+        Event::Stopped { seat, .. } => 20 | u64::from(seat.0) << 8,
         Event::Calm => 16,
         Event::Over => 17,
     }

@@ -174,23 +174,21 @@ impl<W: World> Sim<'_, W> {
             self.network.send_datagram(self.time, from, to, |kind| tally.struck(kind));
         let fate = at.map_or(MessageFate::Lost, |at| MessageFate::Travels { at });
         let number = self.record_sent(from, to, "datagram", Carrier::Datagram, &bytes, fate);
-        for at in [at, again].into_iter().flatten() {
+        let Some(at) = at else { return self.effects.give_back(bytes) };
+        if let Some(again) = again {
             let mut copy = self.effects.spare.pop().unwrap_or_default();
             copy.extend_from_slice(&bytes);
-            let to = self.harm_datagram(to, &mut copy);
-            let message = Message {
-                from,
-                to,
-                life: None,
-                is_datagram: true,
-                sent: self.time,
-                number,
-                bytes: copy,
-            };
-            let slot = self.messages.put(message);
-            self.agenda.add(at, Event::Deliver { slot });
+            self.datagram_arrives(again, from, to, number, copy);
         }
-        self.effects.give_back(bytes);
+        self.datagram_arrives(at, from, to, number, bytes);
+    }
+
+    fn datagram_arrives(&mut self, at: u64, from: Seat, to: Seat, number: u64, mut bytes: Vec<u8>) {
+        let to = self.harm_datagram(to, &mut bytes);
+        let (life, sent) = (None, self.time);
+        let message = Message { from, to, life, is_datagram: true, sent, number, bytes };
+        let slot = self.messages.put(message);
+        self.agenda.add(at, Event::Deliver { slot });
     }
 
     /// Does to a datagram what a fault wants; where it goes then.
@@ -380,6 +378,14 @@ impl<W: World> Sim<'_, W> {
         self.crash(seat, DiskLoss::Nothing, SUPERVISOR_DELAY);
     }
 
+    /// A process that was asked to stop has had its time.
+    pub(super) fn stopped(&mut self, seat: Seat, life: u32, down: u64) {
+        let node = &self.nodes[seat.index()];
+        if node.life == life && node.program.is_some() {
+            self.crash(seat, DiskLoss::Nothing, down);
+        }
+    }
+
     pub(super) fn pause(&mut self, seat: Seat, until: u64) {
         let node = &mut self.nodes[seat.index()];
         node.paused_until = node.paused_until.max(until);
@@ -446,7 +452,8 @@ impl<W: World> Sim<'_, W> {
         self.record_arrival(&message, reached);
         if reached {
             self.trace.mix(u64::from(from.0) << 8 | u64::from(to.0));
-            self.trace.mix(digest(&message.bytes));
+            // Its bytes were mixed in when it left.
+            self.trace.mix(message.sent);
             let bytes = &message.bytes;
             let input = if message.is_datagram {
                 Input::Datagram { from, bytes }

@@ -2,6 +2,8 @@
 #![cfg(feature = "cluster")]
 
 mod plans;
+mod replicas;
+mod scenarios;
 
 use std::collections::BTreeSet;
 use std::fs;

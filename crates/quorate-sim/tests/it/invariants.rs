@@ -25,9 +25,9 @@ fn y1_the_hash_of_a_seed_is_the_same_in_every_build_and_process() {
     assert_eq!(
         hashes,
         [
-            "e2aa1358d5cb79fcbf852da2a1f6c8c9",
-            "e656bcb5f43d334c80b9d0e45ca17cd2",
-            "995efc9e2dc7c764aadfbc3a3655d884",
+            "c60f31eff6a7c2b724e35186c42c6a2a",
+            "dfad3a8add1466bea6b6efd870358aed",
+            "73f3be2f62ae78937f8d7164cc5345cd",
         ]
     );
 }

@@ -2,6 +2,8 @@
 
 mod exhaust;
 mod invariants;
+mod machine;
 mod minimiser;
+mod page;
 mod scenarios;
 mod toys;

@@ -52,7 +52,7 @@ impl Program for Pinger {
             Input::PeerLost { peer, .. } => {
                 self.connected = self.connected.minus(SeatSet::only(peer));
             }
-            Input::Persisted => {}
+            Input::Persisted | Input::Stop => {}
             Input::Request { id, request } => out.reply(id, request + 1),
         }
     }
