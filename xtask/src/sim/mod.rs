@@ -150,6 +150,8 @@ impl Sim {
                 ("--short", self.short),
                 ("--long", self.long),
                 ("--birth", self.birth),
+                ("--scenario", self.scenario.is_some()),
+                ("--nodes", self.nodes.is_some()),
                 ("--report", self.report.is_some()),
             ];
             given.extend(others);

@@ -59,6 +59,7 @@ function showState() {
 
 function header() {
   document.querySelector("header").classList.toggle("whole", !broken);
+  $("close").hidden = !broken;
   $("kicker").textContent = broken ? "Promise " + broken.invariant + " is broken" : "No promise is broken";
   $("promise").textContent = broken ? data.meaning || broken.invariant : "This run keeps every promise.";
   if (broken) {
