@@ -93,7 +93,7 @@ are checked; a broken one is a violation. Its plan is then cut down to what brea
 to target/sim, with a timeline to open in a browser.
 
 Exit: 0 no violation, 1 a violation, 64 unusable. With --mutant or --mutants (a build of its own,
-in target/mutants) the violation must be found: 0 found, 1 not.
+in target/mutants) seeds must find the violation: 0 found, 1 not. A replay of it still leaves with 1.
 
 Try it:
   cargo xtask sim                            55 seconds of seeds
