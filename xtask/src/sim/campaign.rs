@@ -85,7 +85,7 @@ impl Progress {
             .as_ref()
             .map_or_else(|| sim.budget.as_millis() as u64, |seeds| seeds.end.saturating_sub(start));
         let bar = if visible { ProgressBar::new(length) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{elapsed} {bar:24} {percent:>3} %  {wide_msg}");
+        let style = ProgressStyle::with_template("{elapsed} {bar:16} {percent:>3} %  {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let zero = || AtomicU64::new(0);
         Self { bar, begun: now(), counts_time, seeds: zero(), events: zero(), nanos: zero() }
@@ -102,7 +102,7 @@ impl Progress {
         let seconds = passed.as_secs_f64().max(0.001);
         self.bar.set_position(if self.counts_time { passed.as_millis() as u64 } else { seeds });
         self.bar.set_message(format!(
-            "{seeds} seeds, {:.0} seeds/s, {:.2} M events/s, {:.1} simulated hours",
+            "{seeds} seeds, {:.0}/s, {:.2} M events/s, {:.1} h simulated",
             seeds as f64 / seconds,
             events as f64 / seconds / 1e6,
             nanos as f64 / 3.6e12,
