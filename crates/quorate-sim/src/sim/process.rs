@@ -443,6 +443,11 @@ impl<W: World> Sim<'_, W> {
             return;
         }
         let Some(message) = self.take_message(slot) else { return };
+        // What a stream had under way when the cut began is sent again when that ends, by a
+        // transport that holds on: an answer from before the cut may come long after it.
+        if message.life.is_some() && self.network.holds && self.network.is_blocked(from, to) {
+            return self.held.push(message);
+        }
         let node = &self.nodes[to.index()];
         let reached = node.program.is_some()
             && message.life.is_none_or(|life| life == node.life)
