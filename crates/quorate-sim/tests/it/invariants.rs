@@ -27,7 +27,7 @@ fn y1_the_hash_of_a_seed_is_the_same_in_every_build_and_process() {
         [
             "e2aa1358d5cb79fcbf852da2a1f6c8c9",
             "e656bcb5f43d334c80b9d0e45ca17cd2",
-            "995efc9e2dc7c764aadfbc3a3655d884",
+            "844a8b9320a18095b6a7007bce6f4486",
         ]
     );
 }
