@@ -89,11 +89,11 @@ impl Cluster {
 
     /// Checks what clients were told meanwhile.
     fn acknowledged(&mut self, now: Option<u64>) -> Result<(), Violation> {
-        for (at, command) in self.clients.acknowledged.drain(..) {
+        for write in self.clients.acknowledged.drain(..) {
             if let Some(now) = now {
-                self.failovers.acknowledged(at, now);
+                self.failovers.acknowledged(write.at, now);
             }
-            self.checks.acknowledged(at, command)?;
+            self.checks.acknowledged(&write, &self.settings)?;
         }
         Ok(())
     }
@@ -164,10 +164,10 @@ impl World for Cluster {
         self.failovers.stepped(seat, program.leads(), program.machine.voter().term());
         self.acknowledged(Some(cx.time()))?;
         if let Some(finale) = &mut self.finale
-            && let Some((at, command)) = finale.acknowledged.take()
+            && let Some(write) = finale.acknowledged.take()
         {
-            self.failovers.acknowledged(at, cx.time());
-            self.checks.acknowledged(at, command)?;
+            self.failovers.acknowledged(write.at, cx.time());
+            self.checks.acknowledged(&write, &self.settings)?;
         }
         self.clients.revision = self.checks.revision();
         if let Some(finale) = &mut self.finale {
