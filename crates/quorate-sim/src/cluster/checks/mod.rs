@@ -5,6 +5,7 @@ mod disks;
 mod election;
 mod log;
 mod members;
+mod twin;
 
 use std::collections::BTreeSet;
 
@@ -84,7 +85,7 @@ impl Checks {
         let nodes = settings.ids.len();
         Self {
             election: ElectionCheck::new(settings),
-            log: LogCheck::new(nodes),
+            log: LogCheck::new(nodes, settings.limits.clone()),
             birth: BirthCheck::new(nodes),
             members: MembersCheck::new(settings),
             disks: Disks::new(nodes),
