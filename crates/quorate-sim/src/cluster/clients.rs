@@ -190,7 +190,8 @@ impl Clients {
         let id = self.next_id;
         self.next_id += 1;
         let seat = self.some_seat(cx);
-        self.errands.send(id, seat, request, (op.act, reads), op.wait_ms, cx);
+        let terms = (self.revision, op.wait_ms);
+        self.errands.send(id, seat, request, (op.act, reads), terms, cx);
     }
 
     /// Begins the client's next operation, if it is free.
