@@ -252,6 +252,15 @@ impl Checks {
             Seen::AnsweredTwice(id) => {
                 Err(Violation::new("F1", format!("{seat} answered r{id} twice")))
             }
+            Seen::ServedRead { confirmed } => {
+                count!(self, "K1");
+                if confirmed {
+                    return Ok(());
+                }
+                let message =
+                    format!("{seat} served a read, and no majority had confirmed its lead");
+                Err(Violation::new("K1", message))
+            }
             Seen::Misplaced(error) => Err(Violation::new("R5", format!("{seat}: {error}"))),
         }
     }
