@@ -49,7 +49,8 @@ impl<E> Hold<E> {
     /// Records up to `token` are durable: passes on what rested on them, in order.
     pub fn release(&mut self, token: Token, mut pass: impl FnMut(E)) {
         self.durable = self.durable.max(token);
-        while self.held.front().is_some_and(|(token, _)| *token <= self.durable) {
+        let due = |token: Token| token <= self.durable || mutant!("hold-released-early");
+        while self.held.front().is_some_and(|(token, _)| due(*token)) {
             if let Some((_, effect)) = self.held.pop_front() {
                 pass(effect);
             }

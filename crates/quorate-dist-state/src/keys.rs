@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use imbl::OrdMap;
+use quorate_core::mutant;
 
 use crate::digest::Digest;
 use crate::{Expected, Item, Page, Revision};
@@ -44,7 +45,7 @@ impl Keys {
             self.sum = self.sum.wrapping_sub(weight(&key, item));
             item.value = value;
             item.mod_revision = now;
-            item.version += 1;
+            item.version += u64::from(!mutant!("version-stands-still"));
             self.sum = self.sum.wrapping_add(weight(&key, item));
             return (now, item.version);
         }
@@ -93,7 +94,7 @@ impl Keys {
             bytes += (key.len() + item.value.len()) as u64;
             let full = page.items.len() >= items_max || bytes > bytes_max;
             if full && !page.items.is_empty() {
-                page.more = true;
+                page.more = !mutant!("page-claims-all");
                 break;
             }
             page.items.push((key.clone(), item.clone()));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use imbl::{OrdMap, OrdSet};
-use quorate_core::ClusterTime;
+use quorate_core::{ClusterTime, mutant};
 use serde::{Deserialize, Serialize};
 
 use crate::answers::{Answers, KeptMap};
@@ -113,7 +113,9 @@ impl Sessions {
     pub(crate) fn expire(&mut self, ids: &[SessionId], now: ClusterTime) -> u64 {
         let mut count = 0;
         for id in ids {
-            if self.map.get(id).is_some_and(|session| session.deadline <= now) {
+            if self.map.get(id).is_some_and(|session| session.deadline <= now)
+                || mutant!("session-ended-early")
+            {
                 count += u64::from(self.close(*id));
             }
         }

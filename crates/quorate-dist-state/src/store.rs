@@ -63,7 +63,7 @@ impl Store {
                 Reply::Set { mod_revision, version }
             }
             Op::Delete { key } => {
-                let deleted = self.keys.delete(&key);
+                let deleted = self.keys.delete(&key) || mutant!("delete-always-deletes");
                 Reply::Deleted { deleted, revision: self.revision() }
             }
             Op::CompareAndSwap { key, expected, new } => self.compare_and_swap(key, &expected, new),

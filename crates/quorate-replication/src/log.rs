@@ -272,7 +272,9 @@ impl Log {
             self.configurations.pop();
             self.configuration_changes += 1;
         }
-        self.durable = self.durable.min(last);
+        if !mutant!("durable-not-truncated") {
+            self.durable = self.durable.min(last);
+        }
     }
 
     /// Entries up to `index` are committed.
@@ -336,7 +338,9 @@ impl Log {
         let conflicting: VecDeque<Entry> =
             self.entries(snapshot.last.index.next()..=self.tip().index).cloned().collect();
         self.base = snapshot.last;
-        self.base_time = snapshot.time;
+        if !mutant!("snapshot-time-forgotten") {
+            self.base_time = snapshot.time;
+        }
         self.entries.clear();
         self.ends = [snapshot.last].into();
         self.configurations = vec![(snapshot.last.index, snapshot.configuration.clone())];

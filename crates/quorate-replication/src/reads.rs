@@ -5,7 +5,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use quorate_core::{Instant, LogIndex};
+use quorate_core::{Instant, LogIndex, mutant};
 
 use crate::io::ReadId;
 
@@ -40,7 +40,10 @@ impl Reads {
     }
 
     pub(crate) fn wait(&mut self, id: ReadId) {
-        self.waiting.push(id);
+        match &mut self.round {
+            Some(round) if mutant!("read-joins-round") => round.ids.push(id),
+            _ => self.waiting.push(id),
+        }
     }
 
     /// Begins a round for the waiting reads, unless one is under way or none waits.

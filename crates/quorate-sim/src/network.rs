@@ -164,9 +164,12 @@ impl Network {
     }
 
     /// Whether the message in `bytes` is to be harmed, and how. What can be done to bytes alone is
-    /// done here.
-    pub(crate) fn harm(&mut self, bytes: &mut Vec<u8>) -> Option<Harm> {
+    /// done here; only a datagram can go astray.
+    pub(crate) fn harm(&mut self, bytes: &mut Vec<u8>, is_datagram: bool) -> Option<Harm> {
         let (chance, harm) = self.corrupt?;
+        if !is_datagram && matches!(harm, Harm::Stray | Harm::Foreign) {
+            return None;
+        }
         if bytes.is_empty() || !self.harm_rng.chance(chance) {
             return None;
         }

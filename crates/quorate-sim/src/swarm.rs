@@ -237,6 +237,8 @@ impl Draw {
 
     /// A process that crashed may crash again soon after its start, with what its former life left
     /// at others still under way. A clog may be the first of several, which end in another order.
+    /// And soon after a leader is back from being cut off, its successor may be cut off: what the
+    /// first has to give up is still fresh then.
     fn again(&mut self, at: u64, fault: &Fault, faults: &mut Vec<PlannedFault>) {
         if let Fault::Clog { lasting, .. } = fault
             && self.rng.chance(300_000)
@@ -247,6 +249,13 @@ impl Draw {
                 let fault = Fault::Clog { target, way, lasting: self.lasting() };
                 faults.push(PlannedFault { at, fault });
             }
+        }
+        if let Fault::Partition { shape: Shape::One { target: Target::Leader }, lasting, .. } =
+            fault
+            && self.rng.chance(300_000)
+        {
+            let at = at.saturating_add(*lasting) + self.rng.below(SECOND);
+            faults.push(PlannedFault { at, fault: fault.clone() });
         }
         if let Fault::Crash { target: Target::Seat(_), down, .. } = fault
             && self.rng.chance(500_000)
@@ -326,7 +335,9 @@ impl Draw {
     }
 
     const fn cut_point(&mut self) -> CutPoint {
-        match self.rng.below(5) {
+        // The last is the only one that leaves writes in the middle: a journal hands its records
+        // over and syncs them in one go.
+        match self.rng.below(8) {
             0 => CutPoint::Effects { count: self.rng.below(12) as u32 },
             1 => CutPoint::Write,
             2 => CutPoint::Sync,

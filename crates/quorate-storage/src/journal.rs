@@ -192,6 +192,9 @@ impl Journal {
         self.state.cover(mark.last);
         self.state.tip = self.terms.tip();
         self.snapshots.push(mark.last.index.0);
+        if mutant!("old-snapshot-removed-early") {
+            self.recycle().map_err(|source| WriteError::Disk { source })?;
+        }
         Ok(())
     }
 
@@ -226,7 +229,7 @@ impl Journal {
         let size = self.batch.len() - start;
         let result = self
             .hand_over(start)
-            .and_then(|()| self.sync_tail())
+            .and_then(|()| if mutant!("segment-left-unsynced") { Ok(()) } else { self.sync_tail() })
             .and_then(|()| self.next_segment(size));
         if result.is_err() {
             self.batch.clear();
@@ -292,7 +295,9 @@ impl Journal {
             file.sync()?;
             // Only now: a file with the name of a segment has a whole head, or is damaged.
             self.disk.rename(&name, &place)?;
-            self.disk.sync_names()?;
+            if !mutant!("segment-name-not-durable") {
+                self.disk.sync_names()?;
+            }
             Ok(file)
         };
         let file = begin().map_err(|source| WriteError::Disk { source })?;

@@ -8,7 +8,7 @@ use quorate::{
     Answer, Command, Doubt, Expected, Failure, Found, Op, Query, ReadLevel, Reply, Request,
     SessionId, Tag,
 };
-use quorate_core::LogId;
+use quorate_core::{LogId, NodeId};
 use quorate_dist_state::Rejection;
 use quorate_lin::{Access, Answer as LinAnswer, History, Pending};
 
@@ -36,14 +36,25 @@ pub(super) struct Clients {
     processes: u64,
     /// The first answer to each tagged write: later ones must equal it.
     answers: BTreeMap<(SessionId, u64), Reply>,
-    /// Where acknowledged writes stand, and a digest of each, to be checked by the world.
-    pub(super) acknowledged: Vec<(LogId, u64)>,
+    /// Acknowledged writes, to be checked by the world.
+    pub(super) acknowledged: Vec<Acknowledged>,
     is_draining: bool,
     errands: Errands,
     /// The keys that operations of the run name.
     keys: BTreeSet<u8>,
     /// The highest revision that any node has applied: what is read from now on is not older.
     pub(super) revision: u64,
+}
+
+/// A write that was acknowledged.
+#[derive(Debug)]
+pub(super) struct Acknowledged {
+    /// Where it stands.
+    pub(super) at: LogId,
+    /// A digest of it.
+    pub(super) command: u64,
+    /// Who is said to hold it.
+    pub(super) holders: Vec<NodeId>,
 }
 
 #[derive(Debug)]
@@ -179,7 +190,8 @@ impl Clients {
         let id = self.next_id;
         self.next_id += 1;
         let seat = self.some_seat(cx);
-        self.errands.send(id, seat, request, (op.act, reads), op.wait_ms, cx);
+        let terms = (self.revision, op.wait_ms);
+        self.errands.send(id, seat, request, (op.act, reads), terms, cx);
     }
 
     /// Begins the client's next operation, if it is free.
@@ -396,8 +408,9 @@ impl Clients {
             return result;
         }
         let Some(tried) = self.tries.remove(&id) else { return Ok(()) };
-        if let Answer::Written { reply, at, .. } = &answer {
-            self.acknowledged.push((*at, tried.command));
+        if let Answer::Written { reply, at, acked } = &answer {
+            let (at, command, holders) = (*at, tried.command, acked.clone());
+            self.acknowledged.push(Acknowledged { at, command, holders });
             self.compare(tried.tag, reply)?;
         }
         if let Answer::Found { revision, .. } = &answer

@@ -22,6 +22,8 @@ struct Errand {
     act: Act,
     /// The reads that a list amounts to: one of each key, all at one moment.
     reads: Vec<(u8, Pending)>,
+    /// The highest revision applied anywhere when it was asked.
+    least: u64,
 }
 
 const MILLISECOND: u64 = 1_000_000;
@@ -34,7 +36,7 @@ impl Errands {
         seat: Seat,
         request: Request,
         what: (Act, Vec<(u8, Pending)>),
-        wait_ms: u32,
+        (least, wait_ms): (u64, u32),
         cx: &mut Context<KvRequest>,
     ) {
         let (act, reads) = what;
@@ -42,7 +44,7 @@ impl Errands {
         let wait = Duration::from_millis(wait_ms.into());
         cx.ask(seat, id, KvRequest { request, wait });
         cx.after((u64::from(wait_ms) + 5) * MILLISECOND, id);
-        self.0.insert(id, Errand { act, reads });
+        self.0.insert(id, Errand { act, reads, least });
     }
 
     /// What came of the errand `id`; `None` if it is none. `newest` is the highest revision that
@@ -55,7 +57,7 @@ impl Errands {
         history: &mut KvHistory,
         cx: &mut Context<KvRequest>,
     ) -> Option<Result<(), Violation>> {
-        let Errand { act, reads } = self.0.remove(&id)?;
+        let Errand { act, reads, least } = self.0.remove(&id)?;
         cx.ended(act.kind());
         let Some(Answer::Found { found, revision, .. }) = answer else {
             reads.into_iter().for_each(|(_, pending)| history.fail(pending));
@@ -68,13 +70,26 @@ impl Errands {
             let message = format!("a node shows {revision:?}, and nobody has applied it");
             return Some(Err(Violation::new("K3", message)));
         }
+        // A list is asked of the leader, as a read is.
+        if act == Act::List && revision.0 < least {
+            let message =
+                format!("a list at {revision:?} began when {least} was applied somewhere");
+            return Some(Err(Violation::new("K1", message)));
+        }
         match found {
-            Found::Page { more: true, .. } => {
-                reads.into_iter().for_each(|(_, pending)| history.fail(pending));
-            }
-            Found::Page { items, more: false } => {
+            Found::Page { items, more } => {
+                if !items.is_sorted_by(|(a, _), (b, _)| a < b) {
+                    let message = format!("a list is out of order: {items:?}");
+                    return Some(Err(Violation::new("K1", message)));
+                }
+                let last = items.last().map(|(last, _)| last);
                 for (key, pending) in reads {
                     let name = Settings::key(key);
+                    // Behind the end of a page that was cut nothing is known.
+                    if *more && last.is_none_or(|last| name > *last) {
+                        history.fail(pending);
+                        continue;
+                    }
                     let item = items.iter().find(|(known, _)| *known == name);
                     let value = item.map(|(_, item)| Settings::number(&item.value));
                     history.ok(pending, LinAnswer::Value(value));
@@ -95,7 +110,9 @@ pub(super) fn request(act: Act, key: u8, session: Option<SessionId>) -> Option<R
             Some(Request::Read { query, level: ReadLevel::Local })
         }
         Act::List => {
-            let query = Query::Range { prefix: Settings::prefix(), after: None, limit: 1_000 };
+            // Some lists are cut: those for the key 0 are not.
+            let limit = if key == 0 { 1_000 } else { key.into() };
+            let query = Query::Range { prefix: Settings::prefix(), after: None, limit };
             Some(Request::Read { query, level: ReadLevel::Linearizable })
         }
         Act::KeepAlive => session.and_then(|session| write(Op::KeepAlive { session })),

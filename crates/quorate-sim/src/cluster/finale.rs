@@ -8,7 +8,7 @@ use quorate::{Answer, Command, Found, Op, Query, ReadLevel, Request};
 use quorate_core::LogId;
 use quorate_lin::{Access, Answer as LinAnswer, Pending};
 
-use super::clients::{KvHistory, command_digest, ended};
+use super::clients::{Acknowledged, KvHistory, command_digest, ended};
 use super::observe;
 use super::program::KvRequest;
 use super::settings::Settings;
@@ -34,8 +34,8 @@ pub(super) struct Finale {
     id: u64,
     /// The entry of the final write: the core must get there.
     pub(super) written: Option<LogId>,
-    /// That entry and a digest of the write, to be checked by the world.
-    pub(super) acknowledged: Option<(LogId, u64)>,
+    /// That write, to be checked by the world.
+    pub(super) acknowledged: Option<Acknowledged>,
     /// The digest of the write that was asked for last.
     command: u64,
 }
@@ -126,11 +126,12 @@ impl Finale {
         }
         let Some(pending) = self.pending.take() else { return };
         match answer {
-            Some(Answer::Written { at, .. }) => {
+            Some(Answer::Written { at, acked, .. }) => {
                 cx.note(|| ended(self.operation, Some(&LinAnswer::Done), true));
                 history.ok(pending, LinAnswer::Done);
                 self.written = Some(at);
-                self.acknowledged = Some((at, self.command));
+                let command = self.command;
+                self.acknowledged = Some(Acknowledged { at, command, holders: acked });
                 self.tasks.pop_front();
             }
             Some(Answer::Found { found: Found::Item(item), .. }) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quorate::{
     Answer, Effect as NodeEffect, NodeEvent, NodeInput, NodeMachine, NodeSetup, PeerMessage,
-    Request, RequestId,
+    ReadLevel, Request, RequestId,
 };
 use quorate_core::{
     Ballot, BootEpoch, ClusterId, Instant, LogId, LogIndex, LogView as _, Machine as _, NodeId,
@@ -77,6 +77,10 @@ pub(super) enum Seen {
     Forwarded(u64),
     /// It answered a request that it had answered, or that nobody asked.
     AnsweredTwice(u64),
+    /// It served a linearizable read; whether a majority had confirmed its lead since that came.
+    ServedRead {
+        confirmed: bool,
+    },
 }
 
 /// A node in the simulator.
@@ -111,7 +115,24 @@ pub(super) struct NodeProgram {
     /// Requests without an answer, by deadline.
     open: BTreeSet<(Instant, u64)>,
     deadlines: BTreeMap<u64, Instant>,
+    reads: Reads,
 }
+
+/// Reads that wait, and who confirmed a lead when: on the own clock.
+#[derive(Debug, Default)]
+struct Reads {
+    /// When each came, by its number, from a client or the node that passed it on.
+    came: BTreeMap<(Option<NodeId>, u64), Instant>,
+    /// When each of the last rounds of questions began.
+    rounds: BTreeMap<(Term, u64), Instant>,
+    /// For each peer, when the newest round began that it answered.
+    confirmed: BTreeMap<NodeId, Instant>,
+    /// Whether the answer of another node is being handled, which answers for this one.
+    is_told: bool,
+}
+
+/// So many rounds of questions are remembered; no answer to an older one counts.
+const ROUNDS_MAX: usize = 8;
 
 impl std::fmt::Debug for NodeProgram {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -172,6 +193,7 @@ impl NodeProgram {
             now: boot.now,
             open: BTreeSet::new(),
             deadlines: BTreeMap::new(),
+            reads: Reads::default(),
             settings,
         };
         program.pass_on(out);
@@ -219,6 +241,7 @@ impl NodeProgram {
                     self.born(cluster);
                 }
                 NodeEffect::Reply { id, answer } => {
+                    self.answered((None, id.0), &answer);
                     match self.deadlines.remove(&id.0) {
                         Some(deadline) => _ = self.open.remove(&(deadline, id.0)),
                         None => self.seen.push(Seen::AnsweredTwice(id.0)),
@@ -290,6 +313,40 @@ impl NodeProgram {
         }
     }
 
+    /// What a message means for reads: one came, or somebody confirmed the lead.
+    fn hear_of_reads(&mut self, from: &NodeId, message: &PeerMessage) {
+        use quorate_replication::Message as Log;
+        self.reads.is_told = matches!(message, PeerMessage::Answer { .. });
+        match message {
+            PeerMessage::Forward { id, request, .. } if is_linearizable(request) => {
+                self.reads.came.insert((Some(from.clone()), *id), self.now);
+            }
+            PeerMessage::Replication(Log::ProbeReply { term, seq, .. }) => {
+                if let Some(began) = self.reads.rounds.get(&(*term, *seq)) {
+                    let confirmed = self.reads.confirmed.entry(from.clone()).or_insert(*began);
+                    *confirmed = (*confirmed).max(*began);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A read is answered: by this node as leader only if a majority says that it led since the
+    /// read came.
+    fn answered(&mut self, read: (Option<NodeId>, u64), answer: &Answer) {
+        let Some(came) = self.reads.came.remove(&read) else { return };
+        if self.reads.is_told || !matches!(answer, Answer::Found { .. }) {
+            return;
+        }
+        let (mut voters, mut confirmed) = (0, 0);
+        for id in self.machine.log().configuration().voters() {
+            let at = self.reads.confirmed.get(id);
+            voters += 1;
+            confirmed += usize::from(id == self.id() || at.is_some_and(|at| *at >= came));
+        }
+        self.seen.push(Seen::ServedRead { confirmed: 2 * confirmed > voters });
+    }
+
     fn spoke(&mut self, to: Seat, message: &PeerMessage) {
         use quorate_election::Message as Vote;
         use quorate_replication::Message as Log;
@@ -302,7 +359,16 @@ impl NodeProgram {
             }
             // It overtakes the ballot of its term: see why at `Output::Send` of the log.
             PeerMessage::Replication(Log::ProbeReply { .. }) => return,
+            PeerMessage::Replication(Log::Probe { term, seq }) => {
+                self.reads.rounds.entry((*term, *seq)).or_insert(self.now);
+                if self.reads.rounds.len() > ROUNDS_MAX {
+                    self.reads.rounds.pop_first();
+                }
+            }
             PeerMessage::Forward { id, .. } => self.seen.push(Seen::Forwarded(*id)),
+            PeerMessage::Answer { id, answer } => {
+                self.answered((Some(self.settings.ids[to.index()].clone()), *id), answer);
+            }
             _ => {}
         }
         if let Some(term) = message.term() {
@@ -359,11 +425,18 @@ impl Program for NodeProgram {
                 None => return,
             },
             Input::Request { id, request: KvRequest { request, wait } } => {
+                if is_linearizable(&request) {
+                    self.reads.came.insert((None, id), now);
+                }
                 self.deadlines.insert(id, now + wait);
                 self.open.insert((now + wait, id));
                 NodeInput::Request { id: RequestId(id), deadline: now + wait, request }
             }
         };
+        self.reads.is_told = false;
+        if let NodeInput::Message { from, message } = &input {
+            self.hear_of_reads(from, message);
+        }
         let leader = match &input {
             NodeInput::Message { from, message: PeerMessage::Election(beat) } => {
                 let term = beat.term();
@@ -387,6 +460,7 @@ impl Program for NodeProgram {
 
     fn wake(&mut self, now: Instant, out: &mut Effects<Answer>) {
         self.now = now;
+        self.reads.is_told = false;
         self.machine.wake(now, &mut self.outbox);
         self.pass_on(out);
         self.look_up(now, out);
@@ -435,6 +509,10 @@ impl Program for NodeProgram {
     fn leads(&self) -> bool {
         self.machine.voter().role() == quorate_election::Role::Leader
     }
+}
+
+const fn is_linearizable(request: &Request) -> bool {
+    matches!(request, Request::Read { level: ReadLevel::Linearizable, .. })
 }
 
 /// The message in a frame of a stream; `None` if there is none.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use quorate::Answer;
 use quorate_core::{ClusterId, LogView as _, Rng};
-use quorate_lin::{Budget, Register, Verdict};
+use quorate_lin::{Budget, Register, Undecided, Verdict};
 use quorate_membership::Packet;
 use quorate_wire::{FrameKind, Versions, decode_frame};
 
@@ -89,11 +89,11 @@ impl Cluster {
 
     /// Checks what clients were told meanwhile.
     fn acknowledged(&mut self, now: Option<u64>) -> Result<(), Violation> {
-        for (at, command) in self.clients.acknowledged.drain(..) {
+        for write in self.clients.acknowledged.drain(..) {
             if let Some(now) = now {
-                self.failovers.acknowledged(at, now);
+                self.failovers.acknowledged(write.at, now);
             }
-            self.checks.acknowledged(at, command)?;
+            self.checks.acknowledged(&write, &self.settings)?;
         }
         Ok(())
     }
@@ -164,10 +164,10 @@ impl World for Cluster {
         self.failovers.stepped(seat, program.leads(), program.machine.voter().term());
         self.acknowledged(Some(cx.time()))?;
         if let Some(finale) = &mut self.finale
-            && let Some((at, command)) = finale.acknowledged.take()
+            && let Some(write) = finale.acknowledged.take()
         {
-            self.failovers.acknowledged(at, cx.time());
-            self.checks.acknowledged(at, command)?;
+            self.failovers.acknowledged(write.at, cx.time());
+            self.checks.acknowledged(&write, &self.settings)?;
         }
         self.clients.revision = self.checks.revision();
         if let Some(finale) = &mut self.finale {
@@ -293,14 +293,10 @@ impl World for Cluster {
             self.checks.count("M7");
         }
         let mut budget = Budget::steps(LIN_STEPS);
-        match quorate_lin::check(&Register::new(), &self.clients.history, &mut budget) {
-            Verdict::Linearizable(_) => Ok(()),
-            Verdict::NotLinearizable(example) => Err(Violation::new("K1", example.to_string())),
-            Verdict::Undecided(_) => {
-                self.is_undecided = true;
-                Ok(())
-            }
-        }
+        let verdict = quorate_lin::check(&Register::new(), &self.clients.history, &mut budget);
+        let judged = judge(&verdict);
+        self.is_undecided = judged.is_ok() && !verdict.is_linearizable();
+        judged
     }
 
     fn hindsight(&self, trace: &[TraceEvent]) -> Vec<TraceEvent> {
@@ -316,6 +312,19 @@ impl World for Cluster {
     }
 }
 
+/// What a verdict means for K1. One that came too late to name the operation at fault is one all
+/// the same; only a history of which nothing is known is left open.
+fn judge(verdict: &Verdict<u8>) -> Result<(), Violation> {
+    match verdict {
+        Verdict::Linearizable(_) | Verdict::Undecided(Undecided { illegal: None, .. }) => Ok(()),
+        Verdict::NotLinearizable(example) => Err(Violation::new("K1", example.to_string())),
+        Verdict::Undecided(Undecided { illegal: Some(key), .. }) => {
+            let message = format!("what was done with k{key} has no legal order: {verdict}");
+            Err(Violation::new("K1", message))
+        }
+    }
+}
+
 /// Makes a datagram one of a cluster that nobody here belongs to.
 fn estrange(datagram: &mut Vec<u8>) {
     let Ok(frame) = decode_frame(datagram, ClusterId::NONE, Versions::SUPPORTED) else { return };
@@ -328,3 +337,38 @@ fn estrange(datagram: &mut Vec<u8>) {
 
 /// The cluster of nobody in the run: real ones are drawn from fewer bits.
 pub(super) const STRANGERS: ClusterId = ClusterId(u128::MAX);
+
+#[cfg(test)]
+mod tests {
+    use quorate_lin::{Access, Answer};
+
+    use super::*;
+
+    /// Rounds of writes at once, and a read at the end of what one of the first put.
+    #[test]
+    fn a_history_that_is_certainly_wrong_breaks_k1_even_if_the_budget_ends_first() {
+        let mut history = quorate_lin::History::new();
+        for round in 0..300 {
+            let writes: Vec<_> =
+                (0..5).map(|n| history.invoke(n, 7, Access::Write(round * 5 + n))).collect();
+            writes.into_iter().for_each(|pending| history.ok(pending, Answer::Done));
+        }
+        let read = history.invoke(9, 7, Access::Read);
+        history.ok(read, Answer::Value(Some(3)));
+        let verdict = |steps| {
+            let mut budget = Budget::steps(steps);
+            (quorate_lin::check(&Register::new(), &history, &mut budget), budget.spent())
+        };
+        let (whole, spent) = verdict(LIN_STEPS);
+        assert!(matches!(whole, Verdict::NotLinearizable(_)), "{whole}");
+        assert!(judge(&whole).is_err());
+        let mut judged = [0, 0];
+        for steps in (1..40).map(|part| spent * part / 40) {
+            let (verdict, _) = verdict(steps);
+            let Verdict::Undecided(undecided) = &verdict else { panic!("{verdict}") };
+            assert_eq!(judge(&verdict).is_err(), undecided.illegal.is_some(), "{verdict}");
+            judged[usize::from(undecided.illegal.is_some())] += 1;
+        }
+        assert!(judged.iter().all(|count| *count > 0), "{judged:?}");
+    }
+}

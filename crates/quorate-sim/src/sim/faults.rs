@@ -310,8 +310,10 @@ impl<W: World> Sim<'_, W> {
         }
     }
 
-    /// The wake that was asked for may now come too late.
+    /// The wake that was asked for may now come too late: whatever the clock showed when it was
+    /// asked for, the next step asks for it anew.
     fn clock_changed(&mut self, seat: Seat) {
+        self.nodes[seat.index()].wake_at = u64::MAX;
         if self.nodes[seat.index()].is_paused() {
             return;
         }

@@ -193,7 +193,7 @@ impl<W: World> Sim<'_, W> {
 
     /// Does to a datagram what a fault wants; where it goes then.
     fn harm_datagram(&mut self, to: Seat, bytes: &mut Vec<u8>) -> Seat {
-        let Some(harm) = self.network.harm(bytes) else { return to };
+        let Some(harm) = self.network.harm(bytes, true) else { return to };
         self.context.tally.struck(FaultKind::Corrupt);
         match harm {
             Harm::Flip | Harm::Cut => to,
@@ -211,7 +211,7 @@ impl<W: World> Sim<'_, W> {
             return self.effects.give_back(bytes);
         }
         self.trace.mix(digest(&bytes));
-        if self.network.harm(&mut bytes).is_some() {
+        if self.network.harm(&mut bytes, false).is_some() {
             self.context.tally.struck(FaultKind::Corrupt);
         }
         let tally = &mut self.context.tally;
@@ -317,6 +317,7 @@ impl<W: World> Sim<'_, W> {
     fn lose(&mut self, seat: Seat, disk: DiskLoss) {
         let node = &mut self.nodes[seat.index()];
         let names = node.disk.names();
+        let had_unsynced = node.disk.has_unsynced();
         let mode = match disk {
             DiskLoss::Nothing => CrashMode::LoseNone,
             DiskLoss::All | DiskLoss::Older | DiskLoss::Wiped => CrashMode::LoseAll,
@@ -326,9 +327,12 @@ impl<W: World> Sim<'_, W> {
         node.disk.crash(&mut self.rngs.crash, mode);
         let lost_names = node.disk.names() != names;
         match disk {
-            DiskLoss::Nothing => {}
-            DiskLoss::All | DiskLoss::Some => self.context.tally.struck(FaultKind::Unsynced),
-            DiskLoss::Torn => self.context.tally.struck(FaultKind::Torn),
+            // With nothing unsynced there is nothing to lose.
+            DiskLoss::All | DiskLoss::Some if had_unsynced => {
+                self.context.tally.struck(FaultKind::Unsynced);
+            }
+            DiskLoss::Torn if had_unsynced => self.context.tally.struck(FaultKind::Torn),
+            DiskLoss::Nothing | DiskLoss::All | DiskLoss::Some | DiskLoss::Torn => {}
             DiskLoss::Older => {
                 if let Some(image) = &node.image {
                     node.disk.restore(image);
@@ -445,6 +449,11 @@ impl<W: World> Sim<'_, W> {
             return;
         }
         let Some(message) = self.take_message(slot) else { return };
+        // What a stream had under way when the cut began is sent again when that ends, by a
+        // transport that holds on: an answer from before the cut may come long after it.
+        if message.life.is_some() && self.network.holds && self.network.is_blocked(from, to) {
+            return self.held.push(message);
+        }
         let node = &self.nodes[to.index()];
         let reached = node.program.is_some()
             && message.life.is_none_or(|life| life == node.life)

@@ -154,6 +154,8 @@ impl<W: World> Sim<'_, W> {
 
     /// What a partition held back arrives, if its stream survived.
     pub(super) fn release_held(&mut self) {
+        // What was under way at the cut was held when it arrived, but left before the rest.
+        self.held.sort_by_key(|message| message.sent);
         for message in std::mem::take(&mut self.held) {
             let (from, to) = (message.from, message.to);
             let stream = self.network.stream(from, to);

@@ -27,7 +27,7 @@ fn y1_the_hash_of_a_seed_is_the_same_in_every_build_and_process() {
         [
             "c60f31eff6a7c2b724e35186c42c6a2a",
             "dfad3a8add1466bea6b6efd870358aed",
-            "73f3be2f62ae78937f8d7164cc5345cd",
+            "03ccbddf82c39aaef16bb5b1a65cc416",
         ]
     );
 }

@@ -176,6 +176,17 @@ fn a_clock_that_runs_fast_or_jumps_shows_it() {
 }
 
 #[test]
+fn a_clock_that_leaps_brings_the_next_wake_nearer() {
+    let leap = |by| Fault::Jump { target: SOME, by };
+    // Wakes are 5 to 15 ms apart: each leap is within a wait.
+    let at = |n: u64| SECOND + n * 3 * MILLISECOND;
+    let (_, pings) = ping(&plan((0..100).map(|n| (at(n), leap(2 * MILLISECOND)))));
+    assert!(!pings.late.is_empty(), "some leaps pass the moment itself");
+    let leaps: BTreeSet<u64> = (0..100).map(at).collect();
+    assert!(pings.late.iter().all(|late| leaps.contains(late)), "{:?}", pings.late);
+}
+
+#[test]
 fn lost_and_doubled_messages_are_counted_and_seen() {
     let all = SeatSet::first(3);
     let loss = Fault::Loss { from: all, to: all, chance: 1_000_000, lasting: SECOND / 2 };

@@ -95,6 +95,8 @@ pub(crate) struct Pings {
     pub(crate) heard: Vec<(u64, Seat, Seat, u64)>,
     /// Moment of the run, what the node's clock showed.
     pub(crate) clocks: Vec<(u64, Seat, Instant)>,
+    /// Moment of the run at which a node was woken later than it had wished.
+    pub(crate) late: Vec<u64>,
     pub(crate) crashed: Vec<(u64, Seat)>,
     pub(crate) answers: Vec<(u64, u64)>,
     pub(crate) core: Option<SeatSet>,
@@ -146,6 +148,7 @@ impl World for Pings {
                 return Err(Violation::new("Y5", "woken too early"));
             }
             self.clocks.push((cx.time(), seat, now));
+            self.late.extend((now > wanted).then_some(cx.time()));
         }
         Ok(())
     }

@@ -34,6 +34,10 @@ impl Inode {
         self.unsynced.clear();
     }
 
+    pub(super) const fn is_unsynced(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
     pub(super) fn lose_all(&mut self) {
         self.unsynced.clear();
         self.visible.clone_from(&self.durable);

@@ -137,6 +137,12 @@ impl SimDisk {
         self.0.lock().operations_left = Some(operations);
     }
 
+    /// Whether a loss of power now could take a write away.
+    #[must_use]
+    pub fn has_unsynced(&self) -> bool {
+        self.0.lock().has_unsynced()
+    }
+
     /// Limits the bytes that files may take together; `None` lifts the limit (D8).
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.0.lock().capacity = bytes;

@@ -142,6 +142,10 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn has_unsynced(&self) -> bool {
+        self.inodes.values().any(Inode::is_unsynced)
+    }
+
     /// Bytes that files with a name take.
     pub(super) fn used(&self) -> u64 {
         let sizes = self.names.values().filter_map(|inode| self.inodes.get(inode));

@@ -270,7 +270,7 @@ impl NodeMachine {
             reply(open.origin, answer, out);
         }
         for (waiting, sent) in self.forwards.expired(now) {
-            let answer = if sent && waiting.request.mutates() {
+            let answer = if sent && waiting.request.mutates() && !mutant!("sent-called-failed") {
                 Answer::Unknown(Doubt::Deadline)
             } else {
                 Answer::Failed(Failure::NoLeader)

@@ -220,7 +220,7 @@ impl NodeMachine {
 
     /// The nodes known to hold the entry at `index` on disk.
     pub(super) fn holders(&self, index: LogIndex) -> Vec<NodeId> {
-        let own = self.replicator.log().durable().index >= index;
+        let own = self.replicator.log().durable().index >= index || mutant!("acked-overstated");
         let peers = self.replicator.progress().filter(|p| p.durable >= index).map(|p| p.id);
         own.then(|| self.me.clone()).into_iter().chain(peers).collect()
     }

@@ -2,7 +2,7 @@
 
 use quorate_core::{Ballot, LogId, LogIndex, Recovered, Term};
 
-use crate::{Seat, Violation};
+use crate::{Seat, SeatSet, Violation};
 
 /// A twin of every log as far as it is durable.
 #[derive(Debug)]
@@ -89,9 +89,14 @@ impl Disks {
         !self.nodes[seat.index()].terms.is_empty()
     }
 
-    /// How many disks hold the entry.
-    pub(super) fn holders(&self, id: LogId) -> usize {
-        self.nodes.iter().filter(|twin| twin.holds(id)).count()
+    /// How many disks of `members` hold the entry.
+    pub(super) fn holders(&self, id: LogId, members: SeatSet) -> usize {
+        members.iter().filter(|seat| self.holds(*seat, id)).count()
+    }
+
+    /// Whether the disk on `seat` holds the entry.
+    pub(super) fn holds(&self, seat: Seat, id: LogId) -> bool {
+        self.nodes[seat.index()].holds(id)
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use quorate_core::{Entry, LogId, LogIndex, LogView as _, Payload, Term};
+use quorate_dist_state::Limits;
 
+use super::twin::Twin;
 use crate::cluster::program::NodeProgram;
 use crate::trace::digest;
 use crate::{Seat, Violation};
@@ -19,6 +21,8 @@ pub(super) struct LogCheck {
     states: BTreeMap<LogIndex, (u64, Seat)>,
     /// The highest revision that any node has applied.
     revision: u64,
+    /// The state as the committed entries make it.
+    twin: Twin,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,13 +52,14 @@ struct Known {
 }
 
 impl LogCheck {
-    pub(super) fn new(nodes: usize) -> Self {
+    pub(super) fn new(nodes: usize, limits: Limits) -> Self {
         Self {
             entries: BTreeMap::new(),
             committed: Vec::new(),
             nodes: vec![Known::default(); nodes],
             states: BTreeMap::new(),
             revision: 0,
+            twin: Twin::new(limits),
         }
     }
 
@@ -101,13 +106,19 @@ impl LogCheck {
         for index in from..=tip.index.0 {
             let Some(entry) = log.entry(LogIndex(index)) else { continue };
             known.terms.push(entry.id.term);
-            if log.entry(LogIndex(index - 1)).is_some_and(|before| entry.time < before.time) {
+            let before = log.term_at(LogIndex(index - 1));
+            // Also where only a snapshot knows the predecessor: some log held it once.
+            let at = before.map(|term| LogId { term, index: LogIndex(index - 1) });
+            let earlier = at.and_then(|at| self.entries.get(&at)).map(|(says, _)| says.time);
+            if earlier.is_some_and(|earlier| entry.time.0 < earlier) {
                 let message = format!("{seat} holds {} of before its predecessor", entry.id);
                 return Err(Violation::new("X4", message));
             }
-            let before = log.term_at(LogIndex(index - 1));
             let says = (content(entry), before);
-            let earlier = *self.entries.entry(entry.id).or_insert(says);
+            let earlier = *self.entries.entry(entry.id).or_insert_with(|| {
+                self.twin.seen(entry);
+                says
+            });
             let differs = |a: Option<Term>, b: Option<Term>| a.is_some() && b.is_some() && a != b;
             if earlier.0 != says.0 || differs(earlier.1, says.1) {
                 let message = format!("{seat} holds {} other than others did", entry.id);
@@ -159,7 +170,18 @@ impl LogCheck {
                 }
             }
         }
+        if !news.is_empty() {
+            self.lead_on()?;
+        }
         Ok(news)
+    }
+
+    /// K1, K3 and X1 for one copy: each command does what it says, once, as the log has them.
+    fn lead_on(&mut self) -> Result<(), Violation> {
+        while let Some(Some(next)) = self.committed.get(self.twin.applied().0 as usize)
+            && self.twin.apply(next.id)?
+        {}
+        Ok(())
     }
 
     /// R6 and K5: what is applied goes forward, and equal places mean equal states.
@@ -179,6 +201,10 @@ impl LogCheck {
         let (digest, other) = *self.states.entry(applied).or_insert((says, seat));
         if digest != says {
             let message = format!("at {applied} the states of {seat} and {other} differ");
+            return Err(Violation::new("K5", message));
+        }
+        if self.twin.digest(applied).is_some_and(|expected| expected != says) {
+            let message = format!("at {applied} the state of {seat} is not what its log makes");
             return Err(Violation::new("K5", message));
         }
         Ok(())

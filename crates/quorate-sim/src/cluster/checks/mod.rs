@@ -5,12 +5,14 @@ mod disks;
 mod election;
 mod log;
 mod members;
+mod twin;
 
 use std::collections::BTreeSet;
 
 use quorate_core::{LogId, LogView as _, Recovered, Term};
 
 use super::atlas::Atlas;
+use super::clients::Acknowledged;
 use super::program::{NodeProgram, Seen};
 use super::settings::Settings;
 use crate::{Fault, Seat, SeatSet, Violation};
@@ -83,7 +85,7 @@ impl Checks {
         let nodes = settings.ids.len();
         Self {
             election: ElectionCheck::new(settings),
-            log: LogCheck::new(nodes),
+            log: LogCheck::new(nodes, settings.limits.clone()),
             birth: BirthCheck::new(nodes),
             members: MembersCheck::new(settings),
             disks: Disks::new(nodes),
@@ -250,6 +252,15 @@ impl Checks {
             Seen::AnsweredTwice(id) => {
                 Err(Violation::new("F1", format!("{seat} answered r{id} twice")))
             }
+            Seen::ServedRead { confirmed } => {
+                count!(self, "K1");
+                if confirmed {
+                    return Ok(());
+                }
+                let message =
+                    format!("{seat} served a read, and no majority had confirmed its lead");
+                Err(Violation::new("K1", message))
+            }
             Seen::Misplaced(error) => Err(Violation::new("R5", format!("{seat}: {error}"))),
         }
     }
@@ -258,7 +269,7 @@ impl Checks {
     fn held_by_a_quorum(&self, seat: Seat, id: LogId) -> Result<(), Violation> {
         // The first configuration is no leader's: every node brings it along.
         let founding = id.term == Term::ZERO;
-        let holders = self.disks.holders(id);
+        let holders = self.disks.holders(id, self.members());
         if founding || holders >= majority(self.members()) {
             return Ok(());
         }
@@ -291,10 +302,23 @@ impl Checks {
         self.log.revision()
     }
 
-    /// A client was told that the entry `at` holds its write.
-    pub(super) fn acknowledged(&mut self, at: LogId, command: u64) -> Result<(), Violation> {
+    /// A client was told which entry holds its write, and which nodes hold that.
+    pub(super) fn acknowledged(
+        &mut self,
+        write: &Acknowledged,
+        settings: &Settings,
+    ) -> Result<(), Violation> {
         count!(self, "R4");
-        self.log.acknowledged(at, command)
+        let Acknowledged { at, command, holders } = write;
+        self.log.acknowledged(*at, *command)?;
+        for seat in holders.iter().filter_map(|id| settings.seat(id)) {
+            // A disk that was harmed may have lost it since.
+            if !self.atlas.is_harmed(seat) && !self.disks.holds(seat, *at) {
+                let message = format!("{seat} is said to hold the write at {at}, and does not");
+                return Err(Violation::new("R4", message));
+            }
+        }
+        Ok(())
     }
 }
 
