@@ -337,7 +337,7 @@ impl Draw {
     const fn cut_point(&mut self) -> CutPoint {
         // The last is the only one that leaves writes in the middle: a journal hands its records
         // over and syncs them in one go.
-        match self.rng.below(8) {
+        match self.rng.below(6) {
             0 => CutPoint::Effects { count: self.rng.below(12) as u32 },
             1 => CutPoint::Write,
             2 => CutPoint::Sync,

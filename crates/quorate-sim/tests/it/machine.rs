@@ -147,7 +147,7 @@ fn what_is_wrong_with_a_machine_is_found_and_cut_down() {
         (Bug::NeverTells, "known"),
     ];
     for (bug, promise) in expected {
-        let hunt = seeds(bug, 1_000);
+        let hunt = seeds(bug, 200);
         let found = hunt.found.unwrap_or_else(|| panic!("{bug:?} was not found"));
         assert_eq!(found.small.violation.invariant, promise, "{bug:?}");
         let plan = &found.small.plan;
