@@ -287,6 +287,7 @@ impl World for Cluster {
             return Err(violation);
         }
         self.acknowledged(None)?;
+        self.checks.finished()?;
         self.checks.count("K1");
         self.checks.count("K3");
         if self.was_quiet {

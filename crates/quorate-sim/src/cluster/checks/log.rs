@@ -176,6 +176,11 @@ impl LogCheck {
         Ok(news)
     }
 
+    /// Whether every committed entry was seen, and so checked.
+    pub(super) const fn has_seen_all(&self) -> bool {
+        self.twin.applied().0 as usize >= self.committed.len()
+    }
+
     /// K1, K3 and X1 for one copy: each command does what it says, once, as the log has them.
     fn lead_on(&mut self) -> Result<(), Violation> {
         while let Some(Some(next)) = self.committed.get(self.twin.applied().0 as usize)

@@ -41,9 +41,9 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 29] = [
+pub(super) const CHECKED: [&str; 30] = [
     "E1", "E3", "E4", "E5", "E6", "E7", "E8", "E10", "E11", "E12", "R1", "R2", "R3", "R4", "R5",
-    "R6", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X4", "F1",
+    "R6", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X1", "X4", "F1",
 ];
 
 /// Rare situations that a step can show.
@@ -158,7 +158,7 @@ impl Checks {
             count!(self, "R5");
             let committed = self.log.commits(seat, program)?;
             for id in committed.iter().copied() {
-                count!(self, "R3", "R4");
+                count!(self, "R3", "R4", "X1");
                 self.held_by_a_quorum(seat, id)?;
             }
             if !committed.is_empty() {
@@ -300,6 +300,14 @@ impl Checks {
     /// The highest revision that any node has applied: no later read may be older.
     pub(super) const fn revision(&self) -> u64 {
         self.log.revision()
+    }
+
+    /// The run is over: nothing may have gone unseen.
+    pub(super) fn finished(&self) -> Result<(), Violation> {
+        if self.log.has_seen_all() {
+            return Ok(());
+        }
+        Err(Violation::new("R3", "an entry was committed that no log has shown"))
     }
 
     /// A client was told which entry holds its write, and which nodes hold that.

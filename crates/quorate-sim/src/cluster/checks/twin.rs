@@ -24,13 +24,11 @@ pub(super) struct Twin {
 
 impl Twin {
     pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            store: Store::new(limits),
-            digests: Vec::new(),
-            waiting: BTreeMap::new(),
-            acted: BTreeSet::new(),
-            newest: None,
-        }
+        let store = Store::new(limits);
+        // The first entry is the first configuration, which every node brings along and may have
+        // compacted before its first step.
+        let digests = vec![store.digest()];
+        Self { store, digests, waiting: BTreeMap::new(), acted: BTreeSet::new(), newest: None }
     }
 
     /// The entry stands in some log.
