@@ -39,7 +39,7 @@ const STEPS: &[Step] = &[
     ("lints", &[Plain(&["clippy", "--all-targets", "--", "-D", "warnings"])]),
     ("build", &[Plain(&["build"])]),
     ("tests", &[Plain(&["test"])]),
-    ("simulation", &[Plain(&["xtask", "sim", "--budget", "55s"])]),
+    ("simulation", &[Plain(&["xtask", "sim", "--budget", "57s"])]),
     // Equal seeds make equal runs, event for event: in two processes, of two builds.
     ("hashes", &[Alike(&["--package=xtask", "--", "sim", "--seeds=0..100", "--hashes"])]),
     (

@@ -34,7 +34,7 @@ pub(crate) struct Sim {
     #[arg(long, value_name = "A..B", value_parser = args::seeds)]
     seeds: Option<Range<u64>>,
     /// How long to go on, as 45s, 10m or 1h; --seeds are run to their end instead.
-    #[arg(long, value_name = "TIME", default_value = "55s", value_parser = args::budget)]
+    #[arg(long, value_name = "TIME", default_value = "57s", value_parser = args::budget)]
     budget: Duration,
     /// How many threads.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = args::jobs())]
@@ -96,7 +96,7 @@ Exit: 0 no violation, 1 a violation, 64 unusable. With --mutant or --mutants (a 
 in target/mutants) seeds must find the violation: 0 found, 1 not. A replay of it still leaves with 1.
 
 Try it:
-  cargo xtask sim                            55 seconds of seeds
+  cargo xtask sim                            57 seconds of seeds
   cargo xtask sim --seeds 7..8               one of them
   cargo xtask sim replay 7                   the same, with its timeline
   cargo xtask sim --mutant vote-twice        catch a bug that was put in on purpose

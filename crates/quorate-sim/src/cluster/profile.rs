@@ -96,7 +96,7 @@ impl Profile {
         let long = Self::long();
         Self {
             events_max: long.events_max,
-            now_and_then: vec![(64, Self::quiet()), (8, long), (16, Self::birth())],
+            now_and_then: vec![(32, Self::quiet()), (8, long), (16, Self::birth())],
             ..Self::short()
         }
     }
