@@ -1,6 +1,7 @@
 //! The engine with small programs in it.
 
 mod exhaust;
+mod faults;
 mod invariants;
 mod machine;
 mod minimiser;
