@@ -1,0 +1,127 @@
+//! Measures quorate's membership in a simulated network of very many nodes.
+//!
+//! Run it as `cargo xtask bench membership`, which builds it in the release profile.
+
+mod job;
+mod report;
+mod rows;
+mod timed;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use job::{Effort, Job, Outcome, Subject, Topic};
+
+/// Measures quorate's membership in a simulated network of very many nodes.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask bench membership",
+    bin_name = "cargo xtask bench membership",
+    verbatim_doc_comment
+)]
+struct Cli {
+    /// How many nodes: one part of the table each.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "100,1000")]
+    nodes: Vec<u32>,
+    /// Only these topics.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    only: Vec<Topic>,
+    /// How many seeds a scenario is given at N = 100; a crash ten times as many, larger crowds
+    /// fewer.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    seeds: u64,
+    /// For how many hours of one node a loss of 25 % lasts at N = 100, all seeds together.
+    #[arg(long, value_name = "HOURS", default_value_t = 100.0)]
+    node_hours: f64,
+    /// Little of everything: two seeds, ten node-hours.
+    #[arg(long, conflicts_with_all = ["seeds", "node_hours"])]
+    quick: bool,
+    /// How many threads.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    jobs: usize,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            report::complain(&format!("the bench ended early: {why}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Cli {
+    fn run(&self) -> Result<(), String> {
+        let jobs = self.jobs();
+        let overhead = timed::overhead();
+        let outcomes = run_all(&jobs, self.jobs)?;
+        let rows = rows::rows(&outcomes, overhead);
+        report::print(&rows);
+        Ok(())
+    }
+
+    fn jobs(&self) -> Vec<Job> {
+        let effort = if self.quick {
+            Effort { seeds: 2, node_hours: 10.0 }
+        } else {
+            Effort { seeds: self.seeds.max(1), node_hours: self.node_hours }
+        };
+        let topics = if self.only.is_empty() {
+            <Topic as clap::ValueEnum>::value_variants()
+        } else {
+            &self.only
+        };
+        let mut jobs = Vec::new();
+        for nodes in &self.nodes {
+            for topic in topics {
+                jobs.extend(effort.jobs(Subject::Quorate, *topic, *nodes));
+            }
+        }
+        jobs
+    }
+}
+
+/// Runs all, several at a time; those of very many nodes one after the other, for they need much
+/// memory.
+fn run_all(jobs: &[Job], threads: usize) -> Result<Vec<Outcome>, String> {
+    let (large, small): (Vec<Job>, Vec<Job>) = jobs.iter().partition(|job| job.nodes > LARGE);
+    let bar = bar(jobs.len());
+    let mut outcomes = run_some(&small, threads, &bar)?;
+    outcomes.extend(run_some(&large, 1, &bar)?);
+    bar.finish_and_clear();
+    Ok(outcomes)
+}
+
+fn run_some(jobs: &[Job], threads: usize, bar: &ProgressBar) -> Result<Vec<Outcome>, String> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            bar.set_message(job.name());
+            let outcome = job.run();
+            bar.inc(1);
+            done.lock().expect("nobody panics with it").push(outcome);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(work);
+        }
+    });
+    done.into_inner().expect("nobody panicked with it").into_iter().collect()
+}
+
+fn bar(steps: usize) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64);
+    let style = ProgressStyle::with_template("{bar:30} {pos:>3}/{len} {elapsed:>4} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// Crowds of more nodes run alone.
+const LARGE: u32 = 2_000;
