@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use quorate_sim::crowd::{Figures, Gossiper, Member, Members, Promises, Scenario, Size};
 
+use crate::in_foca::{Expected, InFoca};
 use crate::timed::{Timed, with_share};
 
 /// What a part of the table is about.
@@ -25,6 +26,7 @@ pub(crate) enum Topic {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Subject {
     Quorate,
+    Foca,
 }
 
 /// One run.
@@ -50,6 +52,7 @@ impl Job {
     pub(crate) fn run(self) -> Result<Outcome, String> {
         match self.subject {
             Subject::Quorate => self.run_as::<Member>(Members::default()),
+            Subject::Foca => self.run_as::<InFoca>(Expected(self.nodes)),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Run it as `cargo xtask bench membership`, which builds it in the release profile.
 
+mod in_foca;
 mod job;
 mod report;
 mod rows;
@@ -29,6 +30,9 @@ struct Cli {
     /// Only these topics.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     only: Vec<Topic>,
+    /// Only these memberships.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    subjects: Vec<Subject>,
     /// How many seeds a scenario is given at N = 100; a crash ten times as many, larger crowds
     /// fewer.
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -76,10 +80,17 @@ impl Cli {
         } else {
             &self.only
         };
+        let subjects = if self.subjects.is_empty() {
+            <Subject as clap::ValueEnum>::value_variants()
+        } else {
+            &self.subjects
+        };
         let mut jobs = Vec::new();
         for nodes in &self.nodes {
             for topic in topics {
-                jobs.extend(effort.jobs(Subject::Quorate, *topic, *nodes));
+                for subject in subjects {
+                    jobs.extend(effort.jobs(*subject, *topic, *nodes));
+                }
             }
         }
         jobs

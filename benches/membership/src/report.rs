@@ -7,7 +7,9 @@ use crate::rows::Row;
 /// The table.
 pub(crate) fn print(rows: &[Row]) {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header(["figure", "N", "quorate", "goal", ""]);
+    table
+        .load_preset(UTF8_FULL_CONDENSED)
+        .set_header(["figure", "N", "foca", "quorate", "goal", ""]);
     for row in rows {
         let met = row.goal.map(|goal| row.quorate.is_some_and(|value| value <= goal));
         let met = met.map_or("", |met| if met { "met" } else { "MISSED" });
@@ -15,13 +17,14 @@ pub(crate) fn print(rows: &[Row]) {
         let cells = [
             row.what.clone(),
             row.nodes.to_string(),
+            value(row.foca, row.unit),
             value(row.quorate, row.unit),
             goal,
             met.to_owned(),
         ];
         table.add_row(cells);
     }
-    for column in 1..=3 {
+    for column in 1..=4 {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }

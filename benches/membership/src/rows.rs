@@ -15,8 +15,10 @@ pub(crate) struct Row {
     pub(crate) unit: &'static str,
     /// At most this is aimed at.
     pub(crate) goal: Option<f64>,
-    /// `None` if it never came to pass.
+    /// `None` if it never came to pass, or was not measured.
     pub(crate) quorate: Option<f64>,
+    /// The same of foca.
+    pub(crate) foca: Option<f64>,
 }
 
 /// Figures of one subject, scenario and size.
@@ -70,6 +72,10 @@ impl<'a> Group<'a> {
         self.outcomes.iter().map(|outcome| count(&outcome.figures.tally)).sum::<u64>() as f64
     }
 
+    fn runs(&self) -> f64 {
+        self.outcomes.len() as f64
+    }
+
     fn node_seconds(&self) -> f64 {
         self.outcomes.iter().map(|outcome| outcome.figures.tally.node_seconds()).sum()
     }
@@ -109,9 +115,10 @@ pub(crate) fn rows(outcomes: &[Outcome], overhead: f64) -> Vec<Row> {
                 (o.job.subject, o.job.scenario, o.job.nodes) == (subject, scenario, nodes)
             })
         };
-        let quorate = group(Subject::Quorate);
+        let (quorate, foca) = (group(Subject::Quorate), group(Subject::Foca));
         let mut add = |what: String, unit, goal, figure: &dyn Fn(&Group<'_>) -> Option<f64>| {
-            rows.push(Row { what, nodes, unit, goal, quorate: figure(&quorate) });
+            let (quorate, foca) = (figure(&quorate), figure(&foca));
+            rows.push(Row { what, nodes, unit, goal, quorate, foca });
         };
         match topic {
             Topic::Crash => {
@@ -242,8 +249,7 @@ pub(crate) fn rows(outcomes: &[Outcome], overhead: f64) -> Vec<Row> {
             Topic::Stalls => {
                 let Scenario::Stalls(count, time) = scenario else { continue };
                 let what = format!("{count} stalled for {:.1} s: false deaths", time.as_secs_f64());
-                let runs = quorate.outcomes.len().max(1) as f64;
-                add(what, "", None, &|g| g.some(g.sum(|t| t.healthy_deaths) / runs));
+                add(what, "", None, &|g| g.some(g.sum(|t| t.healthy_deaths) / g.runs()));
             }
         }
     }
@@ -256,6 +262,7 @@ fn all_stalls(rows: &[Row]) -> Option<Row> {
     let cells: Vec<&Row> = rows.iter().filter(|row| row.what.contains(" stalled for ")).collect();
     let nodes = cells.first()?.nodes;
     let quorate = cells.iter().map(|row| row.quorate).sum();
+    let foca = cells.iter().map(|row| row.foca).sum();
     let what = format!("{} cells of stalls: false deaths", cells.len());
-    Some(Row { what, nodes, unit: "", goal: Some(100.0), quorate })
+    Some(Row { what, nodes, unit: "", goal: Some(100.0), quorate, foca })
 }
