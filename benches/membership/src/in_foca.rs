@@ -73,6 +73,8 @@ impl Timers {
 /// foca's way to the outside, for one call.
 struct Call<'a> {
     now: Instant,
+    /// Where in its rounds a node is that has been at it for long: somewhere.
+    phase: Option<&'a mut Rng>,
     timers: &'a mut Timers,
     port: &'a mut Port,
 }
@@ -95,7 +97,8 @@ impl Runtime<Name> for Call<'_> {
     }
 
     fn submit_after(&mut self, event: Timer<Name>, after: Duration) {
-        self.timers.set(self.now + after, Due::Timer(event));
+        let phase = self.phase.as_mut().map(|rng| rng.duration(Duration::ZERO, after));
+        self.timers.set(self.now + phase.unwrap_or(after), Due::Timer(event));
     }
 }
 
@@ -110,7 +113,7 @@ impl Call<'_> {
 impl InFoca {
     fn announce(&mut self, now: Instant, port: &mut Port) {
         for address in self.seeds.clone() {
-            let mut call = Call { now, timers: &mut self.timers, port };
+            let mut call = Call { now, phase: None, timers: &mut self.timers, port };
             // Only an encoder that fails is an error here.
             let _ = self.foca.announce(Name { address, life: 0 }, &mut call);
         }
@@ -140,9 +143,8 @@ impl Gossiper for InFoca {
             nodes.iter().map(|node| Member::alive(node.foca.identity().clone())).collect();
         let mut port = Port::default();
         for node in nodes {
-            // Each is somewhere else in its rounds: nodes do not start in the same microsecond.
-            let late = node.rng.duration(Duration::ZERO, Duration::from_secs(1));
-            let mut call = Call { now: now + late, timers: &mut node.timers, port: &mut port };
+            let phase = Some(&mut node.rng);
+            let mut call = Call { now, phase, timers: &mut node.timers, port: &mut port };
             let own = node.foca.identity().clone();
             let known = all.iter().filter(|member| *member.id() != own);
             let applied = node.foca.apply_many(known.cloned(), false, &mut call);
@@ -152,7 +154,7 @@ impl Gossiper for InFoca {
     }
 
     fn received(&mut self, now: Instant, _: SocketAddr, bytes: &[u8], port: &mut Port) {
-        let mut call = Call { now, timers: &mut self.timers, port };
+        let mut call = Call { now, phase: None, timers: &mut self.timers, port };
         if self.foca.handle_data(bytes, &mut call).is_err() {
             port.refused();
         }
@@ -165,7 +167,7 @@ impl Gossiper for InFoca {
             }
             match entry.remove() {
                 Due::Timer(timer) => {
-                    let mut call = Call { now, timers: &mut self.timers, port };
+                    let mut call = Call { now, phase: None, timers: &mut self.timers, port };
                     // Its example ignores errors too.
                     let _ = self.foca.handle_timer(timer, &mut call);
                 }
@@ -180,7 +182,7 @@ impl Gossiper for InFoca {
     }
 
     fn leave(&mut self, now: Instant, port: &mut Port) {
-        let mut call = Call { now, timers: &mut self.timers, port };
+        let mut call = Call { now, phase: None, timers: &mut self.timers, port };
         // It tells a few and is done.
         let _ = self.foca.leave_cluster(&mut call);
         port.gone();
