@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use quorate_core::{Instant, NodeId, Outbox, mutant, rare};
 
-use crate::Output;
 use crate::agenda::Timer;
 use crate::claim::Update;
 use crate::membership::Membership;
 use crate::packet::{Body, Packet};
 use crate::spread::{self, Spread};
+use crate::{Channel, Output};
 
 impl Membership {
     /// There is news about `id`.
@@ -94,7 +94,7 @@ impl Membership {
         debug_assert!(packet.updates.len() <= 250, "one byte holds their number");
         self.counters.sent += 1;
         self.counters.sent_bytes += packet.bytes() as u64;
-        out.push(Output::Send { to, packet });
+        out.push(Output::Send { to, over: Channel::Datagram, packet });
     }
 
     /// `wait`, give or take a quarter, so that nodes do not fall into step.

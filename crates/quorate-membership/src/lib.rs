@@ -24,7 +24,7 @@
 //!     Membership::new(me, BootEpoch(1), 7, config, Tags::default(), rng, Instant::ZERO);
 //! let mut out = Outbox::new();
 //! node.wake(Instant::ZERO, &mut out);
-//! let [Output::Send { to, packet }] = out.as_slice() else { panic!("it asks its seed") };
+//! let [Output::Send { to, packet, .. }] = out.as_slice() else { panic!("it asks its seed") };
 //! assert_eq!(*to, "10.0.0.2:7946".parse().unwrap());
 //! assert!(matches!(packet.body, Body::Announce { .. }));
 //! # Ok::<(), quorate_core::InvalidNodeId>(())
@@ -88,4 +88,4 @@ pub use counters::Counters;
 pub use membership::Membership;
 pub use packet::{Body, Packet};
 pub use peer::MemberView;
-pub use seam::{Event, Input, Output};
+pub use seam::{Channel, Event, Input, Output};

@@ -272,7 +272,7 @@ impl Machine for Membership {
 
     fn handle(&mut self, now: Instant, input: Input, out: &mut Outbox<Output>) {
         match input {
-            Input::Received { from, packet } => self.receive(now, from, packet, out),
+            Input::Received { from, packet, .. } => self.receive(now, from, packet, out),
             Input::Resolved { name, addresses } => {
                 self.names.resolved(&name, addresses);
                 self.refresh_seeds(now);

@@ -6,13 +6,25 @@ use quorate_core::{BootEpoch, ClusterId, NodeId};
 
 use crate::{Packet, Tags};
 
+/// By which way a packet travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// UDP: fast, and lost now and then.
+    Datagram,
+    /// TCP: where datagrams do not get through. Whatever is sent to the address that a packet came
+    /// from over a stream goes back on that stream, as long as it is open.
+    Stream,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A datagram came.
+    /// A packet came.
     Received {
-        /// From where; not proven.
+        /// From where; not proven for a datagram.
         from: SocketAddr,
+        /// By which way.
+        over: Channel,
         /// What it says; may come from anybody.
         packet: Packet,
     },
@@ -40,10 +52,12 @@ pub enum Input {
 /// What to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Send a datagram.
+    /// Send a packet. It may be lost; a stream that cannot be opened loses it too.
     Send {
         /// Where to.
         to: SocketAddr,
+        /// By which way.
+        over: Channel,
         /// What to send; [`Packet::BYTES_MAX`] at most.
         packet: Packet,
     },

@@ -6,7 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use quorate_core::{BootEpoch, ClusterId, Instant, Kind, Machine, NodeId, Outbox, Rng, check_laws};
 use quorate_membership::{
-    Body, Config, Incarnation, Info, Input, Membership, Output, Packet, State, Tags, Update,
+    Body, Channel, Config, Incarnation, Info, Input, Membership, Output, Packet, State, Tags,
+    Update,
 };
 
 use crate::net::{address_of, id};
@@ -102,8 +103,11 @@ fn packets(updates_max: usize) -> impl Strategy<Value = Packet> {
 
 /// One claim for each packet, so that every change of a view can be seen.
 fn inputs() -> impl Strategy<Value = Input> {
-    let received = (0..6_usize, packets(1))
-        .prop_map(|(from, packet)| Input::Received { from: address_of(from), packet });
+    let received = (0..6_usize, packets(1)).prop_map(|(from, packet)| Input::Received {
+        from: address_of(from),
+        over: Channel::Datagram,
+        packet,
+    });
     let resolved = (0..3_usize).prop_map(|count| Input::Resolved {
         name: "name.example:1".to_owned(),
         addresses: (0..count).map(address_of).collect(),
@@ -244,7 +248,11 @@ fn m5_the_answer_to_a_foreigner_fits_whatever_the_cluster_is_called() {
     let (rng, now, mut out) = (Rng::seeded(1), Instant::ZERO, Outbox::new());
     let mut node = Membership::new(id("a"), BootEpoch(1), 1, config, Tags::default(), rng, now);
     let packet = packet("b", Body::Announce { seq: 1, instance: 1, seeds: 0 }, Vec::new());
-    node.handle(now, Input::Received { from: address_of(1), packet }, &mut out);
+    node.handle(
+        now,
+        Input::Received { from: address_of(1), over: Channel::Datagram, packet },
+        &mut out,
+    );
     let [Output::Send { packet, .. }, Output::Event(_)] = out.as_slice() else { panic!("{out:?}") };
     assert!(packet.bytes() <= Packet::BYTES_MAX, "{}", packet.bytes());
 }
@@ -289,7 +297,11 @@ fn a_flood_of_members_is_bounded() {
         };
         let now = Instant::from_millis(round);
         node.wake(now, &mut out);
-        node.handle(now, Input::Received { from: address_of(round as usize), packet }, &mut out);
+        node.handle(
+            now,
+            Input::Received { from: address_of(round as usize), over: Channel::Datagram, packet },
+            &mut out,
+        );
         out.drain();
     }
     assert!(node.members().count() <= 100);
@@ -304,7 +316,11 @@ pub(crate) fn invented(name: &str, state: State) -> Update {
 
 pub(crate) fn hear(node: &mut Membership, now: Instant, packet: Packet) -> Vec<Output> {
     let mut out = Outbox::new();
-    node.handle(now, Input::Received { from: address_of(1), packet }, &mut out);
+    node.handle(
+        now,
+        Input::Received { from: address_of(1), over: Channel::Datagram, packet },
+        &mut out,
+    );
     out.drain().collect()
 }
 

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use quorate_core::{BootEpoch, ClusterId, Instant, Machine, Outbox, Rng};
 use quorate_membership::{
-    Body, Config, Incarnation, Input, Membership, Packet, State, Tags, Update,
+    Body, Channel, Config, Incarnation, Input, Membership, Packet, State, Tags, Update,
 };
 
 use crate::hostile::updates;
@@ -33,7 +33,11 @@ fn view(name: u64, claims: &[Update]) -> Vec<(State, Update)> {
             body: Body::Gossip,
             updates: vec![update.clone()],
         };
-        node.handle(Instant::ZERO, Input::Received { from: address_of(8), packet }, &mut out);
+        node.handle(
+            Instant::ZERO,
+            Input::Received { from: address_of(8), over: Channel::Datagram, packet },
+            &mut out,
+        );
     }
     let members = node.members().filter(|(member, _)| **member != id("me"));
     let claims = members.map(|(id, member)| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quorate_core::{BootEpoch, Instant, Machine, NodeId, Outbox, Rng};
 use quorate_membership::{
-    Config, Event, Incarnation, Input, Membership, Output, Packet, State, Tags,
+    Channel, Config, Event, Incarnation, Input, Membership, Output, Packet, State, Tags,
 };
 use quorate_wire::Limit;
 
@@ -289,7 +289,7 @@ impl Net {
             Act::Deliver { from, to, packet } => {
                 let at = self.nodes.iter().find(|(_, node)| node.address == to);
                 if let Some(id) = at.map(|(id, _)| id.clone()) {
-                    self.step(&id, Some(Input::Received { from, packet }));
+                    self.step(&id, Some(Input::Received { from, over: Channel::Datagram, packet }));
                 }
             }
             Act::Resolved { node, boot, name } => {
@@ -330,7 +330,7 @@ impl Net {
     fn perform(&mut self, id: &NodeId, output: Output) {
         let (from, boot) = (self.nodes[id].address, self.nodes[id].boot);
         match output {
-            Output::Send { to, packet } => self.send(from, to, packet),
+            Output::Send { to, packet, .. } => self.send(from, to, packet),
             Output::Resolve { name } => {
                 let at = self.now + Duration::from_millis(5);
                 self.schedule(at, Act::Resolved { node: id.clone(), boot, name });

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use quorate_core::{BootEpoch, ClusterId, Instant, Machine, Outbox, Rng};
 use quorate_membership::{
-    Body, Config, Event, Incarnation, Info, Input, Membership, Output, Packet, State, Tags, Update,
+    Body, Channel, Config, Event, Incarnation, Info, Input, Membership, Output, Packet, State,
+    Tags, Update,
 };
 
 use crate::net::{address_of, id};
@@ -72,7 +73,11 @@ impl Script {
     }
 
     pub(crate) fn receive(&mut self, name: &str, packet: Packet) -> &mut Self {
-        self.input(Input::Received { from: address_of(index(name)), packet })
+        self.input(Input::Received {
+            from: address_of(index(name)),
+            over: Channel::Datagram,
+            packet,
+        })
     }
 
     pub(crate) fn packet(&self, name: &str, body: Body, updates: &[Update]) -> Packet {
@@ -126,7 +131,7 @@ impl Script {
         let mut answers = Vec::new();
         for output in std::mem::take(&mut self.out).drain() {
             let line = match output {
-                Output::Send { to, packet } => {
+                Output::Send { to, packet, .. } => {
                     let Packet { body, updates, .. } = packet;
                     answers.extend(self.answer(&place(to), &body));
                     format!("-> {} {}{}", place(to), self.body(&body), render_updates(&updates))
@@ -216,7 +221,7 @@ fn render_body(body: &Body) -> String {
 
 fn render_input(input: &Input) -> String {
     match input {
-        Input::Received { from, packet } => {
+        Input::Received { from, packet, .. } => {
             let Packet { body, updates, .. } = packet;
             format!("<- {} {}{}", place(*from), render_body(body), render_updates(updates))
         }

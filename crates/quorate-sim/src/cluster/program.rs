@@ -13,7 +13,7 @@ use quorate_core::{
     Outbox, Record, Recovered, Rng, Term, Token,
 };
 use quorate_election::BootstrapConfig;
-use quorate_membership::{Packet, Tags};
+use quorate_membership::{Channel, Packet, Tags};
 use quorate_storage::{Journal, OpenError, WriteError};
 use quorate_wire::{
     ClusterTag, FrameError, FrameKind, HEADER_BYTES, Versions, decode_datagram, decode_frame,
@@ -221,7 +221,7 @@ impl NodeProgram {
                         encoded.expect("a message of a simulated node is within the limit");
                     });
                 }
-                NodeEffect::Datagram { to, packet } => {
+                NodeEffect::Packet { to, packet, .. } => {
                     let Some(to) = self.settings.addresses.seat_at(to) else { continue };
                     let cluster = self.cluster;
                     let mut size = 0;
@@ -411,7 +411,11 @@ impl Program for NodeProgram {
                 if self.cluster != ClusterId::NONE && frame.head.cluster == stranger {
                     self.seen.push(Seen::Stranger { refused: false });
                 }
-                NodeInput::Datagram { from: self.settings.addresses.of(from), packet }
+                NodeInput::Packet {
+                    from: self.settings.addresses.of(from),
+                    over: Channel::Datagram,
+                    packet,
+                }
             }
             Input::PeerConnected(peer) => {
                 NodeInput::PeerConnected(self.settings.ids[peer.index()].clone())

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use quorate_core::{ClusterId, Instant, Lane, LogId, LogIndex, NodeId, Record, Term, Token};
-use quorate_membership::Packet;
+use quorate_membership::{Channel, Packet};
 
 use crate::{Answer, PeerMessage, Request, RequestId};
 
@@ -17,10 +17,12 @@ pub enum NodeInput {
         /// The message.
         message: PeerMessage,
     },
-    /// A datagram came.
-    Datagram {
-        /// From where; not proven.
+    /// A packet of the gossip came.
+    Packet {
+        /// From where; not proven for a datagram.
         from: SocketAddr,
+        /// By which way.
+        over: Channel,
         /// What it says.
         packet: Packet,
     },
@@ -77,10 +79,12 @@ pub enum Effect {
         /// The message.
         message: PeerMessage,
     },
-    /// Send a datagram, at once or never.
-    Datagram {
+    /// Send a packet of the gossip, at once or never.
+    Packet {
         /// Where to.
         to: SocketAddr,
+        /// By which way.
+        over: Channel,
         /// What.
         packet: Packet,
     },

@@ -113,8 +113,8 @@ impl NodeMachine {
         out: &mut Outbox<Effect>,
     ) {
         match output {
-            membership::Output::Send { to, packet } => {
-                out.push(Effect::Datagram { to, packet });
+            membership::Output::Send { to, over, packet } => {
+                out.push(Effect::Packet { to, over, packet });
             }
             membership::Output::Resolve { name } => out.push(Effect::Resolve { name }),
             membership::Output::Event(event) => {

@@ -529,15 +529,15 @@ impl Machine for NodeMachine {
     fn handle(&mut self, now: Instant, input: NodeInput, out: &mut Outbox<Effect>) {
         let concerns_neighbours = matches!(
             input,
-            NodeInput::Datagram { .. }
+            NodeInput::Packet { .. }
                 | NodeInput::Resolved { .. }
                 | NodeInput::PeerConnected(_)
                 | NodeInput::PeerLost { .. }
         );
         match input {
             NodeInput::Message { from, message } => self.receive(now, from, message, out),
-            NodeInput::Datagram { from, packet } => {
-                self.gossip(now, membership::Input::Received { from, packet });
+            NodeInput::Packet { from, over, packet } => {
+                self.gossip(now, membership::Input::Received { from, over, packet });
             }
             NodeInput::Resolved { name, addresses } => {
                 self.gossip(now, membership::Input::Resolved { name, addresses });

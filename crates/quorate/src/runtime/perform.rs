@@ -36,7 +36,7 @@ impl Perform<NodeMachine> for Performer {
                 Ok(bytes) => drop(self.inner.transport.send(&to, lane, Bytes::from(bytes))),
                 Err(error) => tracing::error!(%error, %to, "a message could not be encoded"),
             },
-            Effect::Datagram { to, packet } => match quorate_wire::encode(&packet) {
+            Effect::Packet { to, over: _, packet } => match quorate_wire::encode(&packet) {
                 Ok(bytes) => self.inner.transport.send_datagram(to, &bytes),
                 Err(error) => tracing::error!(%error, %to, "a packet could not be encoded"),
             },

@@ -9,7 +9,7 @@ use quorate_core::{
     BootEpoch, Clock as _, ClusterId, Configuration, Disk, Identity, Machine as _, NodeId, Outbox,
     Proposal, Record, Recovered, Rng,
 };
-use quorate_membership::Tags;
+use quorate_membership::{Channel, Tags};
 use quorate_storage::{FileDisk, Journal, Options};
 use quorate_tokio::{
     BootClock, DriveEnd, Perform as _, Pulse, StorageThread, Transport, TransportConfig,
@@ -225,7 +225,7 @@ async fn listen(
                 }
             }
             TransportEvent::Datagram { from, bytes } => match quorate_wire::decode(&bytes) {
-                Ok(packet) => NodeInput::Datagram { from, packet },
+                Ok(packet) => NodeInput::Packet { from, over: Channel::Datagram, packet },
                 Err(error) => {
                     inner.undecodable.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(%error, %from, "a datagram could not be decoded");

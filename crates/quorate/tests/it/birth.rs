@@ -10,7 +10,7 @@ use quorate_core::{
     Term, Token, check_laws,
 };
 use quorate_election::{BootstrapMessage, BootstrapStatus};
-use quorate_membership::{self as gossip, Membership, Tags};
+use quorate_membership::{self as gossip, Channel, Membership, Tags};
 
 use crate::desk::{Desk, id, membership};
 
@@ -43,15 +43,20 @@ impl Other {
             desk.pass(now, false);
             for output in out.drain() {
                 if let gossip::Output::Send { packet, .. } = output {
-                    desk.handle(NodeInput::Datagram { from: self.address, packet });
+                    desk.handle(NodeInput::Packet {
+                        from: self.address,
+                        over: Channel::Datagram,
+                        packet,
+                    });
                 }
             }
             for effect in desk.effects.split_off(seen) {
                 match effect {
-                    Effect::Datagram { to, packet } if to == self.address => {
+                    Effect::Packet { to, packet, .. } if to == self.address => {
                         said.push(packet.clone());
                         let from = A.parse().expect("it is an address");
-                        let input = gossip::Input::Received { from, packet };
+                        let input =
+                            gossip::Input::Received { from, over: Channel::Datagram, packet };
                         self.membership.handle(now, input, &mut Outbox::new());
                     }
                     effect => desk.effects.push(effect),
@@ -209,7 +214,7 @@ fn script(rng: &mut Rng) -> Vec<(Instant, NodeInput)> {
         other.wake(now, &mut out);
         for output in out.drain() {
             if let gossip::Output::Send { packet, .. } = output {
-                script.push((now, NodeInput::Datagram { from, packet }));
+                script.push((now, NodeInput::Packet { from, over: Channel::Datagram, packet }));
             }
         }
         let ballot = PledgeBallot { round: rng.below(9), priority: 100, proposer: Some(id("b")) };
