@@ -9,7 +9,7 @@ use foca::{
     Foca, Identity, Member, NoCustomBroadcast, Notification, PostcardCodec, Runtime, Timer,
 };
 use quorate_core::{Instant, Rng};
-use quorate_sim::crowd::{Belief, Birth, Gossiper, Held, Over, Port, number_of};
+use quorate_sim::crowd::{Belief, Birth, Came, Gossiper, Held, Over, Port, number_of};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
@@ -153,9 +153,9 @@ impl Gossiper for InFoca {
         }
     }
 
-    fn received(&mut self, now: Instant, _: SocketAddr, bytes: &[u8], port: &mut Port) {
+    fn received(&mut self, now: Instant, came: Came<'_>, port: &mut Port) {
         let mut call = Call { now, phase: None, timers: &mut self.timers, port };
-        if self.foca.handle_data(bytes, &mut call).is_err() {
+        if self.foca.handle_data(came.bytes, &mut call).is_err() {
             port.refused();
         }
     }

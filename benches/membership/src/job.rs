@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use quorate_sim::crowd::{Figures, Gossiper, Member, Members, Promises, Scenario, Size};
+use quorate_sim::crowd::{Figures, Gossiper, Member, Members, Promises, Scenario, Size, Stall};
 
 use crate::in_foca::{Expected, InFoca};
 use crate::timed::{Timed, with_share};
@@ -122,14 +122,25 @@ impl Effort {
             let hours = f64::from(nodes) * turn.as_secs_f64() / 3_600.0;
             (turn, (self.node_hours / hours).ceil().max(1.0) as u64)
         };
-        vec![(Scenario::Loss(10, time), runs.div_ceil(2)), (Scenario::Loss(25, time), runs)]
+        let mut losses =
+            vec![(Scenario::Loss(10, time), runs.div_ceil(2)), (Scenario::Loss(25, time), runs)];
+        // Those between are for the plot alone.
+        losses.extend([5, 15, 20].map(|percent| (Scenario::Loss(percent, MINUTE), 1)));
+        losses
     }
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The cells of the paper, and the same with processes that stand still as a whole.
 fn stalls(seeds: u64) -> Vec<(Scenario, u64)> {
-    let times = [2_000, 8_200, 16_400, 32_800].map(Duration::from_millis);
-    let cells = [1, 4, 8, 16, 32].into_iter().flat_map(|count| {
-        times.into_iter().map(move |time| (Scenario::Stalls(count, time), seeds))
-    });
-    cells.collect()
+    let mut cells = Vec::new();
+    for how in [Stall::Blocked, Stall::Frozen] {
+        for count in [1, 4, 8, 16, 32] {
+            for millis in [2_000, 8_200, 16_400, 32_800] {
+                cells.push((Scenario::Stalls(count, Duration::from_millis(millis), how), seeds));
+            }
+        }
+    }
+    cells
 }

@@ -2,12 +2,15 @@
 //!
 //! Run it as `cargo xtask bench membership`, which builds it in the release profile.
 
+mod group;
 mod in_foca;
 mod job;
+mod plots;
 mod report;
 mod rows;
 mod timed;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,6 +46,9 @@ struct Cli {
     /// Little of everything: two seeds, ten node-hours.
     #[arg(long, conflicts_with_all = ["seeds", "node_hours"])]
     quick: bool,
+    /// Where the figures as JSON and the plots as SVG are written.
+    #[arg(long, value_name = "FOLDER")]
+    report: Option<PathBuf>,
     /// How many threads.
     #[arg(long, value_name = "N", default_value_t = 2)]
     jobs: usize,
@@ -61,11 +67,21 @@ fn main() -> ExitCode {
 
 impl Cli {
     fn run(&self) -> Result<(), String> {
+        if let Some(folder) = &self.report {
+            // Whether files can be written is known before the time is spent.
+            std::fs::create_dir_all(folder)
+                .map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
         let jobs = self.jobs();
         let overhead = timed::overhead();
         let outcomes = run_all(&jobs, self.jobs)?;
         let rows = rows::rows(&outcomes, overhead);
         report::print(&rows);
+        if let Some(folder) = &self.report {
+            report::write_json(folder, &rows, overhead)?;
+            let plots = plots::draw(folder, &outcomes)?;
+            report::say(&format!("{}: membership.json {}", folder.display(), plots.join(" ")));
+        }
         Ok(())
     }
 

@@ -13,7 +13,8 @@ pub(crate) fn print(rows: &[Row]) {
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED);
     table.set_header(["figure", "N", "foca", "quorate", "goal", ""]);
-    for row in rows {
+    // The cells of the stalls are in the plot and the JSON; their sums are enough here.
+    for row in rows.iter().filter(|row| !row.is_cell) {
         let met = row.is_met().map_or("", |met| if met { "met" } else { "MISSED" });
         let goal = row.goal.map_or_else(String::new, |goal| format!("<= {}", number(goal, "")));
         table.add_row([

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_sim::crowd::{Figures, Scenario};
+use quorate_sim::crowd::{Figures, Scenario, Stall};
 use serde::Serialize;
 
 use crate::group::Group;
@@ -14,6 +14,9 @@ pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) nodes: u32,
     pub(crate) unit: &'static str,
+    /// Whether it is one of many that are summed up in a row of their own.
+    #[serde(skip)]
+    pub(crate) is_cell: bool,
     /// At most this is aimed at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) goal: Option<f64>,
@@ -51,7 +54,7 @@ pub(crate) fn rows(outcomes: &[Outcome], overhead: f64) -> Vec<Row> {
             (Topic::Heal, Scenario::Split(time)) => part.heal(time),
             (Topic::Quiet, _) => part.quiet(),
             (Topic::Loss, Scenario::Loss(percent @ (10 | 25), _)) => part.loss(percent),
-            (Topic::Stalls, Scenario::Stalls(count, time)) => part.stalls(count, time),
+            (Topic::Stalls, Scenario::Stalls(count, time, how)) => part.stalls(count, time, how),
             // The other losses are for the plot alone.
             _ => {}
         }
@@ -88,7 +91,7 @@ impl Part<'_, '_> {
         let of = |group: &Group<'_>| (!group.is_empty()).then(|| figure(group));
         let (quorate, foca) = (of(&self.quorate), of(&self.foca));
         let (what, nodes, goal) = (what.to_owned(), self.nodes, goal.into());
-        self.rows.push(Row { what, nodes, unit, goal, quorate, foca });
+        self.rows.push(Row { what, nodes, unit, is_cell: false, goal, quorate, foca });
     }
 
     fn crash(&mut self) {
@@ -99,9 +102,7 @@ impl Part<'_, '_> {
         };
         self.row("crash: dead to the median observer", "s", goal, |g| g.median(dead));
         self.row("crash: dead to the last observer, worst seed", "s", 5.0, |g| g.last(dead));
-        self.row("crash: unreachable to the median observer", "s", None, |g| {
-            g.median(unreachable)
-        });
+        self.row("crash: unreachable to the median observer", "s", None, |g| g.median(unreachable));
         self.row("crash: unreachable to the last observer", "s", None, |g| g.last(unreachable));
         self.row("crash: bytes per node-second meanwhile", "B", None, bytes);
     }
@@ -153,7 +154,7 @@ impl Part<'_, '_> {
         self.row("quiet: packets per node-second", "", None, |g| {
             g.per_node_second(|tally| tally.packets)
         });
-        self.row("quiet: CPU per node-second", "us", cpu, Group::cpu);
+        self.row("quiet: CPU per node-second", "us", cpu, |g| g.cpu());
     }
 
     fn loss(&mut self, percent: u32) {
@@ -162,12 +163,12 @@ impl Part<'_, '_> {
         let goal = heavy.then_some(if self.nodes <= 100 { 800.0 } else { 1_000.0 });
         self.row(&what("bytes per node-second"), "B", goal, bytes);
         let goal = (heavy && self.nodes >= 1_000).then_some(20.0);
-        self.row(&what("CPU per node-second"), "us", goal, Group::cpu);
+        self.row(&what("CPU per node-second"), "us", goal, |g| g.cpu());
         self.row(&what("node-hours"), "h", None, |g| g.node_seconds() / 3_600.0);
         self.row(&what("false deaths, each observer counts"), "", 0.0, |g| {
             g.sum(|tally| tally.false_deaths)
         });
-        self.row(&what("nodes taken for dead, per node-hour"), "", 0.0, Group::buried_alive);
+        self.row(&what("nodes taken for dead, per node-hour"), "", 0.0, |g| g.buried_alive());
         self.row(&what("forced identities, per node-hour"), "", 0.0, |g| {
             g.per_node_hour(|tally| tally.renamed)
         });
@@ -176,9 +177,11 @@ impl Part<'_, '_> {
         });
     }
 
-    fn stalls(&mut self, count: u32, time: Duration) {
-        let what = format!("{count:>2} stall for {:.1} s: false deaths", time.as_secs_f64());
+    fn stalls(&mut self, count: u32, time: Duration, how: Stall) {
+        let word = word(how);
+        let what = format!("{count:>2} {word} for {:.1} s: false deaths", time.as_secs_f64());
         self.row(&what, "", None, |g| g.mean(|tally| tally.healthy_deaths));
+        self.rows.iter_mut().rev().take(1).for_each(|row| row.is_cell = true);
     }
 }
 
@@ -198,12 +201,24 @@ fn bytes(group: &Group<'_>) -> f64 {
     group.per_node_second(|tally| tally.bytes)
 }
 
-/// The sum over all cells.
-fn all_stalls(rows: &[Row]) -> Option<Row> {
-    let cells: Vec<&Row> = rows.iter().filter(|row| row.what.contains(" stall for ")).collect();
-    let nodes = cells.first()?.nodes;
-    let quorate = cells.iter().map(|row| row.quorate).sum();
-    let foca = cells.iter().map(|row| row.foca).sum();
-    let what = format!("all {} stalls: false deaths", cells.len());
-    Some(Row { what, nodes, unit: "", goal: Some(100.0), quorate, foca })
+/// The sums over all cells, with a goal where the paper's are.
+fn all_stalls(rows: &[Row]) -> Vec<Row> {
+    let sum = |how: Stall| {
+        let ours = format!(" {} for ", word(how));
+        let cells: Vec<&Row> = rows.iter().filter(|row| row.what.contains(&ours)).collect();
+        let nodes = cells.first()?.nodes;
+        let quorate = cells.iter().map(|row| row.quorate).sum();
+        let foca = cells.iter().map(|row| row.foca).sum();
+        let what = format!("all {} with {} nodes: false deaths", cells.len(), word(how));
+        let goal = (how == Stall::Blocked).then_some(100.0);
+        Some(Row { what, nodes, unit: "", is_cell: false, goal, quorate, foca })
+    };
+    [Stall::Blocked, Stall::Frozen].into_iter().filter_map(sum).collect()
+}
+
+pub(crate) const fn word(how: Stall) -> &'static str {
+    match how {
+        Stall::Blocked => "blocked",
+        Stall::Frozen => "frozen",
+    }
 }

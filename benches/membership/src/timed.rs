@@ -3,11 +3,10 @@
 #![expect(clippy::disallowed_methods, reason = "a bench reads clocks")]
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant as Clock};
 
 use quorate_core::Instant;
-use quorate_sim::crowd::{Birth, Gossiper, Held, Port};
+use quorate_sim::crowd::{Birth, Came, Gossiper, Held, Port};
 use rustix::time::{ClockId, clock_gettime};
 
 /// A node with a clock around each call of it. What it does in a call is its protocol, its codec
@@ -41,8 +40,8 @@ impl<G: Gossiper> Gossiper for Timed<G> {
         G::introduce(setting, &mut nodes, now);
     }
 
-    fn received(&mut self, now: Instant, from: SocketAddr, bytes: &[u8], port: &mut Port) {
-        self.time(port, |node, port| node.received(now, from, bytes, port));
+    fn received(&mut self, now: Instant, came: Came<'_>, port: &mut Port) {
+        self.time(port, |node, port| node.received(now, came, port));
     }
 
     fn wake(&mut self, now: Instant, port: &mut Port) {

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 
 use quorate_core::Instant;
 
+use crate::crowd::gossiper::{Came, Over};
+
 /// What can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Act {
@@ -13,6 +15,8 @@ pub(super) enum Act {
     Deliver(u32),
     /// A node wanted to be woken; what it wanted may have changed since.
     Wake(u32),
+    /// The stall of a node ends; it may have been made longer since.
+    GoOn(u32),
 }
 
 /// One heap for all, in the order of time and then of what was put in first.
@@ -43,7 +47,14 @@ pub(super) struct Parcel {
     pub(super) from: SocketAddr,
     /// The number of the address it goes to.
     pub(super) to: u32,
+    pub(super) over: Over,
     pub(super) bytes: Vec<u8>,
+}
+
+impl Parcel {
+    pub(super) fn came(&self) -> Came<'_> {
+        Came { from: self.from, over: self.over, bytes: &self.bytes }
+    }
 }
 
 /// The packets under way, each in a slot. Slots and their buffers are used again.
@@ -54,16 +65,32 @@ pub(super) struct Parcels {
 }
 
 impl Parcels {
-    pub(super) fn put(&mut self, from: SocketAddr, to: u32, bytes: &[u8]) -> u32 {
+    pub(super) fn put(&mut self, to: u32, came: Came<'_>) -> u32 {
+        let Came { from, over, bytes } = came;
         if let Some(slot) = self.free.pop() {
             let parcel = &mut self.slots[slot as usize];
-            (parcel.from, parcel.to) = (from, to);
+            (parcel.from, parcel.to, parcel.over) = (from, to, over);
             parcel.bytes.clear();
             parcel.bytes.extend_from_slice(bytes);
             return slot;
         }
-        self.slots.push(Parcel { from, to, bytes: bytes.to_vec() });
+        self.slots.push(Parcel { from, to, over, bytes: bytes.to_vec() });
         (self.slots.len() - 1) as u32
+    }
+
+    /// Takes the packet out and frees its slot; give its buffer [`back`](Self::back).
+    pub(super) fn take(&mut self, slot: u32) -> Parcel {
+        let parcel = &mut self.slots[slot as usize];
+        let bytes = std::mem::take(&mut parcel.bytes);
+        self.free.push(slot);
+        Parcel { bytes, ..*parcel }
+    }
+
+    /// The buffer of a packet that is done with is used again.
+    pub(super) fn back(&mut self, bytes: Vec<u8>) {
+        if let Some(slot) = self.free.last() {
+            self.slots[*slot as usize].bytes = bytes;
+        }
     }
 
     pub(super) fn get(&self, slot: u32) -> &Parcel {

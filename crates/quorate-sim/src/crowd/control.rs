@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use quorate_core::Instant;
-
+use crate::crowd::agenda::Act;
 use crate::crowd::gossiper::{Birth, Gossiper, address_of};
-use crate::crowd::seat::Seat;
+use crate::crowd::seat::{Seat, Stall};
 use crate::crowd::world::Crowd;
 
 impl<G: Gossiper> Crowd<G> {
@@ -81,15 +80,14 @@ impl<G: Gossiper> Crowd<G> {
         self.act_on(node, |process, port| process.leave(now, port));
     }
 
-    /// The process of `node` stands still for `time`. Packets wait for it, so many fit.
-    pub fn stall(&mut self, node: u32, time: Duration) {
+    /// The process of `node` stalls for `time`. Packets wait meanwhile, as many as fit.
+    pub fn stall(&mut self, node: u32, how: Stall, time: Duration) {
         let until = self.now + time;
         let seat = &mut self.seats[node as usize];
         if seat.node.is_some() {
-            seat.stalled_until = Some(until);
+            seat.stall = Some((how, until));
             seat.troubled = true;
-            seat.wake_at = Instant::FAR;
-            self.arrange(node);
+            self.agenda.push(until, Act::GoOn(node));
         }
     }
 

@@ -18,8 +18,8 @@ pub trait Gossiper: Sized {
     /// if they had been together for long. What a port is given here is thrown away.
     fn introduce(setting: &Self::Setting, nodes: &mut [&mut Self], now: Instant);
 
-    /// Bytes came from an address that proves nothing.
-    fn received(&mut self, now: Instant, from: SocketAddr, bytes: &[u8], port: &mut Port);
+    /// Something came.
+    fn received(&mut self, now: Instant, came: Came<'_>, port: &mut Port);
 
     /// Lets time pass: does what is due.
     fn wake(&mut self, now: Instant, port: &mut Port);
@@ -60,6 +60,17 @@ pub struct Birth<'a> {
     pub rng: Rng,
     /// The time.
     pub now: Instant,
+}
+
+/// What came, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Came<'a> {
+    /// From where; it proves nothing.
+    pub from: SocketAddr,
+    /// By which way.
+    pub over: Over,
+    /// What.
+    pub bytes: &'a [u8],
 }
 
 /// What a node believes of another, as it tells.

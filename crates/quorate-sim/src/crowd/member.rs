@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use quorate_core::{BootEpoch, ClusterId, Instant, Machine, NodeId, Outbox};
 use quorate_membership::{
-    Body, Config, Event, Incarnation, Input, Membership, Output, Packet, State, Tags, Update,
+    Body, Channel, Config, Event, Incarnation, Input, Membership, Output, Packet, State, Tags,
+    Update,
 };
 use quorate_wire::Limit;
 
-use crate::crowd::gossiper::{Belief, Birth, Gossiper, Held, Over, Port};
+use crate::crowd::gossiper::{Belief, Birth, Came, Gossiper, Held, Over, Port};
 
 /// What all members of a crowd have in common.
 #[derive(Debug, Clone)]
@@ -43,9 +44,15 @@ impl Member {
     fn perform(&mut self, port: &mut Port) {
         for output in self.out.drain() {
             match output {
-                Output::Send { to, packet } => port.send(to, Over::Datagram, |bytes| {
-                    Limit::Datagram.encode_into(&packet, bytes).expect("a packet is small");
-                }),
+                Output::Send { to, over, packet } => {
+                    let over = match over {
+                        Channel::Datagram => Over::Datagram,
+                        Channel::Stream => Over::Stream,
+                    };
+                    port.send(to, over, |bytes| {
+                        Limit::Datagram.encode_into(&packet, bytes).expect("a packet is small");
+                    });
+                }
                 // Addresses are spelt out in a crowd.
                 Output::Resolve { .. } => {}
                 Output::Event(event) => tell(&event, port),
@@ -96,20 +103,26 @@ impl Gossiper for Member {
         for member in nodes {
             let from = "10.255.255.255:1".parse().expect("it is an address");
             for packet in &pages {
-                let input = Input::Received { from, packet: packet.clone() };
+                let over = Channel::Datagram;
+                let input = Input::Received { from, over, packet: packet.clone() };
                 member.machine.handle(now, input, &mut member.out);
                 member.out.drain();
             }
         }
     }
 
-    fn received(&mut self, now: Instant, from: SocketAddr, bytes: &[u8], port: &mut Port) {
+    fn received(&mut self, now: Instant, came: Came<'_>, port: &mut Port) {
+        let Came { from, over, bytes } = came;
         let Ok(packet) = Limit::Datagram.decode::<Packet>(bytes) else { return port.refused() };
         if port.is_checked() {
             let about = packet.updates.iter().map(|update| &update.id).chain([&packet.from]);
             about.filter_map(node_of).for_each(|node| port.touched(node));
         }
-        self.machine.handle(now, Input::Received { from, packet }, &mut self.out);
+        let over = match over {
+            Over::Datagram => Channel::Datagram,
+            Over::Stream => Channel::Stream,
+        };
+        self.machine.handle(now, Input::Received { from, over, packet }, &mut self.out);
         self.perform(port);
     }
 

@@ -38,10 +38,11 @@ mod weather;
 mod world;
 
 pub use checks::{Broken, Promises};
-pub use gossiper::{Belief, Birth, Gossiper, Held, Over, Port, address_of, number_of};
+pub use gossiper::{Belief, Birth, Came, Gossiper, Held, Over, Port, address_of, number_of};
 pub use ledger::Sighting;
 pub use member::{Member, Members};
 pub use scenarios::{Figures, Scenario, Size};
+pub use seat::Stall;
 pub use tally::Tally;
 pub use weather::Weather;
 pub use world::Crowd;

@@ -7,6 +7,7 @@ use quorate_core::{Instant, Rng};
 use crate::crowd::checks::{Broken, Promises};
 use crate::crowd::gossiper::{Belief, Gossiper};
 use crate::crowd::ledger::Sighting;
+use crate::crowd::seat::Stall;
 use crate::crowd::tally::Tally;
 use crate::crowd::weather::Weather;
 use crate::crowd::world::Crowd;
@@ -33,9 +34,9 @@ pub enum Scenario {
     Quiet(Duration),
     /// So many percent of all packets are lost, for so long.
     Loss(u32, Duration),
-    /// So many nodes stand still for so long, run for half a second, and again, for two minutes
-    /// (Dadgar, Phillips and Currey 2018, section 5).
-    Stalls(u32, Duration),
+    /// So many nodes stall for so long, run for half a second, and again, for two minutes: the
+    /// experiment of Dadgar, Phillips and Currey 2018, where they are [`Stall::Blocked`].
+    Stalls(u32, Duration, Stall),
     /// Two islands that know only themselves and a common seed, which is down until later.
     Islands,
     /// Nodes come and go, links lose and repeat, for so long; then calm.
@@ -129,7 +130,12 @@ impl Scenario {
                 crowd.set_weather(crowd.weather.with_loss(percent));
                 crowd.run_for(time).map(|()| Figures::default())
             }
-            Self::Stalls(count, time) => stalls(crowd, count, time, &mut dice),
+            Self::Stalls(count, time, how) => {
+                let mut all: Vec<u32> = (0..nodes).collect();
+                dice.shuffle(&mut all);
+                all.truncate(count as usize);
+                stalls(crowd, &all, how, time)
+            }
             Self::Islands => islands(crowd, nodes),
             Self::Storm(time) => storm(crowd, time, &mut dice),
             Self::Strangers => strangers(crowd, nodes),
@@ -220,17 +226,14 @@ fn split<G: Gossiper>(crowd: &mut Crowd<G>, time: Duration) -> Result<Figures, B
 
 fn stalls<G: Gossiper>(
     crowd: &mut Crowd<G>,
-    count: u32,
+    nodes: &[u32],
+    how: Stall,
     time: Duration,
-    dice: &mut Rng,
 ) -> Result<Figures, Broken> {
-    let mut all: Vec<u32> = (0..crowd.nodes()).collect();
-    dice.shuffle(&mut all);
-    all.truncate(count as usize);
     let end = crowd.now() + STALLS_TIME;
     while crowd.now() < end {
-        for node in &all {
-            crowd.stall(*node, time);
+        for node in nodes {
+            crowd.stall(*node, how, time);
         }
         let left = end.since(crowd.now());
         crowd.run_for((time + STALLS_RUN).min(left))?;
@@ -269,7 +272,10 @@ fn storm<G: Gossiper>(
         let node = dice.below(u64::from(crowd.nodes())) as u32;
         match (crowd.runs(node), dice.index(6)) {
             (true, 0 | 1) => crowd.crash(node),
-            (true, 2) => crowd.stall(node, dice.duration(Duration::ZERO, Duration::from_secs(8))),
+            (true, 2) => {
+                let how = if dice.index(2) == 0 { Stall::Frozen } else { Stall::Blocked };
+                crowd.stall(node, how, dice.duration(Duration::ZERO, Duration::from_secs(8)));
+            }
             (true, 3) => crowd.leave(node),
             (true, 4) => crowd.split(|other| u8::from((other ^ node) % 4 == 0)),
             (true, _) => crowd.heal(),

@@ -16,12 +16,26 @@ pub(super) struct Seat<G> {
     pub(super) group: u8,
     /// The earliest wake of it in the agenda; [`Instant::FAR`] if there is none. Any other is stale.
     pub(super) wake_at: Instant,
-    /// Until when its process stands still.
-    pub(super) stalled_until: Option<Instant>,
+    /// In which way its process stalls, and until when.
+    pub(super) stall: Option<(Stall, Instant)>,
     /// Whether it ever stood still: then what others thought of it may have been right.
     pub(super) troubled: bool,
     /// The slots of the packets that wait for it to go on.
     pub(super) inbox: Vec<u32>,
+    /// The slots of the packets that it could not send yet.
+    pub(super) outbox: Vec<u32>,
+}
+
+/// In which way a process stalls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stall {
+    /// It stands still as a whole, as in a pause of its virtual machine. When it goes on, what is
+    /// due comes first and then what waits to be read.
+    Frozen,
+    /// It runs, but what it sends and what comes for it waits: the slow members that Dadgar,
+    /// Phillips and Currey 2018 measured block at each send and receive. Its timers go on, so it
+    /// misses answers and may take others for gone.
+    Blocked,
 }
 
 impl<G> Seat<G> {
@@ -32,9 +46,10 @@ impl<G> Seat<G> {
             boot: 0,
             group: 0,
             wake_at: Instant::FAR,
-            stalled_until: None,
+            stall: None,
             troubled: false,
             inbox: Vec::new(),
+            outbox: Vec::new(),
         }
     }
 }

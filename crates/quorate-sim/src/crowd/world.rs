@@ -6,9 +6,9 @@ use quorate_core::{Instant, Rng};
 
 use crate::crowd::agenda::{Act, Agenda, Parcels};
 use crate::crowd::checks::{Broken, Checks, Promises};
-use crate::crowd::gossiper::{Belief, Gossiper, Over, Port, number_of};
+use crate::crowd::gossiper::{Belief, Came, Gossiper, Over, Port, number_of};
 use crate::crowd::ledger::{Ledger, Sighting};
-use crate::crowd::seat::Seat;
+use crate::crowd::seat::{Seat, Stall};
 use crate::crowd::tally::Tally;
 use crate::crowd::weather::{Dice, Weather};
 
@@ -197,32 +197,20 @@ impl<G: Gossiper> Crowd<G> {
         match act {
             Act::Wake(node) => self.rung(node),
             Act::Deliver(slot) => self.arrived(slot),
+            Act::GoOn(node) => self.goes_on(node),
         }
     }
 
     fn rung(&mut self, node: u32) -> bool {
-        let now = self.now;
         let seat = &mut self.seats[node as usize];
-        if seat.wake_at != now {
+        if seat.wake_at != self.now {
             return false;
         }
         seat.wake_at = Instant::FAR;
-        let Some(process) = &mut seat.node else { return false };
-        if seat.stalled_until.is_some_and(|until| now < until) {
-            return false;
-        }
-        let was_stalled = seat.stalled_until.take().is_some();
+        let is_frozen = matches!(seat.stall, Some((Stall::Frozen, _)));
+        let Some(process) = seat.node.as_mut().filter(|_| !is_frozen) else { return false };
         self.tally.events += 1;
-        process.wake(now, &mut self.port);
-        if was_stalled {
-            // As a driver does it: what is due comes first, then what waits to be read.
-            for slot in std::mem::take(&mut seat.inbox) {
-                let parcel = self.parcels.get(slot);
-                process.received(now, parcel.from, &parcel.bytes, &mut self.port);
-                self.parcels.done(slot);
-                self.tally.events += 1;
-            }
-        }
+        process.wake(self.now, &mut self.port);
         self.stepped(node);
         true
     }
@@ -237,8 +225,8 @@ impl<G: Gossiper> Crowd<G> {
             self.parcels.done(slot);
             return false;
         };
-        if seat.stalled_until.is_some_and(|until| self.now < until) {
-            if seat.inbox.len() < INBOX_MAX {
+        if seat.stall.is_some() {
+            if seat.inbox.len() < BUFFER_MAX {
                 seat.inbox.push(slot);
             } else {
                 self.tally.overflowed += 1;
@@ -247,8 +235,34 @@ impl<G: Gossiper> Crowd<G> {
             return false;
         }
         self.tally.events += 1;
-        process.received(self.now, parcel.from, &parcel.bytes, &mut self.port);
+        process.received(self.now, parcel.came(), &mut self.port);
         self.parcels.done(slot);
+        self.stepped(node);
+        true
+    }
+
+    /// The stall of a node ends, if this is its end.
+    fn goes_on(&mut self, node: u32) -> bool {
+        let now = self.now;
+        let seat = &mut self.seats[node as usize];
+        let Some((how, _)) = seat.stall.filter(|(_, until)| *until <= now) else { return false };
+        seat.stall = None;
+        let (inbox, outbox) = (std::mem::take(&mut seat.inbox), std::mem::take(&mut seat.outbox));
+        for slot in outbox {
+            let parcel = self.parcels.take(slot);
+            self.dispatch(node, parcel.to, parcel.came());
+            self.parcels.back(parcel.bytes);
+        }
+        if let Some(process) = &mut self.seats[node as usize].node {
+            if how == Stall::Frozen {
+                process.wake(now, &mut self.port);
+            }
+            for slot in inbox {
+                self.tally.events += 1;
+                process.received(now, self.parcels.get(slot).came(), &mut self.port);
+                self.parcels.done(slot);
+            }
+        }
         self.stepped(node);
         true
     }
@@ -290,14 +304,11 @@ impl<G: Gossiper> Crowd<G> {
     /// again.
     pub(super) fn arrange(&mut self, node: u32) {
         let seat = &mut self.seats[node as usize];
-        let due = match (&seat.node, seat.stalled_until) {
-            (None, _) => return,
-            (Some(_), Some(until)) => until,
-            (Some(process), None) => match process.deadline() {
-                Some(due) => due.max(self.now),
-                None => return,
-            },
-        };
+        if matches!(seat.stall, Some((Stall::Frozen, _))) {
+            return;
+        }
+        let Some(due) = seat.node.as_ref().and_then(Gossiper::deadline) else { return };
+        let due = due.max(self.now);
         if due < seat.wake_at {
             seat.wake_at = due;
             self.agenda.push(due, Act::Wake(node));
@@ -360,40 +371,54 @@ impl<G: Gossiper> Crowd<G> {
 
     fn transmit(&mut self, node: u32, port: &Port) {
         let from = self.seats[node as usize].address;
+        let is_blocked = matches!(self.seats[node as usize].stall, Some((Stall::Blocked, _)));
         let mut start = 0;
         for send in &port.sends {
-            let bytes = &port.bytes[start..send.end];
+            let came = Came { from, over: send.over, bytes: &port.bytes[start..send.end] };
             start = send.end;
-            self.tally.packets += 1;
-            self.tally.bytes += bytes.len() as u64;
-            self.tally.streams += u64::from(send.over == Over::Stream);
-            if self.checks.promises.views
-                && send.over == Over::Datagram
-                && bytes.len() > G::datagram_max(&self.setting)
-            {
-                let what = format!("n{node:04} sends a datagram of {} bytes", bytes.len());
-                self.broken("M5", what, &[node]);
-            }
             let to = number_of(send.to).filter(|to| (*to as usize) < self.addresses.len());
             let Some(to) = to else {
                 self.tally.lost += 1;
                 continue;
             };
-            if let Some((late, anybody)) = self.dice.replay(&self.weather, self.seats.len()) {
-                let anybody = number_of(self.seats[anybody].address).unwrap_or(to);
-                let slot = self.parcels.put(from, anybody, bytes);
-                self.agenda.push(self.now + late, Act::Deliver(slot));
+            if !is_blocked {
+                self.dispatch(node, to, came);
+            } else if self.seats[node as usize].outbox.len() < BUFFER_MAX {
+                let slot = self.parcels.put(to, came);
+                self.seats[node as usize].outbox.push(slot);
+            } else {
+                self.tally.overflowed += 1;
             }
-            let target = self.addresses[to as usize] as usize;
-            let cut = self.seats[target].group != self.seats[node as usize].group;
-            // The dice are thrown for packets that are cut off too: a split shifts nothing else.
-            match self.dice.travel(&self.weather, send.over) {
-                Some(time) if !cut => {
-                    let slot = self.parcels.put(from, to, bytes);
-                    self.agenda.push(self.now + time, Act::Deliver(slot));
-                }
-                _ => self.tally.lost += 1,
+        }
+    }
+
+    /// A packet leaves `node`.
+    fn dispatch(&mut self, node: u32, to: u32, came: Came<'_>) {
+        let Came { over, bytes, .. } = came;
+        self.tally.packets += 1;
+        self.tally.bytes += bytes.len() as u64;
+        self.tally.streams += u64::from(over == Over::Stream);
+        if self.checks.promises.views
+            && over == Over::Datagram
+            && bytes.len() > G::datagram_max(&self.setting)
+        {
+            let what = format!("n{node:04} sends a datagram of {} bytes", bytes.len());
+            self.broken("M5", what, &[node]);
+        }
+        if let Some((late, anybody)) = self.dice.replay(&self.weather, self.seats.len()) {
+            let anybody = number_of(self.seats[anybody].address).unwrap_or(to);
+            let slot = self.parcels.put(anybody, came);
+            self.agenda.push(self.now + late, Act::Deliver(slot));
+        }
+        let target = self.addresses[to as usize] as usize;
+        let cut = self.seats[target].group != self.seats[node as usize].group;
+        // The dice are thrown for packets that are cut off too: a split shifts nothing else.
+        match self.dice.travel(&self.weather, over) {
+            Some(time) if !cut => {
+                let slot = self.parcels.put(to, came);
+                self.agenda.push(self.now + time, Act::Deliver(slot));
             }
+            _ => self.tally.lost += 1,
         }
     }
 
@@ -404,9 +429,10 @@ impl<G: Gossiper> Crowd<G> {
         if seat.node.take().is_some() {
             self.running -= 1;
         }
-        seat.stalled_until = None;
+        seat.stall = None;
         seat.wake_at = Instant::FAR;
-        for slot in std::mem::take(&mut seat.inbox) {
+        let inbox = std::mem::take(&mut seat.inbox);
+        for slot in inbox.into_iter().chain(std::mem::take(&mut seat.outbox)) {
             self.parcels.done(slot);
         }
         if self.ledger.runs(node) {
@@ -427,6 +453,6 @@ impl<G: Gossiper> Crowd<G> {
     }
 }
 
-/// How many packets wait for a process that stands still; more are dropped. What fits into the 208
-/// KiB of a socket's buffer with what the kernel keeps of each.
-const INBOX_MAX: usize = 256;
+/// How many packets wait each way for a process that stalls; more are dropped. About what fits into
+/// the 208 KiB of a socket's buffer with what the kernel keeps of each.
+const BUFFER_MAX: usize = 256;
