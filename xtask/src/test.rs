@@ -62,6 +62,7 @@ const STEPS: &[Step] = &[
                 "-p=quorate-sim",
                 "--features=cluster",
                 "--test=cluster",
+                "--test=it",
                 "seeded_bug",
             ]),
         ],

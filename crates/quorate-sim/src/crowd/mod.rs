@@ -34,6 +34,7 @@ mod member;
 mod scenarios;
 mod seat;
 mod tally;
+mod verdict;
 mod weather;
 mod world;
 

@@ -142,7 +142,12 @@ impl Scenario {
         }?;
         figures.tally = crowd.tally() - before;
         figures.buried_alive = crowd.buried_alive();
-        Ok(figures)
+        match self.judge(nodes, &figures) {
+            Err((invariant, what)) if crowd.checks.promises.bounds => {
+                Err(crowd.break_of(invariant, what, &[]))
+            }
+            _ => Ok(figures),
+        }
     }
 }
 

@@ -364,9 +364,14 @@ impl<G: Gossiper> Crowd<G> {
     }
 
     pub(super) fn broken(&mut self, invariant: &'static str, message: String, of: &[u32]) {
-        let tail = self.checks.tail(of);
-        let broken = Broken { invariant, seed: self.seed, at: self.now, message, tail };
+        let broken = self.break_of(invariant, message, of);
         self.violation.get_or_insert(broken);
+    }
+
+    /// A broken promise, with what the nodes it is about learned last.
+    pub(super) fn break_of(&self, invariant: &'static str, message: String, of: &[u32]) -> Broken {
+        let tail = self.checks.tail(of);
+        Broken { invariant, seed: self.seed, at: self.now, message, tail }
     }
 
     fn transmit(&mut self, node: u32, port: &Port) {
