@@ -1,4 +1,4 @@
-//! Measures quorate's membership in a simulated network of very many nodes.
+//! Measures quorate's membership beside foca, very many nodes in one simulated network.
 //!
 //! Run it as `cargo xtask bench membership`, which builds it in the release profile.
 
@@ -19,12 +19,34 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use job::{Effort, Job, Outcome, Subject, Topic};
 
-/// Measures quorate's membership in a simulated network of very many nodes.
+/// Measures quorate's membership beside foca, very many nodes in one simulated network.
+///
+/// Both run in the same crowd of quorate-sim, with the same seeds: a datagram takes 0.5 to 1.5 ms, all
+/// nodes know each other at first (but for the cold boot), and ten quiet seconds later something
+/// befalls them. quorate runs with `Config::lan`, and bincode as it ships; foca with
+/// `Config::new_lan` for the true number of nodes, an identity that may renew, and its own postcard
+/// codec. Nothing is tuned for a row.
+///
+/// Bytes are those of UDP payloads, without headers. CPU is what a clock around each call of a node
+/// sees: protocol and codec, not the network. Timers that foca leaves to its user count, as those
+/// inside quorate do. What the clock itself takes is measured and taken off, and so is the share of
+/// the time in which other work had the processor; still, the caches are shared by all nodes.
+///
+/// "Dead" is final and what foca calls down; quorate says "unreachable" before, which can be taken
+/// back. "The median observer" is that of all pairs of all seeds, "the last" the very last of them. A
+/// false death is one of a node that runs; each observer that believes it counts. A blocked node runs
+/// and neither sends nor receives (the experiment of Lifeguard: 1 to 32 of 128 for 2 to 33 s, half a
+/// second apart, for two minutes), a frozen one stands still; only deaths of other nodes count there.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask bench membership",
     bin_name = "cargo xtask bench membership",
-    verbatim_doc_comment
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  cargo xtask bench membership --quick                      minutes: all topics, few seeds
+  cargo xtask bench membership --only crash,quiet --nodes 100,1000,5000
+  cargo xtask bench membership --report target/membership   with JSON and plots"
 )]
 struct Cli {
     /// How many nodes: one part of the table each.

@@ -21,6 +21,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("one moves", Scenario::Move),
     ("cold boot", Scenario::ColdBoot),
     ("split for 60 s", Scenario::Split(MINUTE)),
+    ("one cut off for 60 s", Scenario::CutOff(MINUTE)),
     ("quiet for 60 s", Scenario::Quiet(MINUTE)),
     ("10 % loss for 60 s", Scenario::Loss(10, MINUTE)),
     ("25 % loss for 60 s", Scenario::Loss(25, MINUTE)),

@@ -164,23 +164,23 @@ impl Port {
     }
 
     /// The node, which is alive and well, had to take on another identity to be believed.
-    pub fn renamed(&mut self) {
+    pub const fn renamed(&mut self) {
         self.renamed += 1;
     }
 
     /// Bytes that came could not be read, or were not for this node.
-    pub fn refused(&mut self) {
+    pub const fn refused(&mut self) {
         self.refused += 1;
     }
 
     /// Whoever answers knows that the node leaves: its process may end.
-    pub fn gone(&mut self) {
+    pub const fn gone(&mut self) {
         self.gone = true;
     }
 
     /// The node was busy for so long, in so many calls. A bench measures that; nothing in a crowd
     /// depends on it.
-    pub fn busy(&mut self, nanos: u64, calls: u64) {
+    pub const fn busy(&mut self, nanos: u64, calls: u64) {
         self.busy_nanos += nanos;
         self.calls += calls;
     }

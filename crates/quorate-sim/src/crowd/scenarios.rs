@@ -30,6 +30,8 @@ pub enum Scenario {
     ColdBoot,
     /// Two halves do not hear each other for so long.
     Split(Duration),
+    /// One node hears nobody and is heard by nobody for so long.
+    CutOff(Duration),
     /// Nothing, for so long.
     Quiet(Duration),
     /// So many percent of all packets are lost, for so long.
@@ -125,6 +127,7 @@ impl Scenario {
             Self::Move => moved(crowd, dice.below(u64::from(nodes)) as u32),
             Self::ColdBoot => cold(crowd, nodes),
             Self::Split(time) => split(crowd, time),
+            Self::CutOff(time) => cut_off(crowd, dice.below(u64::from(nodes)) as u32, time),
             Self::Quiet(time) => crowd.run_for(time).map(|()| Figures::default()),
             Self::Loss(percent, time) => {
                 crowd.set_weather(crowd.weather.with_loss(percent));
@@ -229,6 +232,24 @@ fn split<G: Gossiper>(crowd: &mut Crowd<G>, time: Duration) -> Result<Figures, B
     settle(crowd, HEAL_MAX)
 }
 
+fn cut_off<G: Gossiper>(
+    crowd: &mut Crowd<G>,
+    alone: u32,
+    time: Duration,
+) -> Result<Figures, Broken> {
+    crowd.split(|node| u8::from(node == alone));
+    crowd.run_for(time)?;
+    let gives_up = |node: &u32| crowd.belief(alone, *node) == Belief::Dead;
+    if let Some(node) = (0..crowd.nodes()).find(gives_up)
+        && crowd.checks.promises.bounds
+    {
+        let what = format!("n{alone:04} hears nobody, and declares n{node:04} dead");
+        return Err(crowd.break_of("M7", what, &[alone]));
+    }
+    crowd.heal();
+    settle(crowd, HEAL_MAX)
+}
+
 fn stalls<G: Gossiper>(
     crowd: &mut Crowd<G>,
     nodes: &[u32],
@@ -282,7 +303,7 @@ fn storm<G: Gossiper>(
                 crowd.stall(node, how, dice.duration(Duration::ZERO, Duration::from_secs(8)));
             }
             (true, 3) => crowd.leave(node),
-            (true, 4) => crowd.split(|other| u8::from((other ^ node) % 4 == 0)),
+            (true, 4) => crowd.split(|other| u8::from((other ^ node).is_multiple_of(4))),
             (true, _) => crowd.heal(),
             (false, moves) => {
                 if moves % 2 == 0 && crowd.node(node).is_none() {

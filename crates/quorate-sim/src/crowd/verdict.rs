@@ -11,7 +11,11 @@ impl Scenario {
     #[must_use]
     pub const fn promises(self) -> Promises {
         match self {
-            Self::Split(_) | Self::Islands | Self::Storm(_) | Self::Stalls(..) => Promises::MOST,
+            Self::Split(_)
+            | Self::CutOff(_)
+            | Self::Islands
+            | Self::Storm(_)
+            | Self::Stalls(..) => Promises::MOST,
             Self::Loss(percent, _) if percent > 25 => Promises::MOST,
             _ => Promises::ALL,
         }
@@ -36,9 +40,12 @@ impl Scenario {
             Self::Split(_) if figures.tally.renamed > 0 => {
                 Err(("M8", format!("{} had to change their identity", figures.tally.renamed)))
             }
-            Self::Leave | Self::Move | Self::ColdBoot | Self::Split(_) | Self::Storm(_) => {
-                soon(figures.settled, bound).map_err(|what| ("M8", what))
-            }
+            Self::Leave
+            | Self::Move
+            | Self::ColdBoot
+            | Self::Split(_)
+            | Self::CutOff(_)
+            | Self::Storm(_) => soon(figures.settled, bound).map_err(|what| ("M8", what)),
             Self::Islands | Self::Strangers => {
                 soon(figures.settled, bound).map_err(|what| ("M9", what))
             }
@@ -56,12 +63,16 @@ impl Scenario {
         Duration::from_millis(match self {
             // Nobody can be asked for another opinion, so the timer is long.
             Self::Crash | Self::MassCrash if nodes <= 2 => 20_000,
-            Self::Crash => 5_000,
             Self::MassCrash => 6_000,
             Self::Join => 1_500,
             Self::Leave => 3_000,
             Self::ColdBoot if nodes > 1_000 => 10_000,
-            Self::Move | Self::ColdBoot | Self::Strangers | Self::Split(_) => 5_000,
+            Self::Crash
+            | Self::Move
+            | Self::ColdBoot
+            | Self::Strangers
+            | Self::Split(_)
+            | Self::CutOff(_) => 5_000,
             // The longest pause between two announces, and time to tell all.
             Self::Islands => 45_000,
             Self::Storm(_) => 60_000,

@@ -56,6 +56,13 @@ fn m7_nodes_that_stall_bury_few_others() {
 }
 
 #[test]
+fn m7_one_that_hears_nobody_gives_up_nobody() {
+    for seed in 0..4 {
+        kept(Scenario::CutOff(secs(60)), seed, 40);
+    }
+}
+
+#[test]
 fn m8_halves_are_one_again_soon_after_a_split() {
     for (seed, time) in [(0, 60), (1, 60), (2, 3_600)] {
         kept(Scenario::Split(secs(time)), seed, 40);
@@ -151,17 +158,16 @@ fn what_is_counted_is_what_a_look_at_every_view_finds() -> Result<(), Broken> {
 #[cfg(mutants)]
 #[test]
 fn seeded_bugs_are_found_in_crowds() {
-    let blocked = Scenario::Stalls(6, Duration::from_millis(8_200), Stall::Blocked);
     for (name, scenario, nodes) in [
         ("membership-resurrects", Scenario::Storm(secs(60)), 24),
         ("suspect-dies-at-once", Scenario::Crash, 24),
         ("death-believed-at-once", Scenario::Storm(secs(60)), 24),
         ("packet-overfilled", Scenario::MassCrash, 300),
-        ("views-not-compared", Scenario::Split(secs(60)), 24),
+        ("views-not-compared", Scenario::Join, 60),
         ("refutation-forgotten", Scenario::Split(secs(60)), 24),
         ("foreign-name-accepted", Scenario::Strangers, 24),
         ("leave-becomes-dead", Scenario::Leave, 24),
-        ("deaf-node-accuses", blocked, 40),
+        ("deaf-node-accuses", Scenario::CutOff(secs(60)), 24),
     ] {
         quorate_core::choose_mutant(Some(name));
         let found = (0..40).find_map(|seed| run(scenario, seed, nodes).err());
