@@ -43,6 +43,8 @@
 //! - **T8** With a keyring, nothing is heard that no key of it sealed for this cluster, unless plain
 //!   packets are accepted on purpose.
 //! - **T9** What is sent over a stream to where a packet came from over one goes back on the same.
+//! - **T10** A lookup of a name ends in time, whatever the name service does, and too many at once
+//!   are refused.
 //!
 //! # Not here
 //!
@@ -57,12 +59,14 @@
 mod clock;
 mod drive;
 mod keyring;
+mod names;
 mod storage;
 mod transport;
 
 pub use clock::{BootClock, sleep_until};
 pub use drive::{DriveEnd, IDLE_MAX, Perform, Pulse, drive};
 pub use keyring::{Key, KeyError, KeyId, Keyring, KeyringError, OpenError, Plain, SealError};
+pub use names::{ResolveError, Resolver};
 pub use storage::{StorageEnded, StorageError, StorageStats, StorageThread};
 pub use transport::{
     BindError, PACKET_BYTES_MAX, Room, SendError, Transport, TransportConfig, TransportEvent,

@@ -4,6 +4,7 @@
 
 mod driving;
 mod hostile;
+mod naming;
 mod net;
 mod packets;
 mod storing;
