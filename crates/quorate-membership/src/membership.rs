@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::{BootEpoch, ClusterId, Instant, Machine, NodeId, Outbox, Rng};
@@ -431,6 +432,7 @@ fn mark_of(cluster: ClusterId) -> u32 {
 
 /// The claim of a node about itself.
 fn alive(me: &NodeId, info: Info) -> Update {
+    let info = Arc::new(info);
     Update { id: me.clone(), state: State::Alive, gone_secs: 0, accusation: None, info }
 }
 

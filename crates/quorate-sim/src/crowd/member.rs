@@ -83,7 +83,7 @@ impl Gossiper for Member {
         let mut pages: Vec<Packet> = Vec::new();
         let name = Packet::name_hash("crowd-0");
         for (node, member) in nodes.iter().enumerate() {
-            let info = member.machine.own().clone();
+            let info = member.machine.own().clone().into();
             let update = Update {
                 id: id_of(node as u32),
                 state: State::Alive,
