@@ -5,5 +5,7 @@ mod merge;
 #[cfg(mutants)]
 mod mutants;
 mod net;
+#[cfg(feature = "tokio")]
+mod running;
 mod scenarios;
 mod script;
