@@ -67,6 +67,12 @@ pub enum OrderError {
     /// What the node would say of itself is too long.
     #[error(transparent)]
     Tags(#[from] TagsError),
+    /// What is to be told to all is too long.
+    #[error("{bytes} bytes are too many to be told to all: tell where to fetch them, in 512")]
+    TooLong {
+        /// How many bytes.
+        bytes: usize,
+    },
     /// It has ended.
     #[error("the membership has ended: start it again")]
     Ended,
@@ -91,7 +97,8 @@ pub enum LeaveError {
 pub enum End {
     /// It left, or its last handle was dropped.
     Asked,
-    /// Another process runs under its name and was started later. Told only by those who have the
-    /// keys; without keys anybody could say so, and it is an event and no more.
+    /// Another process runs under its name: one that was started later, or one that still answers at
+    /// the address that the others know. It ends only if members alone can say so: with keys, or on
+    /// loopback. Else anybody could end it, and it is an event and no more.
     DuplicateId,
 }

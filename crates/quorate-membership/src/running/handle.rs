@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::timeout;
 
 use super::{End, Events, LeaveError, Members, OrderError};
-use crate::{Counters, Event, Input, Membership, Tags};
+use crate::{Broadcast, Counters, Event, Input, Membership, Tags};
 
 /// A membership that runs. Clones are handles to the same one.
 ///
@@ -76,6 +76,23 @@ impl Running {
         self.order(Input::SetTags(tags)).await
     }
 
+    /// Tells `payload` to all members, once each: [`Event::Broadcast`]. One that comes or was cut off
+    /// meanwhile may miss it, and so may all if this node dies soon.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderError`]; it is told to nobody then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: either it was taken or nobody is told.
+    pub async fn broadcast(&self, payload: Vec<u8>) -> Result<(), OrderError> {
+        if payload.len() > Broadcast::BYTES_MAX {
+            return Err(OrderError::TooLong { bytes: payload.len() });
+        }
+        self.order(Input::Broadcast { payload }).await
+    }
+
     /// Leaves: tells all others and ends, when they know it or after the configured
     /// `leave_timeout`. Then the port and the data folder are free, so that it can be started
     /// again in this process.
@@ -131,7 +148,7 @@ impl Running {
     /// [`members`](Self::members).
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        let Gauges { counters, health_multiplier, view_hash } = *self.shared.gauges.lock();
+        let Gauges { counters, health_multiplier, view_hash, live } = *self.shared.gauges.lock();
         let transfers = self
             .shared
             .transport
@@ -139,7 +156,7 @@ impl Running {
             .as_ref()
             .map_or_else(TransportStats::default, |t| t.stats());
         let undecodable = self.shared.undecodable.load(Ordering::Relaxed);
-        Metrics { counters, transfers, health_multiplier, view_hash, undecodable }
+        Metrics { counters, transfers, health_multiplier, view_hash, live, undecodable }
     }
 
     async fn order(&self, input: Input) -> Result<(), OrderError> {
@@ -164,6 +181,8 @@ pub struct Metrics {
     pub health_multiplier: u32,
     /// Equal on two nodes exactly if they know the same live members in the same incarnations.
     pub view_hash: u64,
+    /// How many members are live, the node included.
+    pub live: usize,
     /// Packets with good frames or seals that hold no packet of membership.
     pub undecodable: u64,
 }
@@ -196,6 +215,7 @@ pub(super) struct Gauges {
     counters: Counters,
     health_multiplier: u32,
     view_hash: u64,
+    live: usize,
 }
 
 impl Gauges {
@@ -204,6 +224,7 @@ impl Gauges {
             counters: *machine.counters(),
             health_multiplier: machine.health_multiplier(),
             view_hash: machine.view_hash(),
+            live: machine.live(),
         }
     }
 }
@@ -236,6 +257,15 @@ impl Shared {
             left: watch::Sender::new(false),
             ended: watch::Sender::new(None),
         })
+    }
+}
+
+impl Shared {
+    /// Whether packets come from members alone: they are sealed, or from this machine. Then this
+    /// node stops if one of them says that it is a twin.
+    pub(super) fn trusts_packets(&self) -> bool {
+        let sealed = self.keyring.as_ref().is_some_and(|keyring| !keyring.accepts_plain());
+        sealed || self.bound.ip().is_loopback()
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use quorate_core::{Clock as _, Instant, NodeId, Outbox};
 use quorate_tokio::{
-    BootClock, Perform, Pulse, Resolver, StateFolder, Transport, TransportEvent, decode_packet,
-    drive, encode_packet,
+    BootClock, PACKET_BYTES_MAX, Perform, Pulse, Resolver, StateFolder, Transport, TransportEvent,
+    decode_packet, drive, encode_packet,
 };
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use super::handle::{Gauges, Shared};
 use super::memory::{Peers, keep};
 use super::{End, Members};
-use crate::{Channel, Event, Incarnation, Input, Membership, Output, Packet, State};
+use crate::{Channel, Event, Incarnation, Input, Membership, Output, Packet};
 
 /// Turns what the sockets say into inputs.
 pub(super) async fn listen(mut heard: mpsc::Receiver<TransportEvent>, shared: Arc<Shared>) {
@@ -29,6 +29,7 @@ pub(super) async fn listen(mut heard: mpsc::Receiver<TransportEvent>, shared: Ar
             TransportEvent::StreamPacket { from, bytes } => {
                 read(&shared, from, Channel::Stream, &bytes)
             }
+            TransportEvent::StreamRefused { address } => Some(Input::Refused { address }),
             TransportEvent::Rejected { from, why } => {
                 tracing::debug!(%from, why, "refused");
                 None
@@ -44,6 +45,9 @@ pub(super) async fn listen(mut heard: mpsc::Receiver<TransportEvent>, shared: Ar
 }
 
 fn read(shared: &Shared, from: SocketAddr, over: Channel, bytes: &[u8]) -> Option<Input> {
+    if let Some(version) = bytes.first().copied().filter(|version| *version != Packet::VERSION) {
+        return Some(Input::Unreadable { from, version });
+    }
     match decode_packet(bytes) {
         Ok(packet) => Some(Input::Received { from, over, packet }),
         Err(error) => {
@@ -175,9 +179,9 @@ impl Performer {
         }
         if all || !changed.is_empty() {
             *self.shared.members.write() = Arc::new(self.members.clone());
-            if let Some(keeper) = &mut self.keeper {
-                keeper.note(machine, !changed.is_empty());
-            }
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.note(now, machine);
         }
         for event in self.pending.drain(..) {
             if event == Event::LeaveSpread {
@@ -200,10 +204,9 @@ impl Perform<Membership> for Performer {
             Output::Resolve { name } => self.resolve(name),
             Output::Event(event) => {
                 tracing::debug!(?event);
-                let twin = matches!(event, Event::DuplicateId { .. });
+                let twin = matches!(event, Event::DuplicateId { .. } | Event::Refused { .. });
                 self.pending.push(event);
-                let keys = self.shared.keyring.as_ref();
-                if twin && keys.is_some_and(|keyring| !keyring.accepts_plain()) {
+                if twin && self.shared.trusts_packets() {
                     return Err(End::DuplicateId);
                 }
             }
@@ -219,44 +222,30 @@ impl Perform<Membership> for Performer {
 
 /// Keeps the known peers in the data folder.
 pub(super) struct Keeper {
-    /// Those of an earlier life that were not met in this one.
-    unmet: Peers,
     known: watch::Sender<Peers>,
     task: JoinHandle<()>,
-    /// Something changed since the last note.
-    stale: bool,
+    /// Which version of the machine's list was noted.
+    noted: Option<u64>,
+    /// When it may be noted again, as that is O(members).
+    next_at: Instant,
 }
 
 impl Keeper {
     pub(super) fn start(folder: StateFolder, peers: Peers) -> Self {
-        let (known, seen) = watch::channel(peers.clone());
+        let (known, seen) = watch::channel(peers);
         let task = tokio::spawn(keep(folder, seen));
-        Self { unmet: peers, known, task, stale: true }
+        Self { known, task, noted: None, next_at: Instant::ZERO }
     }
 
-    /// Looks at the members now and then, as that is O(members).
-    fn note(&mut self, machine: &Membership, changed: bool) {
-        self.stale |= changed;
-        // Few members are noted at once, so that a crash soon after forgets nobody.
-        if self.stale && (!changed || machine.members().nth(NOTED_AT_ONCE).is_none()) {
-            self.stale = false;
-            self.write(machine);
+    fn note(&mut self, now: Instant, machine: &Membership) {
+        let version = Some(machine.acquaintances_version());
+        if self.noted == version || now < self.next_at {
+            return;
         }
-    }
-
-    fn write(&mut self, machine: &Membership) {
-        let mut peers = Peers::new();
-        for (id, view) in machine.members() {
-            self.unmet.remove(id);
-            if view.state != State::Left && *id != machine.me {
-                peers.insert(id.clone(), view.info.address.clone());
-            }
-        }
-        for (id, address) in &self.unmet {
-            if peers.len() < machine.config.members_max {
-                peers.insert(id.clone(), address.clone());
-            }
-        }
+        self.noted = version;
+        self.next_at = now + NOTE_EVERY;
+        let peers = machine.acquaintances();
+        let peers: Peers = peers.map(|(id, address)| (id.clone(), address.to_owned())).collect();
         self.known.send_if_modified(|known| {
             let changed = *known != peers;
             *known = peers;
@@ -266,7 +255,7 @@ impl Keeper {
 
     /// Writes for the last time and frees the folder.
     async fn finish(mut self, machine: &Membership) {
-        self.write(machine);
+        self.note(Instant::FAR, machine);
         drop(self.known);
         // An error is a panic, which the runtime has reported.
         let _ = self.task.await;
@@ -282,10 +271,16 @@ const fn about(event: &Event) -> Option<&NodeId> {
         | Event::Reachable { id }
         | Event::Dead { id }
         | Event::Left { id }
+        | Event::Collected { id }
         | Event::Restarted { id }
-        | Event::ForeignCluster { id, .. }
-        | Event::SeedListsDiffer { id, .. } => Some(id),
-        Event::ForeignName { .. } | Event::DuplicateId { .. } | Event::LeaveSpread => None,
+        | Event::ForeignCluster { id, .. } => Some(id),
+        Event::Broadcast { .. }
+        | Event::SeedListsDiffer { .. }
+        | Event::ForeignName { .. }
+        | Event::OtherVersion { .. }
+        | Event::Refused { .. }
+        | Event::DuplicateId { .. }
+        | Event::LeaveSpread => None,
     }
 }
 
@@ -296,5 +291,8 @@ const CLOSE_MAX: Duration = Duration::from_millis(500);
 const REFRESH_MIN: Duration = Duration::from_secs(1);
 const REFRESH_EACH: Duration = Duration::from_millis(1);
 
-/// Up to so many members a change is noted in the turn in which it happens.
-const NOTED_AT_ONCE: usize = 200;
+/// How often what is known of peers is noted for the folder.
+const NOTE_EVERY: Duration = Duration::from_millis(500);
+
+// What the machine sends fits a datagram that no link cuts, under key too.
+const _: () = assert!(Packet::BYTES_MAX <= PACKET_BYTES_MAX);

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use quorate_core::{Instant, NodeId};
 
-use crate::{Info, MemberView, Membership, State};
+use crate::{Coordinate, Info, MemberView, Membership, State};
 
 /// One member as the node saw it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// What changes without an event (when it was heard, round trip, loss, coordinate) may be a second
+/// behind, or some in a cluster of thousands.
+#[derive(Debug, Clone, PartialEq)]
 pub struct MemberSnapshot {
     /// Who.
     pub id: NodeId,
@@ -19,10 +22,20 @@ pub struct MemberSnapshot {
     pub info: Info,
     /// Since when it is in that state, on the [`BootClock`](quorate_tokio::BootClock).
     pub since: Instant,
-    /// When a packet of this incarnation came from it; `None` if never. May be some seconds behind.
+    /// When a packet of this incarnation came from it; `None` if never.
     pub heard_at: Option<Instant>,
-    /// The smoothed round trip; `None` if not measured. May be some seconds behind.
+    /// The smoothed round trip; `None` if not measured.
     pub rtt: Option<Duration>,
+    /// The share of pings to it that stayed unanswered lately, in millionths.
+    pub loss: u32,
+    /// Since when this node itself does not reach it.
+    pub failed_at: Option<Instant>,
+    /// Since when all suspect it, and whether enough others found it silent too.
+    pub suspected: Option<(Instant, bool)>,
+    /// Whether datagrams do not get through to it and streams do.
+    pub by_stream: bool,
+    /// Where it is in the space of round trips, if it said so.
+    pub coordinate: Option<Coordinate>,
 }
 
 impl MemberSnapshot {
@@ -34,12 +47,17 @@ impl MemberSnapshot {
             since: view.since,
             heard_at: view.heard_at,
             rtt: view.rtt,
+            loss: view.loss,
+            failed_at: view.failed_at,
+            suspected: view.suspected,
+            by_stream: view.by_stream,
+            coordinate: view.coordinate,
         }
     }
 }
 
 /// All members as the node saw them at one moment, itself and those that are gone included.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Members {
     me: NodeId,
     members: BTreeMap<NodeId, Arc<MemberSnapshot>>,

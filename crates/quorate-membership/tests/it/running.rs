@@ -27,7 +27,7 @@ fn id(name: &str) -> NodeId {
 
 fn options(name: &str) -> Options {
     // At a pace at which a machine that is busy with other tests is not taken for dead.
-    let pace = Config { suspicion: Duration::from_secs(3), ..Config::local() };
+    let pace = Config { pause_tolerance: Duration::from_secs(2), ..Config::local() };
     Options::new("test").id(id(name)).pace(pace)
 }
 
@@ -159,6 +159,41 @@ async fn tags_travel() {
     }
     let long = Tags { zone: "x".repeat(65), ..Tags::default() };
     assert!(matches!(b.set_tags(long).await, Err(OrderError::Tags(_))));
+}
+
+#[tokio::test]
+async fn a_broadcast_is_told_to_all_once() {
+    let nodes = three(|options| options).await;
+    let mut events = nodes.each_ref().map(Running::events);
+    nodes[1].broadcast(b"deploy 7".to_vec()).await.unwrap();
+    nodes[1].broadcast(b"deploy 8".to_vec()).await.unwrap();
+    // The one that tells needs not be told.
+    for at in [0, 2] {
+        let events = &mut events[at];
+        let mut told = Vec::new();
+        while told.len() < 2 {
+            match patiently(events.next()).await.expect("it runs") {
+                Told::Event(Event::Broadcast { from, payload }) => {
+                    assert_eq!(from, id("b"));
+                    told.push(payload);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        told.sort_unstable();
+        assert_eq!(told, [b"deploy 7", b"deploy 8"]);
+    }
+    let long = nodes[0].broadcast(vec![0; 513]).await;
+    assert_eq!(long, Err(OrderError::TooLong { bytes: 513 }));
+}
+
+#[tokio::test]
+async fn a_second_process_of_one_name_is_refused_while_the_first_answers() {
+    let [a, b, c] = three(|options| options).await;
+    let twin = start(options("b").seeds([at(&a), at(&c)])).await;
+    assert_eq!(patiently(twin.ended()).await, End::DuplicateId);
+    all_see_all(&[&a, &b, &c]).await;
+    assert_eq!(a.members().get(b.id()).unwrap().info.address, at(&b));
 }
 
 fn keys() -> [Key; 2] {
