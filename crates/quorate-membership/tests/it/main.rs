@@ -4,6 +4,8 @@ mod invariants;
 mod merge;
 #[cfg(mutants)]
 mod mutants;
+#[cfg(feature = "srv")]
+mod naming;
 mod net;
 #[cfg(feature = "tokio")]
 mod running;

@@ -153,9 +153,9 @@ async fn the_last_of_several_handles_ends_it() {
 async fn tags_travel() {
     let [a, b, c] = three(|options| options).await;
     let tags = Tags { zone: "north".to_owned(), ..Tags::default() };
-    b.set_tags(tags.clone()).await.unwrap();
+    b.set_tags(tags).await.unwrap();
     for node in [&a, &b, &c] {
-        until(node, |node| node.members().get(b.id()).unwrap().info.tags == tags).await;
+        until(node, |node| node.members().get(b.id()).unwrap().info.tags.zone == "north").await;
     }
     let long = Tags { zone: "x".repeat(65), ..Tags::default() };
     assert!(matches!(b.set_tags(long).await, Err(OrderError::Tags(_))));
@@ -354,4 +354,14 @@ async fn without_the_feature_a_seed_of_srv_says_what_to_build_with() {
     let error = refused.unwrap_err();
     assert!(matches!(error, StartError::NoSrv { .. }), "{error:?}");
     assert!(error.to_string().contains("feature `srv`"), "{error}");
+}
+
+#[cfg(feature = "srv")]
+#[tokio::test]
+async fn seeds_are_found_by_a_service_of_dns() {
+    let a = start(options("a")).await;
+    let names = crate::naming::NameServer::start(a.local_addr()).await;
+    let seeds = ["_quorate._tcp.example.org"];
+    let b = start(options("b").seeds(seeds).name_servers([names.at])).await;
+    all_see_all(&[&a, &b]).await;
 }
