@@ -69,7 +69,9 @@ impl Membership {
         })
         .await?;
         let bound = transport.local_addr();
-        let config = Config { address: options.advertised(bound), ..options.config.clone() };
+        let address = options.advertised(bound);
+        let streams = options.config.streams || !options.datagrams;
+        let config = Config { address, streams, ..options.config.clone() };
         config.validate()?;
         Ok(spawn(options, config, memory, transport, heard, seed))
     }
