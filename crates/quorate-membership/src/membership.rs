@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::{BootEpoch, ClusterId, Instant, Machine, NodeId, Outbox, Rng};
@@ -24,7 +25,7 @@ use crate::spread::Spread;
 use crate::throttle::{Quota, Throttle};
 use crate::vetting::Vetting;
 use crate::view::{View, mix, short_hash, text_hash};
-use crate::{Config, Counters, Event, Input, Output};
+use crate::{Config, Counters, Event, Input, Output, Packet};
 
 /// One node's part in the membership of its cluster.
 ///
@@ -127,7 +128,7 @@ impl Membership {
             me,
             boot,
             instance,
-            name: (text_hash(&config.cluster_name) >> 32) as u32,
+            name: Packet::name_hash(&config.cluster_name),
             cluster_mark,
             incarnation,
             coordinate: Coordinate::default(),
@@ -431,6 +432,7 @@ fn mark_of(cluster: ClusterId) -> u32 {
 
 /// The claim of a node about itself.
 fn alive(me: &NodeId, info: Info) -> Update {
+    let info = Arc::new(info);
     Update { id: me.clone(), state: State::Alive, gone_secs: 0, accusation: None, info }
 }
 

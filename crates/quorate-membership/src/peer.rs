@@ -1,6 +1,7 @@
 //! One member, as this node sees it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::Instant;
@@ -42,7 +43,7 @@ pub(crate) struct Peer {
     /// The shared claim. Invariant: `rank` never decreases.
     pub(crate) state: State,
     pub(crate) corroborated: bool,
-    pub(crate) info: Info,
+    pub(crate) info: Arc<Info>,
     /// What its address spells, if that is no name.
     pub(crate) at: Option<SocketAddr>,
     /// Since when it is shown as it is.
@@ -87,7 +88,7 @@ impl Trouble {
 }
 
 impl Peer {
-    pub(crate) fn new(state: State, corroborated: bool, info: Info, now: Instant) -> Self {
+    pub(crate) fn new(state: State, corroborated: bool, info: Arc<Info>, now: Instant) -> Self {
         Self {
             state,
             corroborated,
@@ -103,7 +104,7 @@ impl Peer {
         }
     }
 
-    pub(crate) const fn rank(&self) -> Rank<'_> {
+    pub(crate) fn rank(&self) -> Rank<'_> {
         (self.info.incarnation, self.state, self.corroborated, &self.info)
     }
 

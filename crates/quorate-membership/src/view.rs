@@ -294,7 +294,7 @@ mod tests {
                     let state = [State::Alive, State::Suspect, State::Dead][rng.index(3)];
                     let incarnation = Incarnation::first(BootEpoch(step));
                     let (tags, protocol) = (Tags::default(), Protocol::SUPPORTED);
-                    let info = Info { incarnation, address: String::new(), tags, protocol };
+                    let info = Info { incarnation, address: String::new(), tags, protocol }.into();
                     let (gone_secs, accusation) = (0, None);
                     view.claim(now, Update { id: id.clone(), state, gone_secs, accusation, info });
                     if !state.is_live() {
