@@ -169,12 +169,12 @@ impl Membership {
             counters: Counters::default(),
             config,
         };
-        membership.start(now);
+        membership.begin(now);
         membership
     }
 
     /// Begins to probe and to look for others.
-    pub(crate) fn start(&mut self, now: Instant) {
+    pub(crate) fn begin(&mut self, now: Instant) {
         // Nodes that are started together do not probe together.
         let first = self.rng.duration(MOMENT, self.config.probe_interval);
         self.agenda.set(Timer::Probe, now + first);
