@@ -56,9 +56,9 @@ pub use config::{
     NodeConfig, Origin, StateConfig, StorageConfig, Timing,
 };
 pub use machine::{
-    Answer, Doubt, Effect, Failure, Found, NeighbourStatus, NodeError, NodeEvent, NodeInput,
-    NodeMachine, NodeSetup, NodeState, NodeStatus, PeerMessage, Query, ReadLevel, Request,
-    RequestId,
+    Answer, Doubt, Effect, Failure, Found, GossipStatus, MemberChanges, NeighbourStatus, NodeError,
+    NodeEvent, NodeInput, NodeMachine, NodeSetup, NodeState, NodeStatus, PeerMessage, Query,
+    ReadLevel, Request, RequestId,
 };
 #[cfg(feature = "tokio")]
 pub use quorate_storage::{FolderError, OpenError};
@@ -70,3 +70,4 @@ pub use runtime::{
 
 pub use quorate_core::{LogId, LogIndex, NodeId, Term};
 pub use quorate_dist_state::{Command, Expected, Item, Op, Reply, Revision, SessionId, Tag};
+pub use quorate_membership::{Counters as GossipCounters, State as GossipState};

@@ -3,7 +3,9 @@
 mod answer;
 mod body;
 mod cluster;
+mod gossip_metrics;
 mod kv;
+mod members;
 mod meta;
 mod metrics;
 mod params;
@@ -65,7 +67,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/leader", get(probes::leader))
         .route("/metrics", get(metrics::render))
         .route("/v1/cluster", get(cluster::info))
-        .route("/v1/members", get(cluster::members))
+        .route("/v1/members", get(members::members))
         .route("/v1/status", get(cluster::status))
         .route("/v1/config", get(cluster::config))
         .route("/v1/kv", get(kv::range))

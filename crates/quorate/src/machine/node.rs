@@ -208,6 +208,7 @@ impl NodeMachine {
             open: self.pending.len(),
             lag: self.lag(),
             neighbours: self.neighbours.view.clone(),
+            gossip: self.neighbours.gossip,
             bootstrap: self.neighbours.bootstrap.status(),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use quorate_core::{ClusterId, Configuration, Instant, LogId, LogIndex, NodeId, Term};
 use quorate_dist_state::Revision;
 use quorate_election::{BootstrapStatus, Role};
-use quorate_membership::{Incarnation, State, Tags};
+use quorate_membership::{Counters, Incarnation, State, Tags};
 
 /// What a node knows at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct NodeStatus {
     pub lag: BTreeMap<NodeId, u64>,
     /// What gossip knows of everyone, this node included.
     pub neighbours: Arc<BTreeMap<NodeId, NeighbourStatus>>,
+    /// How gossip itself fares.
+    pub gossip: GossipStatus,
     /// Whether the cluster is born, and if not, what it waits for.
     pub bootstrap: BootstrapStatus,
 }
@@ -60,10 +62,39 @@ pub struct NeighbourStatus {
     pub address: String,
     /// What it says of itself.
     pub tags: Tags,
+    /// Since when it is in that state here.
+    pub since: Instant,
     /// When it last answered; `None` if it never did, and for this node itself.
     pub heard_at: Option<Instant>,
     /// How long an answer takes; `None` before the first.
     pub rtt: Option<Duration>,
+}
+
+/// How gossip fares at one node. At most a second old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GossipStatus {
+    /// Equal on two nodes exactly if they know the same live members in the same incarnations.
+    pub view_hash: u64,
+    /// By how much the node stretches its patience because it fails to hear what it should: 1 is
+    /// well, 8 is worst.
+    pub health_multiplier: u32,
+    /// How often a member came into each state here.
+    pub changes: MemberChanges,
+    /// How often other things happened.
+    pub counters: Counters,
+}
+
+/// How often a member came into each state, as one node saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemberChanges {
+    /// New, back, or restarted.
+    pub alive: u64,
+    /// Silent; reversible.
+    pub unreachable: u64,
+    /// Given up: final for that life.
+    pub dead: u64,
+    /// Left by its own will.
+    pub left: u64,
 }
 
 /// The state of a node in its cluster, as users see it. Where several hold, the first in this
