@@ -17,7 +17,7 @@ mod small_disk;
 mod wire;
 
 pub use client::{Client, Item, Outcome};
-pub use clock::{now, wait_until};
+pub use clock::{now, wait_until, watch};
 pub use cluster::{Cluster, ClusterOptions};
 pub use load::{Load, LoadReport};
 pub use network::{Network, Traffic, Weather};

@@ -141,7 +141,8 @@ impl NodeStatus {
     fn state(&self, id: &NodeId) -> Option<NodeState> {
         let gossip = self.neighbours.get(id).map(|neighbour| neighbour.state);
         let is_member = self.configuration.member(id).is_some();
-        // A stream that works proves more than any rumour.
+        // A stream that works proves more than a suspicion. Not more than a death: a stream on which
+        // nothing is said stays up when the way is cut.
         let is_reached = *id == self.node || self.connected.contains(id);
         let leads = self.leader.as_ref() == Some(id);
         state(gossip, is_member, is_reached, leads)
@@ -158,6 +159,7 @@ fn state(
     Some(match gossip {
         Some(State::Left) if is_member => NodeState::Leaving,
         Some(State::Left) => return None,
+        Some(State::Dead) => NodeState::Unreachable,
         // Only members need a stream: a newcomer's may still be on its way.
         _ if !is_reached && (is_member || gossip != Some(State::Alive)) => NodeState::Unreachable,
         _ if !is_member => NodeState::Joining,
@@ -187,6 +189,7 @@ mod tests {
             (Some(Suspect), false, false, false, Some(Unreachable)),
             (Some(Dead), false, false, false, Some(Unreachable)),
             (Some(Dead), true, false, false, Some(Unreachable)),
+            (Some(Dead), true, true, true, Some(Unreachable)),
         ] {
             let case = (gossip, is_member, is_reached, leads);
             assert_eq!(state(gossip, is_member, is_reached, leads), shown, "{case:?}");

@@ -12,7 +12,9 @@ use quorate_tokio::{BootClock, Pulse, Transport, TransportStats};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::{NodeBuilder, State, StopReason};
-use crate::{Answer, Config, Doubt, Failure, NodeEvent, NodeInput, NodeStatus, Request, RequestId};
+use crate::{
+    Answer, Config, Doubt, Failure, NodeEvent, NodeInput, NodeState, NodeStatus, Request, RequestId,
+};
 
 /// A running node. It runs on when this handle is dropped; [`shutdown`](Self::shutdown) stops it.
 pub struct Node {
@@ -244,13 +246,18 @@ impl Cluster {
     pub fn info(&self) -> ClusterInfo {
         let status = self.inner.status.read().clone();
         let voters: Vec<&NodeId> = status.configuration.voters().collect();
-        let reached = |id: &NodeId| *id == status.node || status.connected.contains(id);
+        let nodes = status.nodes();
+        let reached = |id: &NodeId| {
+            let state = nodes.get(id).copied();
+            state
+                .is_some_and(|state| state != NodeState::Unreachable && state != NodeState::Leaving)
+        };
         let reachable = voters.iter().filter(|id| reached(id)).count();
         let leader_node = self.leader_node();
         ClusterInfo {
             cluster_id: status.cluster,
             cluster_name: self.inner.config.cluster.name.clone(),
-            total_nodes: status.nodes().len(),
+            total_nodes: nodes.len(),
             is_healthy: leader_node.is_some() && reachable == voters.len(),
             leader_node,
             voters: voters.len(),
