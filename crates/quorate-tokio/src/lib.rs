@@ -65,6 +65,6 @@ pub use drive::{DriveEnd, IDLE_MAX, Perform, Pulse, drive};
 pub use keyring::{Key, KeyError, KeyId, Keyring, KeyringError, OpenError, Plain, SealError};
 pub use storage::{StorageEnded, StorageError, StorageStats, StorageThread};
 pub use transport::{
-    BindError, Room, SendError, Transport, TransportConfig, TransportEvent, TransportLimits,
-    TransportStats,
+    BindError, PACKET_BYTES_MAX, Room, SendError, Transport, TransportConfig, TransportEvent,
+    TransportLimits, TransportStats,
 };

@@ -304,7 +304,7 @@ impl OpenError {
     }
 }
 
-fn head(id: KeyId) -> [u8; HEAD_BYTES] {
+const fn head(id: KeyId) -> [u8; HEAD_BYTES] {
     let [a, b, c, d] = id.0;
     [VERSION, a, b, c, d]
 }
@@ -402,7 +402,7 @@ mod tests {
             }
         };
         let steps: [&dyn Fn(&Keyring); 3] = [
-            &|node| drop(node.install(&new).unwrap()),
+            &|node| assert_eq!(node.install(&new), Ok(new.id())),
             &|node| node.use_key(new.id()).unwrap(),
             &|node| node.remove(old.id()).unwrap(),
         ];
