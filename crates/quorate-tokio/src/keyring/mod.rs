@@ -403,8 +403,8 @@ mod tests {
         };
         let steps: [&dyn Fn(&Keyring); 3] = [
             &|node| assert_eq!(node.install(&new), Ok(new.id())),
-            &|node| node.use_key(new.id()).unwrap(),
-            &|node| node.remove(old.id()).unwrap(),
+            &|node| assert_eq!(node.use_key(new.id()), Ok(())),
+            &|node| assert_eq!(node.remove(old.id()), Ok(())),
         ];
         for step in steps {
             for node in &nodes {

@@ -274,10 +274,11 @@ async fn a_change_of_keys_loses_nothing_while_packets_flow() {
     let rings = [Keyring::new(&old), Keyring::new(&old)];
     let (a, mut b) = (keyed("a", &rings[0]).await, keyed("b", &rings[1]).await);
     let at = b.transport.local_addr();
-    let steps: [&dyn Fn(&Keyring); 3] =
-        [&|ring| drop(ring.install(&new)), &|ring| ring.use_key(new.id()).unwrap(), &|ring| {
-            ring.remove(old.id()).unwrap()
-        }];
+    let steps: [&dyn Fn(&Keyring); 3] = [
+        &|ring| assert_eq!(ring.install(&new), Ok(new.id())),
+        &|ring| assert_eq!(ring.use_key(new.id()), Ok(())),
+        &|ring| ring.remove(old.id()).unwrap(),
+    ];
     let mut sent = 0_u32;
     for step in steps {
         for ring in &rings {
