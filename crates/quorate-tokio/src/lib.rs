@@ -40,6 +40,9 @@
 //!   the order of its lane, at most once; or it is lost.
 //! - **T6** A node of another cluster, or one with a name that is taken, is told so and not heard.
 //! - **T7** A driven machine sees time that never falls, every deadline, and every input in order.
+//! - **T8** With a keyring, nothing is heard that no key of it sealed for this cluster, unless plain
+//!   packets are accepted on purpose.
+//! - **T9** What is sent over a stream to where a packet came from over one goes back on the same.
 //!
 //! # Not here
 //!
@@ -53,13 +56,15 @@
 
 mod clock;
 mod drive;
+mod keyring;
 mod storage;
 mod transport;
 
 pub use clock::{BootClock, sleep_until};
 pub use drive::{DriveEnd, IDLE_MAX, Perform, Pulse, drive};
+pub use keyring::{Key, KeyError, KeyId, Keyring, KeyringError, OpenError, Plain, SealError};
 pub use storage::{StorageEnded, StorageError, StorageStats, StorageThread};
 pub use transport::{
-    BindError, Room, SendError, Transport, TransportConfig, TransportEvent, TransportLimits,
-    TransportStats,
+    BindError, PACKET_BYTES_MAX, Room, SendError, Transport, TransportConfig, TransportEvent,
+    TransportLimits, TransportStats,
 };

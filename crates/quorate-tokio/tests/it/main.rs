@@ -5,5 +5,6 @@
 mod driving;
 mod hostile;
 mod net;
+mod packets;
 mod storing;
 mod transport;
