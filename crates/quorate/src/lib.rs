@@ -53,7 +53,7 @@ mod runtime;
 
 pub use config::{
     ApiConfig, ClusterConfig, Config, ConfigBuilder, ConfigError, ConfigOption, ElectionConfig,
-    NodeConfig, Origin, StateConfig, StorageConfig, Timing,
+    GossipTiming, NodeConfig, Origin, PlainGossip, Secret, StateConfig, StorageConfig, Timing,
 };
 pub use machine::{
     Answer, Doubt, Effect, Failure, Found, GossipStatus, MemberChanges, NeighbourStatus, NodeError,
@@ -64,8 +64,8 @@ pub use machine::{
 pub use quorate_storage::{FolderError, OpenError};
 #[cfg(feature = "tokio")]
 pub use runtime::{
-    Cluster, ClusterInfo, LeaderNode, Node, NodeBuilder, ReadError, Session, StartError, State,
-    StopReason, Swapped, WriteError, Written,
+    Cluster, ClusterInfo, KeyStatus, Keyring, KeyringError, LeaderNode, Node, NodeBuilder,
+    ReadError, Session, StartError, State, StopReason, Swapped, WriteError, Written,
 };
 
 pub use quorate_core::{LogId, LogIndex, NodeId, Term};

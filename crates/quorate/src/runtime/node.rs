@@ -11,7 +11,7 @@ use quorate_core::{Clock as _, ClusterId, Instant, NodeId};
 use quorate_tokio::{BootClock, Pulse, Transport, TransportStats};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
-use super::{NodeBuilder, State, StopReason};
+use super::{Keyring, NodeBuilder, State, StopReason};
 use crate::{
     Answer, Config, Doubt, Failure, NodeEvent, NodeInput, NodeState, NodeStatus, Request, RequestId,
 };
@@ -34,6 +34,7 @@ pub(super) struct Inner {
     pub(super) events: broadcast::Sender<NodeEvent>,
     pub(super) stopped: watch::Sender<Option<StopReason>>,
     pub(super) transport: Transport,
+    pub(super) keyring: Option<Keyring>,
     pub(super) stop: Notify,
     /// The neighbours know that the node leaves.
     pub(super) left: Notify,
@@ -126,6 +127,12 @@ impl Node {
     #[must_use]
     pub fn state(&self) -> State {
         State::new(self.inner.clone())
+    }
+
+    /// The keys that seal its gossip; `None` where it is not sealed.
+    #[must_use]
+    pub fn keyring(&self) -> Option<Keyring> {
+        self.inner.keyring.clone()
     }
 
     /// What happens from now on. A listener that lags behind by more than 1,024 events is told

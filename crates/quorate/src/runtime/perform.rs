@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_core::Instant;
-use quorate_membership as membership;
+use quorate_membership::{self as membership, Channel};
 use quorate_tokio::{Perform, StorageEnded, StorageError, StorageThread};
 use tokio::sync::mpsc;
 
@@ -36,8 +36,11 @@ impl Perform<NodeMachine> for Performer {
                 Ok(bytes) => drop(self.inner.transport.send(&to, lane, Bytes::from(bytes))),
                 Err(error) => tracing::error!(%error, %to, "a message could not be encoded"),
             },
-            Effect::Packet { to, over: _, packet } => match quorate_wire::encode(&packet) {
-                Ok(bytes) => self.inner.transport.send_datagram(to, &bytes),
+            Effect::Packet { to, over, packet } => match quorate_wire::encode(&packet) {
+                Ok(bytes) => match over {
+                    Channel::Datagram => self.inner.transport.send_datagram(to, &bytes),
+                    Channel::Stream => self.inner.transport.send_over_stream(to, &bytes),
+                },
                 Err(error) => tracing::error!(%error, %to, "a packet could not be encoded"),
             },
             Effect::Resolve { name } => {

@@ -1,5 +1,6 @@
 //! From a configuration to a running node.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use super::node::{Inner, Node};
 use super::perform::{Performer, storage_failed};
-use super::{StartError, StopReason};
+use super::{Keyring, StartError, StopReason};
 use crate::{Config, Effect, NodeInput, NodeMachine, NodeSetup};
 
 /// How many inputs may wait for the loop before those who bring more must wait.
@@ -88,6 +89,7 @@ impl NodeBuilder {
         if !config.cluster_enabled() {
             return Err(StartError::NothingEnabled);
         }
+        let keyring = Keyring::of(&config)?;
         let options = Options::default().segment_bytes(config.storage.segment_bytes);
         let (mut journal, mut recovered) = match disk {
             Some(DiskBox(disk)) => Journal::open(disk, options)?,
@@ -106,7 +108,7 @@ impl NodeBuilder {
             boot: identity.boot,
             cluster_name: config.cluster.name.clone(),
             cluster: identity.cluster,
-            keyring: None,
+            keyring: keyring.as_ref().map(Keyring::ring),
             datagrams: true,
             messages: true,
             limits: TransportLimits::default(),
@@ -157,6 +159,7 @@ impl NodeBuilder {
             events: events_out,
             stopped: watch::Sender::new(None),
             transport,
+            keyring,
             clock,
             pulse: Pulse::new(),
         });
@@ -227,14 +230,14 @@ async fn listen(
                     }
                 }
             }
-            TransportEvent::Datagram { from, bytes } => match quorate_wire::decode(&bytes) {
-                Ok(packet) => NodeInput::Packet { from, over: Channel::Datagram, packet },
-                Err(error) => {
-                    inner.undecodable.fetch_add(1, Ordering::Relaxed);
-                    tracing::debug!(%error, %from, "a datagram could not be decoded");
-                    continue;
-                }
-            },
+            TransportEvent::Datagram { from, bytes } => {
+                let Some(input) = packet(&inner, from, Channel::Datagram, &bytes) else { continue };
+                input
+            }
+            TransportEvent::StreamPacket { from, bytes } => {
+                let Some(input) = packet(&inner, from, Channel::Stream, &bytes) else { continue };
+                input
+            }
             TransportEvent::DuplicateOfUs { address, boot } if boot.0 > inner.boot => {
                 let text = format!("a later start of this node id runs at {address:?}");
                 let _ = failed.try_send(StopReason::DuplicateId(text));
@@ -258,6 +261,18 @@ async fn listen(
         };
         if inputs.send(input).await.is_err() {
             return;
+        }
+    }
+}
+
+/// A packet of the gossip; nothing, and a count, of what is none.
+fn packet(inner: &Inner, from: SocketAddr, over: Channel, bytes: &[u8]) -> Option<NodeInput> {
+    match quorate_wire::decode(bytes) {
+        Ok(packet) => Some(NodeInput::Packet { from, over, packet }),
+        Err(error) => {
+            inner.undecodable.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(%error, %from, "a packet could not be decoded");
+            None
         }
     }
 }
