@@ -63,6 +63,8 @@ pub use machine::{
 #[cfg(feature = "tokio")]
 pub use quorate_storage::{FolderError, OpenError};
 #[cfg(feature = "tokio")]
+pub use quorate_tokio::{KeyError, KeyringError as RingError};
+#[cfg(feature = "tokio")]
 pub use runtime::{
     Cluster, ClusterInfo, KeyStatus, Keyring, KeyringError, LeaderNode, Node, NodeBuilder,
     ReadError, Session, StartError, State, StopReason, Swapped, WriteError, Written,
