@@ -112,9 +112,12 @@ impl Links {
     }
 }
 
+/// Whether a cut lies between two nodes. Who dialled an unreadable stream, an empty text, is not
+/// known: it is taken to lie beyond the cut.
 pub(super) fn is_cut(groups: &Groups, one: &str, other: &str) -> bool {
     match (groups.get(one), groups.get(other)) {
         (Some(one), Some(other)) => one != other,
+        (None, Some(_)) => one.is_empty(),
         _ => false,
     }
 }

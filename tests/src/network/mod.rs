@@ -24,7 +24,7 @@ use crate::free_port;
 /// What comes there is passed on to where the node is bound. Of a datagram the node sees, as its
 /// source, a socket of the network that stands for the sender; so also an answer to the source
 /// travels through here, and who speaks to whom is known in either direction. Who dialled a stream
-/// is read off its handshake.
+/// is read off the first thing it says; where that is under a key, every cut stops the stream.
 ///
 /// The dice are seeded; when a packet comes is up to the machine. Everything ends when it is
 /// dropped.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::ClusterId;
-use quorate_wire::{FrameDecoder, FrameKind, Hello};
+use quorate_membership::Packet;
+use quorate_wire::{Frame, FrameDecoder, FrameKind, Hello};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -67,19 +68,17 @@ async fn carry(
     Ok(())
 }
 
-/// The node that dialled, by its hello; what was read on the way is in `said`. A stream that begins
-/// otherwise is a stranger's, whom no cut concerns.
+/// The node that dialled, by its hello or its first packet; what was read on the way is in `said`.
+/// The text is empty for a stranger, and for packets under a key.
 async fn whose(dialler: &mut TcpStream, said: &mut Vec<u8>) -> io::Result<String> {
     let mut decoder = FrameDecoder::new(ClusterId::NONE);
+    decoder.admit_gossip();
     let mut buffer = [0; 4 << 10];
     loop {
         match decoder.next_frame() {
-            Ok(Some(frame)) if frame.head.kind == FrameKind::Hello => {
-                let hello: Result<Hello, _> = frame.read();
-                return Ok(hello.map_or_else(|_| String::new(), |hello| hello.node.to_string()));
-            }
+            Ok(Some(frame)) => return Ok(sender(&frame).unwrap_or_default()),
             Ok(None) => {}
-            Ok(Some(_)) | Err(_) => return Ok(String::new()),
+            Err(_) => return Ok(String::new()),
         }
         let read = dialler.read(&mut buffer).await?;
         if read == 0 {
@@ -87,6 +86,17 @@ async fn whose(dialler: &mut TcpStream, said: &mut Vec<u8>) -> io::Result<String
         }
         said.extend_from_slice(&buffer[..read]);
         decoder.push(&buffer[..read]);
+    }
+}
+
+fn sender(frame: &Frame) -> Option<String> {
+    match frame.head.kind {
+        FrameKind::Hello => Some(frame.read::<Hello>().ok()?.node.to_string()),
+        FrameKind::Datagram => {
+            let packet: Packet = quorate_wire::decode(&frame.body).ok()?;
+            Some(packet.from.to_string())
+        }
+        _ => None,
     }
 }
 

@@ -238,9 +238,8 @@ async fn listen(
                 let Some(input) = packet(&inner, from, Channel::Stream, &bytes) else { continue };
                 input
             }
-            TransportEvent::DuplicateOfUs { address, boot } if boot.0 > inner.boot => {
-                let text = format!("a later start of this node id runs at {address:?}");
-                let _ = failed.try_send(StopReason::DuplicateId(text));
+            TransportEvent::DuplicateOfUs { address, boot } => {
+                tracing::error!(%address, boot = boot.0, "another process bears this node id: refused");
                 continue;
             }
             TransportEvent::Rejected { from, why } => {
@@ -252,7 +251,8 @@ async fn listen(
             TransportEvent::Refused { peer, refusal, .. } => {
                 tracing::warn!(%peer, %refusal, "a peer refused this node");
                 if matches!(refusal, Refusal::DuplicateId { .. }) {
-                    // The other one was there first; an error means that we stop already.
+                    // The other one was there first, or is there in our place since; an error means
+                    // that we stop already.
                     let _ = failed.try_send(StopReason::DuplicateId(refusal.to_string()));
                 }
                 continue;
