@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::sh::{cargo, cargo_madsim, madsim_folder, say};
 
-/// Measures quorate beside other systems; `cargo xtask bench state --help` tells more, and so does
-/// `cargo xtask bench sim --help`.
+/// Measures quorate beside other systems; `cargo xtask bench state --help` tells more, and so do
+/// `cargo xtask bench sim --help` and `cargo xtask bench membership --help`.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Bench {
@@ -20,6 +20,7 @@ impl Bench {
     pub(crate) fn run(self) -> ExitCode {
         let good = match self.arguments.split_first() {
             Some((bench, flags)) if bench == "sim" => simulators(flags),
+            Some((bench, flags)) if bench == "membership" => memberships(flags),
             _ => systems(&self.arguments),
         };
         if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -34,6 +35,13 @@ fn systems(arguments: &[String]) -> bool {
     }
     let mut call = vec!["run", "--quiet", "--release", "-p", "quorate-bench", "--"];
     call.extend(arguments.iter().map(String::as_str));
+    cargo(&call)
+}
+
+/// The bench of very many memberships in one simulated network.
+fn memberships(flags: &[String]) -> bool {
+    let mut call = vec!["run", "--quiet", "--release", "-p", "quorate-bench-membership", "--"];
+    call.extend(flags.iter().map(String::as_str));
     cargo(&call)
 }
 

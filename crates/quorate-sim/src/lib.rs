@@ -60,6 +60,8 @@ mod clock;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod context;
+#[cfg(feature = "crowd")]
+pub mod crowd;
 mod effects;
 pub mod exhaust;
 mod fault;

@@ -41,6 +41,11 @@ pub(super) fn jobs() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=256)
 }
 
+/// How many memberships.
+pub(super) fn members() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(4..=100_000)
+}
+
 /// How runs are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {

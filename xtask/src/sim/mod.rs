@@ -5,6 +5,7 @@ mod campaign;
 mod exhaust;
 mod found;
 mod hunt;
+mod members;
 mod one;
 mod state;
 mod table;
@@ -58,6 +59,12 @@ pub(crate) struct Sim {
     /// How many nodes every run has; by default as drawn, or as the scenario has it.
     #[arg(long, value_name = "N", value_parser = told::nodes, global = true)]
     nodes: Option<u8>,
+    /// Instead of whole nodes, so many memberships in one network, up to thousands: every scenario of
+    /// gossip, with M1 to M9 checked, for each of --seeds [default: 0..1].
+    #[arg(long, value_name = "N", value_parser = args::members(),
+        conflicts_with_all = ["short", "long", "birth", "scenario", "nodes", "plan", "mutant",
+            "mutants", "hashes", "state"])]
+    members: Option<u32>,
     /// The same as `sim replay FILE`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "mutants", "hashes", "state"])]
     plan: Option<PathBuf>,
@@ -102,12 +109,16 @@ Try it:
   cargo xtask sim --mutant vote-twice        catch a bug that was put in on purpose
   cargo xtask sim replay target/sim/plan.toml --mutant vote-twice   its small plan again
   cargo xtask sim --short --state total.toml --budget 10m           count seeds over days
-  cargo xtask sim exhaust --small            all states of small worlds";
+  cargo xtask sim exhaust --small            all states of small worlds
+  cargo xtask sim --members 1000             a thousand memberships";
 
 impl Sim {
     pub(crate) fn run(self) -> ExitCode {
         if self.list {
             return told::list();
+        }
+        if let Some(nodes) = self.members.filter(|_| self.one.is_none()) {
+            return members::run(nodes, self.seeds.as_ref(), self.jobs);
         }
         if let Some(name) = &self.mutant
             && !MUTANTS.iter().any(|mutant| mutant.name == name)
@@ -144,6 +155,7 @@ impl Sim {
             ("--mutants", self.mutants),
             ("--hashes", self.hashes),
             ("--state", self.state.is_some()),
+            ("--members", self.members.is_some()),
         ];
         if matches!(one, One::Exhaust { .. }) {
             let others = [

@@ -1,5 +1,7 @@
 //! The engine with small programs in it.
 
+#[cfg(feature = "crowd")]
+mod crowd;
 mod exhaust;
 mod faults;
 mod invariants;

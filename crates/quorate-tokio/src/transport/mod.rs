@@ -31,6 +31,7 @@ mod streams;
 
 pub use config::{TransportConfig, TransportLimits};
 pub use event::{Room, TransportEvent};
+pub use packets::{decode_packet, encode_packet};
 pub use socket::BindError;
 pub use stats::TransportStats;
 
@@ -64,7 +65,7 @@ pub struct Transport {
     local: SocketAddr,
     runtime: Handle,
     /// The listener and the reader of datagrams; aborted when dropped.
-    _listening: JoinSet<()>,
+    listening: JoinSet<()>,
 }
 
 /// Why a message was not queued. It is lost, as if the network had lost it; the counters know.
@@ -125,7 +126,7 @@ impl Transport {
             listening.spawn(datagram::receive(Arc::clone(&shared), Arc::clone(udp)));
         }
         let runtime = Handle::current();
-        Ok((Self { shared, udp, local, runtime, _listening: listening }, received))
+        Ok((Self { shared, udp, local, runtime, listening }, received))
     }
 
     /// Where both sockets listen.
@@ -229,13 +230,13 @@ impl Transport {
         self.shared.counters.snapshot()
     }
 
-    /// Sends what waits on live connections, for at most `limit`, then closes everything. `true`
-    /// if all of it was written in time.
+    /// Sends what waits on live connections, for at most `limit`, then closes everything: the port
+    /// is free afterwards. `true` if all of it was written in time.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes at once.
-    pub async fn close(self, limit: Duration) -> bool {
+    pub async fn close(mut self, limit: Duration) -> bool {
         let peers = std::mem::take(&mut *self.shared.peers.lock());
         for peer in peers.values() {
             peer.target.send_replace(Target::Close);
@@ -247,7 +248,9 @@ impl Transport {
             }
             self.shared.streams.close().await;
         };
-        tokio::time::timeout(limit, written).await.is_ok()
+        let written = tokio::time::timeout(limit, written).await.is_ok();
+        self.listening.shutdown().await;
+        written
     }
 }
 

@@ -2,10 +2,31 @@
 
 use bytes::Bytes;
 use quorate_core::ClusterId;
-use quorate_wire::{Frame, FrameKind, Head};
+use quorate_wire::{DecodeError, EncodeError, Frame, FrameKind, Head, Limit};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::framing;
 use crate::{Keyring, SealError};
+
+/// A value as the content of a packet, in the encoding of `quorate-wire`.
+///
+/// # Errors
+///
+/// [`EncodeError`] if it is above 64 KiB or of a type without a fixed shape. What should travel in a
+/// datagram has [`PACKET_BYTES_MAX`](crate::PACKET_BYTES_MAX) bytes at most.
+pub fn encode_packet<T: Serialize>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    Limit::Datagram.encode(value)
+}
+
+/// The value that is the content of a packet, which may come from anybody.
+///
+/// # Errors
+///
+/// [`DecodeError`]; count it and drop the packet.
+pub fn decode_packet<T: DeserializeOwned>(content: &[u8]) -> Result<T, DecodeError> {
+    Limit::Datagram.decode(content)
+}
 
 /// How packets are made and read.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 mod claims;
 mod driving;
 mod hostile;
+mod naming;
 mod net;
 mod packets;
 mod storing;
