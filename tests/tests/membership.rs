@@ -64,21 +64,13 @@ fn views(cluster: &Cluster) -> String {
     text
 }
 
-/// The value of one metric of a node with a label.
-fn metric(client: &Client, name: &str, label: &str) -> Option<u64> {
-    let (_, text) = client.call("GET", "/metrics", None)?;
-    let mut lines = text.as_str()?.lines();
-    let line = lines.find(|line| line.starts_with(name) && line.contains(label))?;
-    line.rsplit_once(' ')?.1.parse().ok()
-}
-
-/// How many members each node has ever given up.
-fn deaths(cluster: &Cluster) -> Vec<u64> {
+/// How many members were ever given up by somebody.
+fn deaths(cluster: &Cluster) -> f64 {
     let count = |node| {
-        let name = "quorate_membership_changes_total{";
-        metric(&cluster.client(node), name, "state=\"dead\"").expect("it counts")
+        let name = "quorate_membership_changes_total";
+        cluster.client(node).metric(name, "state=\"dead\"").expect("it counts")
     };
-    cluster.running().into_iter().map(count).collect()
+    cluster.running().into_iter().map(count).sum()
 }
 
 #[test]
@@ -102,7 +94,7 @@ fn a_minute_of_loss_and_jitter_buries_nobody() {
     println!("{looks} looks, {suspects} suspicions seen, {traffic:?}");
     let lost = traffic.lost * 100 / (traffic.lost + traffic.carried);
     assert!((20..40).contains(&lost) && traffic.lost > 1_000, "the network was bad: {traffic:?}");
-    assert_eq!((dead, deaths(&cluster)), (BTreeSet::new(), vec![0; NODES]), "{}", views(&cluster));
+    assert!(dead.is_empty() && deaths(&cluster) < 1.0, "{dead:?}\n{}", views(&cluster));
 }
 
 #[test]

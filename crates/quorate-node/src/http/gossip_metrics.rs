@@ -22,7 +22,17 @@ struct What {
     what: &'static str,
 }
 
-type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Class {
+    class: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Agreement {
+    agrees: &'static str,
+}
+
+type Float = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// The metrics of one node's membership.
 #[derive(Debug, Default)]
@@ -30,11 +40,14 @@ pub(super) struct GossipMetrics {
     changes: Family<State, Counter>,
     nodes: Family<State, Gauge>,
     health: Gauge,
-    rtt: Family<Peer, Seconds>,
-    silence: Family<Peer, Seconds>,
+    rtt: Family<Peer, Float>,
+    silence: Family<Peer, Float>,
     packets_sent: Counter,
     packets_received: Counter,
-    bytes_sent: Counter,
+    bytes_sent: Family<Class, Counter>,
+    views: Family<Agreement, Counter>,
+    loss: Family<Peer, Float>,
+    suspected: Family<Peer, Float>,
     events: Family<What, Counter>,
     refused: Family<What, Counter>,
 }
@@ -80,8 +93,24 @@ impl GossipMetrics {
         );
         r.register(
             "quorate_membership_sent_bytes",
-            "bytes of the packets sent, without frames and headers",
+            "bytes of the packets sent, without frames and headers, by what they are for",
             self.bytes_sent.clone(),
+        );
+        r.register(
+            "quorate_membership_views",
+            "packets by whether their sender sees the same members as this node",
+            self.views.clone(),
+        );
+        r.register(
+            "quorate_membership_loss_ratio",
+            "share of pings to a member that stayed unanswered lately",
+            self.loss.clone(),
+        );
+        r.register_with_unit(
+            "quorate_membership_suspected",
+            "since when a member is suspected; absent if it is not",
+            Unit::Seconds,
+            self.suspected.clone(),
         );
         r.register(
             "quorate_membership_events",
@@ -115,6 +144,8 @@ impl GossipMetrics {
         self.health.set(gossip.health_multiplier.into());
         self.rtt.clear();
         self.silence.clear();
+        self.loss.clear();
+        self.suspected.clear();
         for (id, neighbour) in &*status.neighbours {
             let peer = Peer { node: id.to_string() };
             if let Some(rtt) = neighbour.rtt {
@@ -122,16 +153,34 @@ impl GossipMetrics {
             }
             if let Some(at) = neighbour.heard_at {
                 self.silence.get_or_create(&peer).set(now.since(at).as_secs_f64());
+                self.loss.get_or_create(&peer).set(f64::from(neighbour.loss) / 1e6);
+            }
+            if let Some((at, _)) = neighbour.suspected {
+                self.suspected.get_or_create(&peer).set(now.since(at).as_secs_f64());
             }
         }
         let counters = &gossip.counters;
         set(&self.packets_sent, counters.sent);
         set(&self.packets_received, counters.received);
-        set(&self.bytes_sent, counters.sent_bytes);
+        for (class, bytes) in [
+            ("probe", counters.probe_bytes),
+            ("gossip", counters.gossip_bytes),
+            ("sync", counters.sync_bytes),
+            ("join", counters.join_bytes),
+        ] {
+            set(&self.bytes_sent.get_or_create(&Class { class }), bytes);
+        }
+        for (agrees, packets) in [("yes", counters.views_equal), ("no", counters.views_differ)] {
+            set(&self.views.get_or_create(&Agreement { agrees }), packets);
+        }
         for (what, count) in [
             ("probes", counters.probes),
             ("probes_failed", counters.probes_failed),
             ("relayed", counters.relayed),
+            ("by_stream", counters.by_stream),
+            ("inquiries", counters.inquiries),
+            ("inquiries_cleared", counters.inquiries_cleared),
+            ("vetted", counters.vetted),
             ("accusations", counters.accusations),
             ("deaths", counters.deaths),
             ("refutations", counters.refutations),
@@ -146,6 +195,9 @@ impl GossipMetrics {
             ("foreign_cluster", counters.foreign_cluster),
             ("malformed", counters.malformed),
             ("twins", counters.twins),
+            ("duplicate_id", counters.refused),
+            ("over_limit", counters.over_limit),
+            ("broadcasts", counters.broadcasts_dropped),
             ("no_room", counters.no_room),
         ] {
             set(&self.refused.get_or_create(&What { what }), count);

@@ -42,6 +42,18 @@ struct GossipBody {
     boot_epoch: u64,
     counter: u64,
     rtt_ms: Option<f64>,
+    /// By the coordinates of both.
+    rtt_expected_ms: Option<f64>,
+    /// The share of pings that stayed unanswered lately.
+    loss: f64,
+    /// Since when this node itself does not reach it.
+    unreached_ms: Option<u64>,
+    /// Since when all suspect it.
+    suspected_ms: Option<u64>,
+    /// Whether enough others found it silent too.
+    corroborated: bool,
+    /// Whether datagrams do not get through and streams do.
+    by_stream: bool,
 }
 
 impl GossipBody {
@@ -52,6 +64,12 @@ impl GossipBody {
             boot_epoch: neighbour.incarnation.boot.0,
             counter: neighbour.incarnation.counter,
             rtt_ms: neighbour.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
+            rtt_expected_ms: neighbour.rtt_expected.map(|rtt| rtt.as_secs_f64() * 1e3),
+            loss: f64::from(neighbour.loss) / 1e6,
+            unreached_ms: neighbour.failed_at.map(|at| millis(now.since(at))),
+            suspected_ms: neighbour.suspected.map(|(at, _)| millis(now.since(at))),
+            corroborated: neighbour.suspected.is_some_and(|(_, corroborated)| corroborated),
+            by_stream: neighbour.by_stream,
         }
     }
 }
@@ -63,6 +81,22 @@ struct OwnBody {
     view_hash: String,
     /// 1 is well, 8 is worst.
     health_multiplier: u32,
+    live: usize,
+    /// How long a member is suspected before it is given up.
+    suspicion_ms: u64,
+    /// Packets whose sender sees the same members as this node, and those whose sender does not.
+    views_equal: u64,
+    views_differ: u64,
+    sent_bytes: BytesBody,
+}
+
+/// Without frames and headers, since the start.
+#[derive(Debug, Serialize)]
+struct BytesBody {
+    probe: u64,
+    gossip: u64,
+    sync: u64,
+    join: u64,
 }
 
 impl From<GossipStatus> for OwnBody {
@@ -70,6 +104,16 @@ impl From<GossipStatus> for OwnBody {
         Self {
             view_hash: format!("{:016x}", status.view_hash),
             health_multiplier: status.health_multiplier,
+            live: status.live,
+            suspicion_ms: millis(status.suspicion),
+            views_equal: status.counters.views_equal,
+            views_differ: status.counters.views_differ,
+            sent_bytes: BytesBody {
+                probe: status.counters.probe_bytes,
+                gossip: status.counters.gossip_bytes,
+                sync: status.counters.sync_bytes,
+                join: status.counters.join_bytes,
+            },
         }
     }
 }

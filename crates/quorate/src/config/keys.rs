@@ -53,6 +53,12 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("cluster.plain", Shape::Text, None, "packets without seal: refused, accepted or sent"),
     key("cluster.timing", Shape::Text, None, "pace of gossip: local, lan or wan"),
+    key(
+        "cluster.pause_tolerance",
+        Shape::Text,
+        None,
+        "pause that is no death: longer finds it later",
+    ),
     key("cluster.insecure", Shape::Bool, Some("CLUSTER_INSECURE"), "allow a public cluster port"),
     key("election.timing", Shape::Text, None, "fast, lan, wan, seed or dev"),
     key("election.heartbeat", Shape::Text, None, "how often a leader is heard"),

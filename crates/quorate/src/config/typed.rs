@@ -71,6 +71,11 @@ pub struct ClusterConfig {
     pub plain: PlainGossip,
     /// How fast gossip finds that a node is gone; absent: as `election.timing` has it.
     pub timing: Option<GossipTiming>,
+    /// How long a node may stall, once the others miss it, without being given up; absent: the
+    /// timing's, a second for `lan`. Longer forgives longer stalls, and finds deaths later by as
+    /// much.
+    #[serde(with = "humantime_serde")]
+    pub pause_tolerance: Option<Duration>,
     /// Accept a cluster port that is reachable from outside without encryption.
     pub insecure: bool,
 }
@@ -204,6 +209,7 @@ impl Default for ClusterConfig {
             keyring_file: None,
             plain: PlainGossip::default(),
             timing: None,
+            pause_tolerance: None,
             insecure: false,
         }
     }
@@ -349,6 +355,7 @@ impl Config {
             cluster_name: self.cluster.name.clone(),
             address: self.cluster.advertise.clone().unwrap_or_else(|| bound.to_owned()),
             seeds: self.cluster.seeds.clone(),
+            pause_tolerance: self.cluster.pause_tolerance.unwrap_or(pace.pause_tolerance),
             ..pace
         }
     }

@@ -84,6 +84,7 @@ impl Neighbours {
 
     fn publish(&mut self, now: Instant) {
         self.publish_at = now + PUBLISH_EVERY;
+        let here = self.membership.coordinate();
         let status = |(id, member): (&NodeId, membership::MemberView<'_>)| {
             let info = member.info.clone();
             let status = NeighbourStatus {
@@ -94,6 +95,11 @@ impl Neighbours {
                 since: member.since,
                 heard_at: member.heard_at,
                 rtt: member.rtt,
+                rtt_expected: member.coordinate.map(|there| here.distance(&there)),
+                loss: member.loss,
+                failed_at: member.failed_at,
+                suspected: member.suspected,
+                by_stream: member.by_stream,
             };
             (id.clone(), status)
         };
@@ -101,6 +107,8 @@ impl Neighbours {
         self.gossip = GossipStatus {
             view_hash: self.membership.view_hash(),
             health_multiplier: self.membership.health_multiplier(),
+            live: self.membership.live(),
+            suspicion: self.membership.suspicion_time(),
             changes: self.changes,
             counters: *self.membership.counters(),
         };

@@ -68,6 +68,17 @@ pub struct NeighbourStatus {
     pub heard_at: Option<Instant>,
     /// How long an answer takes; `None` before the first.
     pub rtt: Option<Duration>,
+    /// How long an answer should take, by where both are in the space of round trips; also of one
+    /// that was never asked.
+    pub rtt_expected: Option<Duration>,
+    /// The share of pings to it that stayed unanswered lately, in millionths.
+    pub loss: u32,
+    /// Since when this node itself does not reach it.
+    pub failed_at: Option<Instant>,
+    /// Since when all suspect it, and whether enough others found it silent too.
+    pub suspected: Option<(Instant, bool)>,
+    /// Whether datagrams do not get through to it and streams do.
+    pub by_stream: bool,
 }
 
 /// How gossip fares at one node. At most a second old.
@@ -78,6 +89,10 @@ pub struct GossipStatus {
     /// By how much the node stretches its patience because it fails to hear what it should: 1 is
     /// well, 8 is worst.
     pub health_multiplier: u32,
+    /// How many members are live, this node included.
+    pub live: usize,
+    /// How long a member is suspected before it is given up.
+    pub suspicion: Duration,
     /// How often a member came into each state here.
     pub changes: MemberChanges,
     /// How often other things happened.

@@ -2,6 +2,7 @@
 
 mod error;
 mod keyring;
+mod memory;
 mod node;
 mod perform;
 mod start;

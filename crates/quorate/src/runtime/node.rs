@@ -273,6 +273,19 @@ impl Cluster {
         }
     }
 
+    /// Tells something to all nodes, once each, also to this one: they are told by
+    /// [`Member`](NodeEvent::Member) events. At most 512 bytes; a node that is cut off meanwhile, or
+    /// comes later, may miss it. `false` if it is too long, or the node too busy or stopping.
+    #[must_use]
+    pub fn broadcast(&self, payload: impl Into<Vec<u8>>) -> bool {
+        let payload = payload.into();
+        if payload.len() > quorate_membership::Broadcast::BYTES_MAX {
+            return false;
+        }
+        let input = quorate_membership::Input::Broadcast { payload };
+        self.inner.inputs.try_send(NodeInput::Gossip(input)).is_ok()
+    }
+
     /// The leader, if this node knows one.
     #[must_use]
     pub fn leader_node(&self) -> Option<LeaderNode> {

@@ -10,15 +10,16 @@ use quorate_core::{
     BootEpoch, Clock as _, ClusterId, Configuration, Disk, Identity, Machine as _, NodeId, Outbox,
     Proposal, Record, Recovered, Rng,
 };
-use quorate_membership::{Channel, Tags};
+use quorate_membership::{Channel, Packet, Tags};
 use quorate_storage::{FileDisk, Journal, Options};
 use quorate_tokio::{
-    BootClock, DriveEnd, Perform as _, Pulse, StorageThread, Transport, TransportConfig,
-    TransportEvent, TransportLimits, drive,
+    BootClock, DriveEnd, Perform as _, Pulse, Resolver, StorageThread, Transport, TransportConfig,
+    TransportEvent, TransportLimits, decode_packet, drive,
 };
 use quorate_wire::Refusal;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
+use super::memory::Memory;
 use super::node::{Inner, Node};
 use super::perform::{Performer, storage_failed};
 use super::{Keyring, StartError, StopReason};
@@ -91,10 +92,12 @@ impl NodeBuilder {
         }
         let keyring = Keyring::of(&config)?;
         let options = Options::default().segment_bytes(config.storage.segment_bytes);
+        let own_folder = disk.is_none();
         let (mut journal, mut recovered) = match disk {
             Some(DiskBox(disk)) => Journal::open(disk, options)?,
             None => open_folder(&config, options)?,
         };
+        let (known, memory) = Memory::open(config.node.data_dir.as_deref().filter(|_| own_folder));
         let identity = identify(&config, &recovered)?;
         journal.write(&Record::Identity(identity.clone()))?;
         journal.sync()?;
@@ -130,7 +133,11 @@ impl NodeBuilder {
         };
         let mut out = Outbox::new();
         let now = clock.now();
-        let machine = NodeMachine::new(setup, &recovered, seed, now, &mut out)?;
+        let mut machine = NodeMachine::new(setup, &recovered, seed, now, &mut out)?;
+        for (id, address) in known.into_iter().filter(|(id, _)| *id != identity.node) {
+            let known = quorate_membership::Input::Known { id, address };
+            machine.handle(now, NodeInput::Gossip(known), &mut out);
+        }
         let first: Vec<Effect> = out.drain().collect();
 
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
@@ -164,7 +171,12 @@ impl NodeBuilder {
             pulse: Pulse::new(),
         });
         tokio::spawn(listen(events, inputs, inner.clone(), refused));
-        let performer = Performer { inner: inner.clone(), storage };
+        let memory = memory.map(|(memory, keeper)| {
+            tokio::spawn(keeper.keep());
+            memory
+        });
+        let resolver = Resolver::new(inner.transport.local_addr());
+        let performer = Performer { inner: inner.clone(), storage, resolver, memory };
         tokio::spawn(run(machine, performer, first, received, failure));
         Ok(Node { inner })
     }
@@ -242,6 +254,9 @@ async fn listen(
                 tracing::error!(%address, boot = boot.0, "another process bears this node id: refused");
                 continue;
             }
+            TransportEvent::StreamRefused { address } => {
+                NodeInput::Gossip(quorate_membership::Input::Refused { address })
+            }
             TransportEvent::Rejected { from, why } => {
                 tracing::debug!(%from, why, "refused");
                 continue;
@@ -267,7 +282,10 @@ async fn listen(
 
 /// A packet of the gossip; nothing, and a count, of what is none.
 fn packet(inner: &Inner, from: SocketAddr, over: Channel, bytes: &[u8]) -> Option<NodeInput> {
-    match quorate_wire::decode(bytes) {
+    if let Some(version) = bytes.first().copied().filter(|version| *version != Packet::VERSION) {
+        return Some(NodeInput::Gossip(quorate_membership::Input::Unreadable { from, version }));
+    }
+    match decode_packet(bytes) {
         Ok(packet) => Some(NodeInput::Packet { from, over, packet }),
         Err(error) => {
             inner.undecodable.fetch_add(1, Ordering::Relaxed);
@@ -327,7 +345,8 @@ async fn run(
         reason = ended.err();
     }
     let reason = reason.unwrap_or(StopReason::Asked);
-    let storage = performer.storage;
+    let Performer { storage, memory, .. } = performer;
+    drop(memory);
     // First nobody can ask any more: a request that came in behind the last turn would wait for
     // an answer for ever, and the storage thread for room to report in.
     drop(inputs);
