@@ -15,7 +15,11 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).expect("a folder") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a file has a name");
-        fs::copy(&path, to.join(name)).expect("it is copied");
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            fs::copy(&path, to.join(name)).expect("it is copied");
+        }
     }
 }
 
