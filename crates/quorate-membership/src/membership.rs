@@ -24,7 +24,7 @@ use crate::spread::Spread;
 use crate::throttle::{Quota, Throttle};
 use crate::vetting::Vetting;
 use crate::view::{View, mix, short_hash, text_hash};
-use crate::{Config, Counters, Event, Input, Output};
+use crate::{Config, Counters, Event, Input, Output, Packet};
 
 /// One node's part in the membership of its cluster.
 ///
@@ -127,7 +127,7 @@ impl Membership {
             me,
             boot,
             instance,
-            name: (text_hash(&config.cluster_name) >> 32) as u32,
+            name: Packet::name_hash(&config.cluster_name),
             cluster_mark,
             incarnation,
             coordinate: Coordinate::default(),

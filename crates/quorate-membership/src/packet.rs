@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claim::{Incarnation, Info, Protocol, Tags, Update};
 use crate::coordinate::Coordinate;
-use crate::view::{PARTS, short_hash};
+use crate::view::{PARTS, short_hash, text_hash};
 
 /// One packet: who speaks, what for, and claims about members that ride along.
 ///
@@ -195,6 +195,12 @@ impl Packet {
     /// The most bytes of an encoded packet, so that under a key and with all headers it fits every
     /// link (IPv6 guarantees 1,280) and no datagram is ever cut.
     pub const BYTES_MAX: usize = 1_180;
+
+    /// What [`name`](Self::name) is for a cluster of that name.
+    #[must_use]
+    pub fn name_hash(cluster: &str) -> u32 {
+        (text_hash(cluster) >> 32) as u32
+    }
 
     /// How many bytes the packet takes in the encoding of `quorate-wire`. O(updates).
     #[must_use]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use quorate_core::{BootEpoch, ClusterId, Instant, Machine, NodeId, Outbox};
+use quorate_core::{BootEpoch, Instant, Machine, NodeId, Outbox};
 use quorate_membership::{
     Body, Channel, Config, Event, Incarnation, Input, Membership, Output, Packet, State, Tags,
     Update,
@@ -81,17 +81,22 @@ impl Gossiper for Member {
     /// Each is shown pages of all, as a joiner is by a member that it asked.
     fn introduce(_: &Members, nodes: &mut [&mut Self], now: Instant) {
         let mut pages: Vec<Packet> = Vec::new();
-        let Some(first) = nodes.first() else { return };
-        let name = name_of(first, now);
+        let name = Packet::name_hash("crowd-0");
         for (node, member) in nodes.iter().enumerate() {
             let info = member.machine.own().clone();
-            let update = Update { id: id_of(node as u32), state: State::Alive, gone_secs: 0, info };
+            let update = Update {
+                id: id_of(node as u32),
+                state: State::Alive,
+                gone_secs: 0,
+                accusation: None,
+                info,
+            };
             match pages.last_mut().filter(|page| page.updates.len() < PAGE) {
                 Some(page) => page.updates.push(update),
                 None => pages.push(Packet {
                     version: Packet::VERSION,
                     name,
-                    cluster: ClusterId::NONE,
+                    cluster: 0,
                     from: update.id.clone(),
                     incarnation: Incarnation::first(BootEpoch(1)),
                     view: 0,
@@ -161,7 +166,7 @@ impl Gossiper for Member {
     }
 
     fn suspicion_min(setting: &Members) -> Duration {
-        setting.config.suspicion
+        setting.config.pause_tolerance
     }
 }
 
@@ -182,26 +187,6 @@ fn tell(event: &Event, port: &mut Port) {
     if let Some(node) = node_of(id) {
         port.news(node, belief);
     }
-}
-
-/// The hash of the cluster's name, as a packet of the node has it: a clone of the node that does
-/// not share its dice is not to be had, so a stand-in of the same cluster speaks.
-fn name_of(member: &Member, now: Instant) -> u64 {
-    let config = Config {
-        cluster_name: "crowd-0".to_owned(),
-        address: member.machine.own().address.clone(),
-        seeds: vec!["10.255.255.254:1".to_owned()],
-        ..Config::lan()
-    };
-    let rng = quorate_core::Rng::seeded(0);
-    let mut speaker = Membership::new(id_of(0), BootEpoch(1), 0, config, Tags::default(), rng, now);
-    let mut out = Outbox::new();
-    speaker.wake(now, &mut out);
-    let said = out.drain().find_map(|output| match output {
-        Output::Send { packet, .. } => Some(packet.name),
-        Output::Resolve { .. } | Output::Event(_) => None,
-    });
-    said.expect("it looks for its seed at once")
 }
 
 /// The id of a node: `n0042`, and longer from ten thousand on.
