@@ -14,6 +14,10 @@ pub(crate) enum Timer {
     Step(u32),
     /// A relay owes an answer.
     Relay(u32),
+    /// The observers of a silent member had their time.
+    Inquiry(u32),
+    /// Ask once more whether the holder of a newcomer's id is still there.
+    Vet(NodeId),
     /// Look after a suspicion.
     Suspicion(NodeId),
     /// Tell the news.

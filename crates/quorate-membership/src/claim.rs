@@ -62,6 +62,31 @@ pub struct Info {
     pub address: String,
     /// What it is.
     pub tags: Tags,
+    /// Which versions of the packets it reads.
+    pub protocol: Protocol,
+}
+
+/// Which versions of the packets a process reads, and what it can do besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Protocol {
+    /// The oldest version.
+    pub min: u8,
+    /// The newest version.
+    pub max: u8,
+    /// One bit for each thing that a reader of these versions may or may not know. None is defined
+    /// yet.
+    pub features: u8,
+}
+
+impl Protocol {
+    /// What this build reads.
+    pub const SUPPORTED: Self = Self { min: 1, max: 1, features: 0 };
+
+    /// Whether packets of `version` are read.
+    #[must_use]
+    pub const fn reads(self, version: u8) -> bool {
+        self.min <= version && version <= self.max
+    }
 }
 
 /// What a member is, for others to read. Bounded, so that every claim fits into a datagram.
@@ -77,8 +102,28 @@ pub struct Tags {
     pub zone: String,
     /// Its cluster; [`ClusterId::NONE`] until that is born.
     pub cluster: ClusterId,
+    /// How well it says it is.
+    pub health: HealthDigest,
     /// Anything else; with their lengths, at most [`Self::EXTRA_MAX`] bytes.
     pub extra: BTreeMap<String, String>,
+    /// How often its owner changed them since it started. Set by the membership itself.
+    pub version: u32,
+}
+
+/// How well a member says it is, in one word.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub enum HealthDigest {
+    /// Nobody looked.
+    #[default]
+    Unknown,
+    /// All is well.
+    Healthy,
+    /// It works, with less than all.
+    Degraded,
+    /// It does not do its work.
+    Unhealthy,
 }
 
 impl Tags {
@@ -119,7 +164,9 @@ impl Default for Tags {
             api_address: String::new(),
             zone: String::new(),
             cluster: ClusterId::NONE,
+            health: HealthDigest::Unknown,
             extra: BTreeMap::new(),
+            version: 0,
         }
     }
 }
@@ -146,19 +193,41 @@ pub struct Update {
     /// Of a member that is gone: for how many seconds, rounded up at every hop. So a tombstone only
     /// ever gets older on its way, and cannot outlive its horizon by being passed on.
     pub gone_secs: u32,
+    /// Of a suspect: who says so, and on what grounds.
+    pub accusation: Option<Accusation>,
     /// What it said of itself last.
     pub info: Info,
+}
+
+/// The grounds of a suspicion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accusation {
+    /// The hash of the accuser's id, for limits: nobody may accuse everybody.
+    #[serde(with = "crate::raw")]
+    pub by: u32,
+    /// Whether enough others found it silent too. Then it dies sooner.
+    pub corroborated: bool,
 }
 
 impl Update {
     /// Whether this claim is newer than that one, about the same member.
     ///
-    /// Claims are in a total order: by incarnation, then state, then content (which honest members
-    /// never change without a new incarnation). A view keeps the greatest, so it does not matter
-    /// in which order, how often and by whom claims are told.
+    /// Claims are in a total order: by incarnation, then state, then whether a suspicion was
+    /// corroborated, then content (which honest members never change without a new incarnation). A
+    /// view keeps the greatest, so it does not matter in which order, how often and by whom claims
+    /// are told. Who accused is no part of it.
     #[must_use]
-    pub fn supersedes(&self, state: State, info: &Info) -> bool {
-        rank(self.state, &self.info) > rank(state, info)
+    pub fn supersedes(&self, other: &Self) -> bool {
+        self.rank() > other.rank()
+    }
+
+    pub(crate) fn is_corroborated(&self) -> bool {
+        self.state == State::Suspect
+            && self.accusation.is_some_and(|accusation| accusation.corroborated)
+    }
+
+    pub(crate) fn rank(&self) -> Rank<'_> {
+        (self.info.incarnation, self.state, self.is_corroborated(), &self.info)
     }
 
     /// Whether an honest node could have sent it.
@@ -166,13 +235,13 @@ impl Update {
         self.info.incarnation.counter <= Incarnation::COUNTER_MAX
             && is_address(&self.info.address)
             && self.info.tags.validate().is_ok()
+            && self.info.protocol.min <= self.info.protocol.max
+            && (self.state == State::Suspect || self.accusation.is_none())
     }
 }
 
 /// The order of claims about one member.
-pub(crate) const fn rank(state: State, info: &Info) -> (Incarnation, State, &Info) {
-    (info.incarnation, state, info)
-}
+pub(crate) type Rank<'a> = (Incarnation, State, bool, &'a Info);
 
 /// Whether `text` has the form `host:port` and is not too long.
 pub(crate) fn is_address(text: &str) -> bool {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::claim::is_address;
+use crate::Channel;
+use crate::claim::{Tags, is_address};
+use crate::spread;
 
 /// Names, seeds and pace.
 ///
@@ -14,22 +16,30 @@ pub struct Config {
     pub cluster_name: String,
     /// Where others reach this node's cluster port, `host:port`, TCP and UDP.
     pub address: String,
-    /// Where to look for others, `host:port`; names are resolved again and again. May hold this
-    /// node's own address. At most [`Self::SEEDS_MAX`].
+    /// Where to look for others: `host:port`, or a service of DNS as `_name._udp.example.org` (RFC
+    /// 2782). Names are resolved again and again. May hold this node's own address. At most
+    /// [`Self::SEEDS_MAX`].
     pub seeds: Vec<String>,
     /// How often a member is probed, one after the other. Shorter finds a crash sooner; costs a
-    /// ping and its answer, about 150 bytes, for each period.
+    /// ping and its answer, about 70 bytes, for each period.
     pub probe_interval: Duration,
-    /// The least time to wait for an answer; grows with the measured round trips. After one such
-    /// time others are asked to help, after four the member is suspected.
+    /// The least time to wait for an answer; grows with the measured round trips. After each such
+    /// time the ping is repeated, after two others are asked to help, after four the member counts
+    /// as silent.
     pub probe_timeout: Duration,
     /// How many others are asked to probe a silent member. More hear it in spite of loss; costs
-    /// four packets each, only when one is silent. A second
-    /// set is asked if the first does not help. Default 3, as SWIM measured.
+    /// four packets each, only when one is silent. Default 3, as SWIM measured.
     pub indirect_probes: usize,
-    /// The least time a member is suspected before it is declared dead: how long it may stall
-    /// without being given up. It is shown as unreachable at once.
-    pub suspicion: Duration,
+    /// How many others must look at a silent member before it is accused; four fifths of them must
+    /// find it silent too. More make a false accusation less likely; costs six packets each, only
+    /// when one is silent. Default 5.
+    pub observers: usize,
+    /// How long a member may stall without being given up, once it is accused. Longer forgives
+    /// longer stalls, and finds crashes later by as much. Where news need longer to spread and be
+    /// answered, that counts instead: [`Self::suspicion`].
+    pub pause_tolerance: Duration,
+    /// Whether packets may also be sent over TCP, where datagrams do not get through.
+    pub streams: bool,
     /// How often news are told to others while there are any.
     pub gossip_interval: Duration,
     /// To how many others at a time.
@@ -58,24 +68,24 @@ impl Config {
     /// another one.
     #[must_use]
     pub const fn local() -> Self {
-        Self::paced(200, 50, 1_000, 50)
+        Self::paced(200, 50, 700, 20)
     }
 
-    /// For one data centre, the default: probes every 500 ms, suspicion within 400 ms after an
-    /// unanswered probe, dead 1.5 s later. (memberlist's LAN profile probes every second and
+    /// For one data centre, the default: probes every 600 ms, accusation about half a second after
+    /// an unanswered probe, dead a second later. (memberlist's LAN profile probes every second and
     /// suspects for 4 s and more.)
     #[must_use]
     pub const fn lan() -> Self {
-        Self::paced(500, 100, 1_500, 100)
+        Self::paced(600, 100, 1_000, 40)
     }
 
     /// Across regions: probes every second, for round trips up to 300 ms, dead after 5 s.
     #[must_use]
     pub const fn wan() -> Self {
-        Self::paced(1_000, 300, 5_000, 250)
+        Self::paced(1_000, 300, 4_000, 150)
     }
 
-    const fn paced(probe: u64, timeout: u64, suspicion: u64, gossip: u64) -> Self {
+    const fn paced(probe: u64, timeout: u64, tolerance: u64, gossip: u64) -> Self {
         Self {
             cluster_name: String::new(),
             address: String::new(),
@@ -83,7 +93,9 @@ impl Config {
             probe_interval: Duration::from_millis(probe),
             probe_timeout: Duration::from_millis(timeout),
             indirect_probes: 3,
-            suspicion: Duration::from_millis(suspicion),
+            observers: 5,
+            pause_tolerance: Duration::from_millis(tolerance),
+            streams: true,
             gossip_interval: Duration::from_millis(gossip),
             gossip_fanout: 3,
             announce_min: Duration::from_secs(1),
@@ -93,6 +105,19 @@ impl Config {
             leave_timeout: Duration::from_secs(2),
             members_max: 8_192,
         }
+    }
+
+    /// How long a member is suspected among `live` members before it is declared dead: long enough
+    /// that it hears of it, and all hear its answer.
+    #[must_use]
+    pub fn suspicion(&self, live: usize) -> Duration {
+        self.pause_tolerance.max(self.gossip_interval * (2 * spread::rounds(live)))
+    }
+
+    /// By which way the `asked`th question goes to one that has not answered: every fourth one over
+    /// a stream, where datagrams may not get through.
+    pub(crate) const fn way(&self, asked: u32) -> Channel {
+        if self.streams && asked.is_multiple_of(4) { Channel::Stream } else { Channel::Datagram }
     }
 
     /// Whether the values fit together.
@@ -105,7 +130,8 @@ impl Config {
             return Err(ConfigError::NoName);
         }
         for address in std::iter::once(&self.address).chain(&self.seeds) {
-            if !is_address(address) {
+            let service = is_service(address) && *address != self.address;
+            if !(is_address(address) || service) {
                 return Err(ConfigError::NoAddress { text: address.chars().take(80).collect() });
             }
         }
@@ -120,10 +146,13 @@ impl Config {
         if self.indirect_probes > PEERS_ASKED_MAX
             || self.gossip_fanout == 0
             || self.gossip_fanout > PEERS_ASKED_MAX
+            || self.observers == 0
+            || self.observers > PEERS_ASKED_MAX
         {
             return Err(ConfigError::Fanout {
                 indirect_probes: self.indirect_probes,
                 gossip_fanout: self.gossip_fanout,
+                observers: self.observers,
             });
         }
         if self.members_max < 2 {
@@ -136,7 +165,7 @@ impl Config {
         for (what, period) in [
             ("probe_interval", self.probe_interval),
             ("probe_timeout", self.probe_timeout),
-            ("suspicion", self.suspicion),
+            ("pause_tolerance", self.pause_tolerance),
             ("gossip_interval", self.gossip_interval),
             ("announce_min", self.announce_min),
             ("announce_max", self.announce_max),
@@ -151,16 +180,16 @@ impl Config {
                 return Err(ConfigError::PeriodTooLong { what });
             }
         }
-        let (suspicion, probe_interval) = (self.suspicion, self.probe_interval);
-        let least = (probe_interval * 2).max(self.probe_timeout * 8);
-        if suspicion < least {
-            return Err(ConfigError::SuspicionTooShort { suspicion, least });
+        let pause_tolerance = self.pause_tolerance;
+        let least = self.probe_interval.max(self.probe_timeout * 4);
+        if pause_tolerance < least {
+            return Err(ConfigError::ToleranceTooShort { pause_tolerance, least });
         }
         let (announce_min, announce_max) = (self.announce_min, self.announce_max);
         if announce_max < announce_min {
             return Err(ConfigError::Backoff { announce_min, announce_max });
         }
-        let (tombstone_horizon, least) = (self.tombstone_horizon, suspicion * 20);
+        let (tombstone_horizon, least) = (self.tombstone_horizon, pause_tolerance * 20);
         if tombstone_horizon < least {
             return Err(ConfigError::HorizonTooShort { tombstone_horizon, least });
         }
@@ -196,14 +225,16 @@ pub enum ConfigError {
     },
     /// Nobody or everybody would be asked.
     #[error(
-        "indirect_probes <= 16 and 1 <= gossip_fanout <= 16 do not hold: {indirect_probes}, \
-         {gossip_fanout}; use 3 for both"
+        "indirect_probes <= 16, 1 <= gossip_fanout <= 16 and 1 <= observers <= 16 do not hold: \
+         {indirect_probes}, {gossip_fanout}, {observers}; use 3, 3 and 5"
     )]
     Fanout {
         /// Relays asked for.
         indirect_probes: usize,
         /// Receivers of news asked for.
         gossip_fanout: usize,
+        /// Observers asked for.
+        observers: usize,
     },
     /// There is no room for another member.
     #[error("members_max >= 2 does not hold: {members_max}; leave it at 8192")]
@@ -225,12 +256,12 @@ pub enum ConfigError {
     },
     /// A member would be given up before it could say that it lives.
     #[error(
-        "suspicion >= 2 x probe_interval and 8 x probe_timeout does not hold: {suspicion:?}; \
-         raise suspicion to {least:?} or more"
+        "pause_tolerance >= probe_interval and 4 x probe_timeout does not hold: \
+         {pause_tolerance:?}; raise it to {least:?} or more"
     )]
-    SuspicionTooShort {
-        /// The suspicion asked for.
-        suspicion: Duration,
+    ToleranceTooShort {
+        /// The tolerance asked for.
+        pause_tolerance: Duration,
         /// The least that would do.
         least: Duration,
     },
@@ -244,7 +275,7 @@ pub enum ConfigError {
     },
     /// Old news could bring back a member that is gone.
     #[error(
-        "tombstone_horizon >= 20 x suspicion does not hold: {tombstone_horizon:?}; raise it to \
+        "tombstone_horizon >= 20 x pause_tolerance does not hold: {tombstone_horizon:?}; raise it to \
          {least:?} or more"
     )]
     HorizonTooShort {
@@ -253,6 +284,13 @@ pub enum ConfigError {
         /// The least that would do.
         least: Duration,
     },
+}
+
+/// Whether `text` has the form of a service of DNS.
+fn is_service(text: &str) -> bool {
+    text.len() <= Tags::ADDRESS_MAX
+        && text.starts_with('_')
+        && ["._tcp.", "._udp."].iter().any(|kind| text.contains(kind))
 }
 
 /// The longest of all periods: ten years.

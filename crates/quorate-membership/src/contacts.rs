@@ -26,6 +26,8 @@ pub(crate) struct Contact {
     name: String,
     /// The number of the last question sent there.
     pub(crate) seq: Option<u32>,
+    /// How often it was asked.
+    pub(crate) asked: u32,
     /// Who answered last, and when.
     answered: Option<(NodeId, Instant)>,
     /// The pause before the next announce while nobody answers.
@@ -84,10 +86,15 @@ impl Contacts {
         for (address, name) in wanted {
             self.at.entry(address).or_insert_with(|| {
                 new.push(address);
-                Contact { name, seq: None, answered: None, wait }
+                Contact { name, seq: None, asked: 0, answered: None, wait }
             });
         }
         (new, old)
+    }
+
+    /// Forgets all that was found, so that it is looked for anew.
+    pub(crate) fn clear(&mut self) {
+        self.at.clear();
     }
 
     pub(crate) fn get_mut(&mut self, address: SocketAddr) -> Option<&mut Contact> {

@@ -5,19 +5,28 @@ use std::time::Duration;
 
 use quorate_core::{Instant, NodeId, Outbox, mutant};
 
-use crate::Output;
 use crate::agenda::Timer;
 use crate::claim::State;
 use crate::membership::Membership;
 use crate::packet::Body;
+use crate::view::short_hash;
+use crate::{Channel, Output};
 
 /// A peer that is announced to while it is no live member.
 #[derive(Debug)]
 pub(crate) struct Court {
     address: String,
     wait: Duration,
+    /// How often it was.
+    asked: u32,
     /// Whether the owner of this node named it: then it is never forgotten.
     pub(crate) known: bool,
+}
+
+impl Court {
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
 }
 
 impl Membership {
@@ -64,6 +73,8 @@ impl Membership {
             return;
         }
         contact.seq = Some(seq);
+        contact.asked = contact.asked.wrapping_add(1);
+        let over = self.config.way(contact.asked);
         let there = contact.answered(now, every * LATELY).cloned();
         let wait = if there.is_some() {
             every / 2
@@ -77,16 +88,24 @@ impl Membership {
         self.agenda.set(Timer::Seed(address), now + wait);
         match there {
             Some(target) if self.view.is_live(&target) && target != self.me => {
-                self.send(now, address, Body::Ping { seq, target }, &[], out);
+                let target = short_hash(&target);
+                self.send(now, address, over, Body::Ping { seq, target }, &[], out);
             }
-            _ => self.announce(now, seq, address, out),
+            _ => self.announce(now, seq, address, over, out),
         }
     }
 
-    fn announce(&mut self, now: Instant, seq: u32, to: SocketAddr, out: &mut Outbox<Output>) {
-        let (instance, seeds) = (self.instance, self.seeds_digest);
-        let me = self.me.clone();
-        self.send(now, to, Body::Announce { seq, instance, seeds }, &[me], out);
+    fn announce(
+        &mut self,
+        now: Instant,
+        seq: u32,
+        to: SocketAddr,
+        over: Channel,
+        out: &mut Outbox<Output>,
+    ) {
+        let (instance, seeds, cluster) = (self.instance, self.seeds_digest, self.cluster());
+        let (body, me) = (Body::Announce { seq, instance, seeds, cluster }, self.me.clone());
+        self.send(now, to, over, body, &[me], out);
     }
 
     /// Question `seq` was answered by `id`: wherever the answer came from, it stands for the
@@ -129,7 +148,7 @@ impl Membership {
             }
         }
         let wait = self.config.announce_min;
-        self.courts.insert(id.clone(), Court { address, wait, known: true });
+        self.courts.insert(id.clone(), Court { address, wait, asked: 0, known: true });
         if !live {
             // A few at once, many one after the other.
             let later = self.config.announce_min.saturating_mul(self.agenda.courts() / AT_ONCE);
@@ -142,7 +161,7 @@ impl Membership {
         let Some(peer) = self.view.get(id) else { return };
         let (address, wait) = (peer.info.address.clone(), self.config.announce_min);
         let known = self.courts.get(id).is_some_and(|court| court.known);
-        self.courts.insert(id.clone(), Court { address, wait, known });
+        self.courts.insert(id.clone(), Court { address, wait, asked: 0, known });
         let wait = self.about(wait.max(self.pace()));
         self.agenda.set(Timer::Court(id.clone()), now + wait);
     }
@@ -163,14 +182,17 @@ impl Membership {
         let wait_max = self.config.announce_max.max(self.config.announce_min.saturating_mul(crowd));
         let pace = self.pace();
         let Some(court) = self.courts.get_mut(id) else { return };
+        court.asked = court.asked.wrapping_add(1);
+        let (over, turn) = (self.config.way(court.asked), court.asked as usize);
         let wait = court.wait.max(pace);
         court.wait = (wait * 2).min(wait_max);
         let address = court.address.clone();
         let wait = self.about(wait);
         self.agenda.set(Timer::Court(id.clone()), now + wait);
-        if let Some(at) = self.names.find(now, &address, out) {
+        if let Some(at) = self.names.find(now, &address, turn, out) {
             let seq = self.rng.next_u64() as u32;
-            self.announce(now, seq, at, out);
+            self.courted = Some(seq);
+            self.announce(now, seq, at, over, out);
         }
     }
 }

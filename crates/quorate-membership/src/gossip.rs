@@ -7,7 +7,7 @@ use std::time::Duration;
 use quorate_core::{Instant, NodeId, Outbox, mutant, rare};
 
 use crate::agenda::Timer;
-use crate::claim::Update;
+use crate::claim::{State, Update};
 use crate::membership::Membership;
 use crate::packet::{Body, Packet};
 use crate::spread::{self, Spread};
@@ -22,21 +22,32 @@ impl Membership {
 
     /// Tells the news to a few.
     pub(crate) fn gossip(&mut self, now: Instant, out: &mut Outbox<Output>) {
-        let targets = self.ring.sample(self.config.gossip_fanout, &mut self.rng, |_| true);
+        // Those that are silent are told by pings what concerns them.
+        let (view, fanout) = (&self.view, self.config.gossip_fanout);
+        let well = |id: &NodeId| view.get(id).is_some_and(|peer| peer.shown() == State::Alive);
+        let mut targets = self.ring.sample(fanout, &mut self.rng, well);
+        if targets.is_empty() {
+            targets = self.ring.sample(fanout, &mut self.rng, |_| true);
+        }
         if targets.is_empty() {
             // Whoever comes will pull the whole view.
             self.spread = Spread::default();
+            self.broadcasts.drop_all();
         }
         for id in targets {
-            if self.spread.is_empty() {
+            if self.spread.is_empty() && self.broadcasts.is_empty() {
                 break;
             }
-            let Some(peer) = self.view.get(&id) else { continue };
-            if let Some(at) = self.names.find(now, &peer.info.address, out) {
-                self.send(now, at, Body::Gossip, &[], out);
+            if let Some((at, over)) = self.way_to(now, &id, 0, out) {
+                let limit = spread::limit(self.view.live());
+                // Each class may fill what the other leaves, and a third in any case: neither
+                // starves.
+                let most = if self.spread.is_empty() { ROOM } else { ROOM / 3 };
+                let broadcasts = self.broadcasts.take(most, limit);
+                self.send(now, at, over, Body::Gossip { broadcasts }, &[], out);
             }
         }
-        if !self.spread.is_empty() {
+        if !(self.spread.is_empty() && self.broadcasts.is_empty()) {
             self.agenda.set(Timer::Gossip, now + self.config.gossip_interval);
         }
     }
@@ -47,11 +58,19 @@ impl Membership {
         &mut self,
         now: Instant,
         to: SocketAddr,
+        over: Channel,
         body: Body,
         first: &[NodeId],
         out: &mut Outbox<Output>,
     ) {
         let mut packet = self.packet(body);
+        if !(first.is_empty() && self.spread.is_empty()) {
+            self.load(now, &mut packet, first);
+        }
+        self.emit(to, over, packet, out);
+    }
+
+    fn load(&mut self, now: Instant, packet: &mut Packet, first: &[NodeId]) {
         let mut room = Packet::BYTES_MAX.saturating_sub(packet.bytes());
         let limit = spread::limit(self.view.live());
         let most = if rare("one claim rides along") { 1 } else { UPDATES_MAX };
@@ -66,7 +85,6 @@ impl Membership {
                 self.spread.told(id, limit);
             }
         }
-        self.emit(to, packet, out);
     }
 
     /// A packet of this node without claims.
@@ -74,9 +92,9 @@ impl Membership {
         Packet {
             version: Packet::VERSION,
             name: self.name,
-            cluster: self.cluster(),
+            cluster: self.cluster_mark,
             from: self.me.clone(),
-            incarnation: self.own().incarnation,
+            incarnation: self.incarnation,
             view: self.view.hash(),
             body,
             updates: Vec::new(),
@@ -87,14 +105,28 @@ impl Membership {
         // Of this node itself there is no tombstone: it has just left.
         let horizon = self.config.tombstone_horizon;
         let update = self.view.update(now, horizon.as_secs(), id)?;
-        if *id == self.me { Some(Update { gone_secs: 0, ..update }) } else { Some(update) }
+        if *id == self.me {
+            return Some(Update { gone_secs: 0, ..update });
+        }
+        Some(self.signed(now, update))
     }
 
-    pub(crate) fn emit(&mut self, to: SocketAddr, packet: Packet, out: &mut Outbox<Output>) {
+    pub(crate) fn emit(
+        &mut self,
+        to: SocketAddr,
+        over: Channel,
+        packet: Packet,
+        out: &mut Outbox<Output>,
+    ) {
         debug_assert!(packet.updates.len() <= 250, "one byte holds their number");
-        self.counters.sent += 1;
-        self.counters.sent_bytes += packet.bytes() as u64;
-        out.push(Output::Send { to, over: Channel::Datagram, packet });
+        if over == Channel::Stream {
+            if !self.config.streams {
+                return;
+            }
+            self.counters.by_stream += 1;
+        }
+        self.counters.sends(packet.body.class(), packet.bytes() as u64);
+        out.push(Output::Send { to, over, packet });
     }
 
     /// `wait`, give or take a quarter, so that nodes do not fall into step.
@@ -106,3 +138,6 @@ impl Membership {
 /// The most claims in a packet. The smallest takes about 20 bytes, so this bounds nothing but the
 /// work of trying.
 const UPDATES_MAX: usize = 60;
+
+/// How many bytes of a packet messages of users may take if there is nothing else to tell.
+const ROOM: usize = Packet::BYTES_MAX - 120;

@@ -34,29 +34,43 @@ impl Membership {
             self.counters.foreign_cluster += 1;
             return false;
         }
-        let Some(peer) = self.view.get_mut(&update.id) else {
+        let Some(peer) = self.view.get(&update.id) else {
             self.take_up(now, update, page, out);
             return false;
         };
         let resurrects = mutant!("membership-resurrects")
             && (update.state, peer.state) == (State::Alive, State::Dead)
             && update.info == peer.info;
-        if !update.supersedes(peer.state, &peer.info) && !resurrects {
+        if update.rank() <= peer.rank() && !resurrects {
             let same = peer.info.incarnation == update.info.incarnation;
             if same && peer.state == update.state && !peer.state.is_live() {
                 let left = left_of(self.config.tombstone_horizon, update.gone_secs);
-                let at = peer.collect_at.min(now + left);
+                let at = peer.collect_at().min(now + left);
                 self.view.bury(&update.id, at);
                 self.agenda.set(Timer::Collect(update.id), at);
             }
             return false;
         }
-        if update.state == State::Dead && peer.state.is_live() {
+        if update.state == State::Suspect && !self.may_accuse(now, &update) {
+            return false;
+        }
+        let live = self.view.is_live(&update.id);
+        if update.state == State::Dead && live {
             self.condemn(now, update, out);
         } else {
             self.adopt(now, update, true, out);
         }
         false
+    }
+
+    /// Whether the author of this accusation has not made too many lately. One that accuses an
+    /// eighth of all in the time of a suspicion is more likely at fault itself.
+    fn may_accuse(&mut self, now: Instant, update: &Update) -> bool {
+        let by = update.accusation.map_or(0, |accusation| accusation.by);
+        let most = (self.view.live() / 8).max(ACCUSATIONS_MIN);
+        let may = by == 0 || self.accusers.allows(now, by, most as u32);
+        self.counters.over_limit += u64::from(!may);
+        may
     }
 
     /// A member that was not known.
@@ -89,32 +103,35 @@ impl Membership {
         tell: bool,
         out: &mut Outbox<Output>,
     ) {
-        let Update { id, state, gone_secs, info } = update;
+        let (id, state, incarnation) = (update.id.clone(), update.state, update.info.incarnation);
         self.counters.learned += 1;
         let before = self.view.get(&id).map(Before::of);
         let suspected = self.view.get(&id).is_some_and(|peer| {
-            peer.state == State::Suspect && peer.info.incarnation == info.incarnation
+            peer.state == State::Suspect && peer.info.incarnation == incarnation
         });
-        let incarnation = info.incarnation;
-        self.view.claim(now, &id, state, info);
-        let left = left_of(self.config.tombstone_horizon, gone_secs);
+        let left = left_of(self.config.tombstone_horizon, update.gone_secs);
+        self.view.claim(now, update);
+        let renewed = before.as_ref().is_some_and(|before| before.info.incarnation != incarnation);
+        if renewed {
+            self.drop_inquiry(&id);
+        }
         let Some(peer) = self.view.get_mut(&id) else { return };
-        if before.as_ref().is_some_and(|before| before.info.incarnation != incarnation) {
-            peer.failed_at = None;
-            peer.condemned = false;
-            peer.told_at = None;
+        if renewed && let Some(trouble) = &mut peer.trouble {
+            trouble.failed_at = None;
+            trouble.condemned = false;
+            trouble.told_at = None;
         }
         if state == State::Suspect && !suspected {
-            peer.suspected_at = now;
+            peer.trouble().suspected_at = now;
         }
         if state.is_live() {
             self.agenda.cancel(&Timer::Collect(id.clone()));
             self.agenda.cancel(&Timer::Court(id.clone()));
             if !before.as_ref().is_some_and(|before| before.state.is_live()) {
-                self.ring.insert(&id, &mut self.rng);
+                self.ring.insert(&mut self.view, &id, &mut self.rng);
             }
         } else {
-            self.ring.remove(&id);
+            self.ring.remove(&mut self.view, &id);
             self.view.bury(&id, now + left);
             self.agenda.set(Timer::Collect(id.clone()), now + left);
         }
@@ -127,6 +144,9 @@ impl Membership {
         if state == State::Dead {
             self.begin_courting(now, &id);
         }
+        let known = before.as_ref().map(|before| (before.state.is_live(), &before.info.address));
+        let is = self.view.get(&id).map(|peer| (peer.state.is_live(), &peer.info.address));
+        self.acquaintance += u64::from(known != is);
         if tell {
             self.tell(now, &id);
         }
@@ -135,21 +155,31 @@ impl Membership {
 
     /// This node can reach `id`, whatever it thought.
     pub(crate) fn reached(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
-        let Some(peer) = self.view.get_mut(id).filter(|peer| peer.failed_at.is_some()) else {
+        let Some(peer) = self.view.get_mut(id).filter(|peer| peer.trouble.is_some()) else {
             return;
         };
         let before = Before::of(peer);
-        peer.failed_at = None;
+        let failed = peer.failed_at().is_some();
+        match &mut peer.trouble {
+            // Of one that is well nothing more is kept.
+            Some(trouble) if trouble.overdue.is_some() || peer.state != State::Alive => {
+                trouble.failed_at = None;
+            }
+            trouble => *trouble = None,
+        }
+        if !failed {
+            return;
+        }
         self.report(now, id, Some(before), out);
     }
 
     /// This node cannot reach `id`.
     pub(crate) fn missed(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
-        let Some(peer) = self.view.get_mut(id).filter(|peer| peer.failed_at.is_none()) else {
+        let Some(peer) = self.view.get_mut(id).filter(|peer| peer.failed_at().is_none()) else {
             return;
         };
         let before = Before::of(peer);
-        peer.failed_at = Some(now);
+        peer.trouble().failed_at = Some(now);
         self.report(now, id, Some(before), out);
     }
 
@@ -176,7 +206,8 @@ impl Membership {
             return update.state != State::Alive;
         }
         let state = if self.leaving.is_some() { State::Left } else { State::Alive };
-        if !update.supersedes(state, own) || mutant!("refutation-forgotten") {
+        let rank = (own.incarnation, state, false, own);
+        if update.rank() <= rank || mutant!("refutation-forgotten") {
             return false;
         }
         let tags = own.tags.clone();
@@ -207,7 +238,7 @@ impl Membership {
     /// The claim that `id`, as it is known, is in `state` now.
     pub(crate) fn claim_of(&self, id: &NodeId, state: State) -> Option<Update> {
         let info = self.view.get(id)?.info.clone();
-        Some(Update { id: id.clone(), state, gone_secs: 0, info })
+        Some(Update { id: id.clone(), state, gone_secs: 0, accusation: None, info })
     }
 }
 
@@ -263,3 +294,6 @@ fn events(id: &NodeId, before: Option<&Before>, after: State, info: &Info) -> Ve
 pub(crate) fn left_of(horizon: Duration, gone_secs: u32) -> Duration {
     horizon.saturating_sub(Duration::from_secs(u64::from(gone_secs)))
 }
+
+/// How many accusations anybody may make in the time of a suspicion.
+const ACCUSATIONS_MIN: usize = 8;

@@ -47,12 +47,38 @@ impl Membership {
         self.tell_leave(now, out);
     }
 
+    /// Comes back after a leave, with a new incarnation, and looks for others as at its start.
+    pub(crate) fn rejoin(&mut self, now: Instant) {
+        if self.leaving.take().is_none() {
+            return;
+        }
+        let (counter, tags) = (self.own().incarnation.counter, self.own().tags.clone());
+        self.speak_up(now, State::Alive, counter + 1, tags);
+        self.agenda = Agenda::default();
+        self.start(now);
+        let gone: Vec<_> = (self.view.sorted().into_iter())
+            .map(|(id, peer)| (id.clone(), peer.state, peer.collect_at()))
+            .collect();
+        for (id, state, collect_at) in gone {
+            match state {
+                State::Suspect => self.arm_suspicion(now, &id),
+                State::Dead | State::Left => {
+                    self.agenda.set(Timer::Collect(id.clone()), collect_at.max(now));
+                    if state == State::Dead {
+                        self.begin_courting(now, &id);
+                    }
+                }
+                State::Alive => {}
+            }
+        }
+    }
+
     /// Pings those that have not acknowledged; the claim rides along.
     pub(crate) fn tell_leave(&mut self, now: Instant, out: &mut Outbox<Output>) {
         let Some(leaving) = &self.leaving else { return };
         if now < leaving.until {
             for (id, seq) in leaving.waiting.clone() {
-                self.send_ping(now, seq, &id, out);
+                self.send_ping(now, seq, &id, 0, out);
             }
             self.agenda.set(Timer::Leave, now + self.config.probe_timeout);
         }

@@ -58,34 +58,45 @@
 //! hash instead of being pushed and pulled at random.
 
 mod agenda;
+mod broadcasting;
 mod claim;
 mod config;
 mod contacts;
+mod coordinate;
 mod counters;
 mod courting;
 mod gossip;
 mod health;
+mod index;
 mod learning;
 mod leaving;
+mod link;
 mod membership;
 mod names;
+mod observing;
 mod packet;
 mod peer;
 mod probing;
+mod raw;
 mod receiving;
+mod relaying;
 mod ring;
 mod seam;
 mod spread;
 mod suspicion;
 mod syncing;
 mod throttle;
+mod vetting;
 mod view;
 
-pub use claim::{Incarnation, Info, State, Tags, TagsError, Update};
+pub use claim::{
+    Accusation, HealthDigest, Incarnation, Info, Protocol, State, Tags, TagsError, Update,
+};
 pub use config::{Config, ConfigError};
 pub use contacts::Seed;
+pub use coordinate::Coordinate;
 pub use counters::Counters;
 pub use membership::Membership;
-pub use packet::{Body, Packet};
+pub use packet::{Body, Broadcast, Class, Packet, Sum};
 pub use peer::MemberView;
 pub use seam::{Channel, Event, Input, Output};

@@ -7,18 +7,23 @@ use std::time::Duration;
 use quorate_core::{BootEpoch, ClusterId, Instant, Machine, NodeId, Outbox, Rng};
 
 use crate::agenda::{Agenda, Timer};
-use crate::claim::{Incarnation, Info, State, Tags};
+use crate::broadcasting::Broadcasts;
+use crate::claim::{Incarnation, Info, Protocol, State, Tags, Update};
 use crate::contacts::{Contacts, Seed};
+use crate::coordinate::Coordinate;
 use crate::courting::Court;
 use crate::health::Health;
 use crate::leaving::Leaving;
 use crate::names::Names;
+use crate::observing::Inquiry;
 use crate::peer::{MemberView, Peer};
-use crate::probing::{Probe, Relay};
+use crate::probing::Probe;
+use crate::relaying::Relay;
 use crate::ring::Ring;
 use crate::spread::Spread;
-use crate::throttle::Throttle;
-use crate::view::{View, text_hash};
+use crate::throttle::{Quota, Throttle};
+use crate::vetting::Vetting;
+use crate::view::{View, mix, short_hash, text_hash};
 use crate::{Config, Counters, Event, Input, Output};
 
 /// One node's part in the membership of its cluster.
@@ -33,7 +38,14 @@ pub struct Membership {
     pub(crate) instance: u64,
     pub(crate) config: Config,
     /// The hash of the cluster's name.
-    pub(crate) name: u64,
+    pub(crate) name: u32,
+    /// The hash of the cluster; zero while there is none.
+    pub(crate) cluster_mark: u32,
+    /// The hash of the own id.
+    pub(crate) own_hash: u32,
+    /// Invariant: that of the own claim.
+    pub(crate) incarnation: Incarnation,
+    pub(crate) coordinate: Coordinate,
     /// The digest of the seed list; zero if it is empty.
     pub(crate) seeds_digest: u64,
     pub(crate) rng: Rng,
@@ -47,9 +59,16 @@ pub struct Membership {
     pub(crate) successor_next: bool,
     pub(crate) probes: BTreeMap<u32, Probe>,
     pub(crate) relays: BTreeMap<u32, Relay>,
+    pub(crate) inquiries: BTreeMap<u32, Inquiry>,
+    pub(crate) vettings: BTreeMap<NodeId, Vetting>,
+    pub(crate) broadcasts: Broadcasts,
     pub(crate) names: Names,
     pub(crate) contacts: Contacts,
     pub(crate) courts: BTreeMap<NodeId, Court>,
+    /// The number of the last announce to a lost peer.
+    pub(crate) courted: Option<u32>,
+    /// Changes when others should be remembered for a later life.
+    pub(crate) acquaintance: u64,
     pub(crate) health: Health,
     /// Whether it was woken late the last time.
     pub(crate) paused: bool,
@@ -59,6 +78,7 @@ pub struct Membership {
     pub(crate) differs_since: Option<Instant>,
     pub(crate) compared_at: Option<Instant>,
     pub(crate) answered: Throttle<(NodeId, usize)>,
+    pub(crate) accusers: Quota,
     pub(crate) warned_sources: Throttle<SocketAddr>,
     pub(crate) warned_ids: Throttle<(Warning, NodeId)>,
     /// Apart from the others, so that nobody can use up its room: this node must stop for a twin.
@@ -90,36 +110,39 @@ impl Membership {
         instance: u64,
         config: Config,
         tags: Tags,
-        mut rng: Rng,
+        rng: Rng,
         now: Instant,
     ) -> Self {
         config.validate().expect("the caller validates its configuration");
         tags.validate().expect("the caller validates its tags");
         let mut view = View::new();
         let incarnation = Incarnation::first(boot);
-        let info = Info { incarnation, address: config.address.clone(), tags };
-        view.claim(now, &me, State::Alive, info);
+        let cluster_mark = mark_of(tags.cluster);
+        let (address, protocol) = (config.address.clone(), Protocol::SUPPORTED);
+        let info = Info { incarnation, address, tags: Tags { version: 0, ..tags }, protocol };
+        view.claim(now, alive(&me, info));
         let contacts = Contacts::new(&config.seeds);
-        let mut agenda = Agenda::default();
-        // Nodes that are started together do not probe together.
-        agenda.set(Timer::Probe, now + rng.duration(MOMENT, config.probe_interval));
-        for name in contacts.names().iter().filter(|name| name.parse::<SocketAddr>().is_err()) {
-            agenda.set(Timer::Name(name.clone()), now);
-        }
         let mut membership = Self {
+            own_hash: short_hash(&me),
             me,
             boot,
             instance,
-            name: text_hash(&config.cluster_name),
+            name: (text_hash(&config.cluster_name) >> 32) as u32,
+            cluster_mark,
+            incarnation,
+            coordinate: Coordinate::default(),
             seeds_digest: digest(contacts.names()),
             rng,
             view,
             spread: Spread::default(),
             ring: Ring::default(),
-            agenda,
+            agenda: Agenda::default(),
             successor_next: false,
             probes: BTreeMap::new(),
             relays: BTreeMap::new(),
+            inquiries: BTreeMap::new(),
+            vettings: BTreeMap::new(),
+            broadcasts: Broadcasts::default(),
             names: Names::new(
                 config.resolve_every,
                 config.announce_min,
@@ -127,29 +150,46 @@ impl Membership {
             ),
             contacts,
             courts: BTreeMap::new(),
+            courted: None,
+            acquaintance: 0,
             health: Health::new(),
             paused: false,
             leaving: None,
             differs_since: None,
             compared_at: None,
-            answered: Throttle::new(config.probe_interval),
-            warned_sources: Throttle::new(WARN_EVERY),
-            warned_ids: Throttle::new(WARN_EVERY),
-            warned_twin: Throttle::new(WARN_EVERY),
+            answered: Throttle::new(config.probe_interval, ANSWERED_MAX),
+            accusers: Quota::new(config.pause_tolerance),
+            warned_sources: Throttle::new(WARN_EVERY, WARNED_MAX),
+            warned_ids: Throttle::new(WARN_EVERY, WARNED_MAX),
+            warned_twin: Throttle::new(WARN_EVERY, WARNED_MAX),
             counters: Counters::default(),
             config,
         };
-        membership.refresh_seeds(now);
+        membership.start(now);
         membership
     }
 
-    /// All members in the order of their ids: this node, those that are gone until they are
-    /// forgotten, and the others.
-    pub fn members(&self) -> impl Iterator<Item = (&NodeId, MemberView<'_>)> {
-        self.view.iter().map(|(id, peer)| (id, peer.view()))
+    /// Begins to probe and to look for others.
+    pub(crate) fn start(&mut self, now: Instant) {
+        // Nodes that are started together do not probe together.
+        let first = self.rng.duration(MOMENT, self.config.probe_interval);
+        self.agenda.set(Timer::Probe, now + first);
+        for name in self.contacts.names() {
+            if name.parse::<SocketAddr>().is_err() {
+                self.agenda.set(Timer::Name(name.clone()), now);
+            }
+        }
+        self.contacts.clear();
+        self.refresh_seeds(now);
     }
 
-    /// One member. O(log members).
+    /// All members in the order of their ids: this node, those that are gone until they are
+    /// forgotten, and the others. O(members log members).
+    pub fn members(&self) -> impl Iterator<Item = (&NodeId, MemberView<'_>)> {
+        self.view.sorted().into_iter().map(|(id, peer)| (id, peer.view()))
+    }
+
+    /// One member. O(1).
     #[must_use]
     pub fn member(&self, id: &NodeId) -> Option<MemberView<'_>> {
         self.view.get(id).map(Peer::view)
@@ -165,7 +205,7 @@ impl Membership {
     /// Equal on two nodes exactly if they know the same live members in the same incarnations (but
     /// for a chance of 2^-64).
     #[must_use]
-    pub fn view_hash(&self) -> u64 {
+    pub const fn view_hash(&self) -> u64 {
         self.view.hash()
     }
 
@@ -174,6 +214,56 @@ impl Membership {
     #[must_use]
     pub const fn health_multiplier(&self) -> u32 {
         self.health.multiplier()
+    }
+
+    /// Where this node is in the space of round trips.
+    #[must_use]
+    pub const fn coordinate(&self) -> Coordinate {
+        self.coordinate
+    }
+
+    /// How many members are live, this node included.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.view.live()
+    }
+
+    /// How long a member is suspected before it is declared dead, with as many members as there are
+    /// now.
+    #[must_use]
+    pub fn suspicion_time(&self) -> Duration {
+        self.suspicion()
+    }
+
+    /// The newest version of packets that all live members read, and the features that all have.
+    /// O(members).
+    #[must_use]
+    pub fn common_protocol(&self) -> Protocol {
+        let live = self.view.iter().filter(|(_, peer)| peer.state.is_live());
+        live.fold(Protocol::SUPPORTED, |all, (_, peer)| {
+            let theirs = peer.info.protocol;
+            Protocol {
+                min: all.min.max(theirs.min),
+                max: all.max.min(theirs.max),
+                features: all.features & theirs.features,
+            }
+        })
+    }
+
+    /// Those to remember for a later life, alive or failed, with their addresses; give them back by
+    /// [`Input::Known`]. O(members).
+    pub fn acquaintances(&self) -> impl Iterator<Item = (&NodeId, &str)> {
+        let known = self.courts.iter().map(|(id, court)| (id, court.address()));
+        let known = known.filter(|(id, _)| self.view.get(id).is_none());
+        let met =
+            self.view.iter().filter(|(id, peer)| **id != self.me && peer.state != State::Left);
+        met.map(|(id, peer)| (id, peer.info.address.as_str())).chain(known)
+    }
+
+    /// Changes whenever [`acquaintances`](Self::acquaintances) did.
+    #[must_use]
+    pub const fn acquaintances_version(&self) -> u64 {
+        self.acquaintance
     }
 
     /// How often things happened.
@@ -205,33 +295,41 @@ impl Membership {
     pub(crate) fn speak_up(&mut self, now: Instant, state: State, counter: u64, tags: Tags) {
         let counter = counter.min(Incarnation::COUNTER_MAX);
         let incarnation = Incarnation { boot: self.boot, counter };
-        let info = Info { incarnation, address: self.config.address.clone(), tags };
+        self.incarnation = incarnation;
+        self.cluster_mark = mark_of(tags.cluster);
+        let (address, protocol) = (self.config.address.clone(), Protocol::SUPPORTED);
+        let info = Info { incarnation, address, tags, protocol };
         let me = self.me.clone();
-        self.view.claim(now, &me, state, info);
+        self.view.claim(now, Update { state, ..alive(&me, info) });
         self.tell(now, &me);
     }
 
     fn set_tags(&mut self, now: Instant, tags: Tags, out: &mut Outbox<Output>) {
         tags.validate().expect("the caller validates its tags");
-        if self.leaving.is_some() || self.own().tags == tags {
+        let version = self.own().tags.version;
+        let same = Tags { version, ..tags };
+        if self.leaving.is_some() || self.own().tags == same {
             return;
         }
+        let tags = Tags { version: version.saturating_add(1), ..same };
         self.speak_up(now, State::Alive, self.own().incarnation.counter + 1, tags);
         // Before this node had a cluster it may have met members of several.
-        let foreign: Vec<_> = (self.view.iter())
+        let foreign: Vec<_> = (self.view.sorted().into_iter())
             .filter(|(_, peer)| self.is_foreign(peer.info.tags.cluster))
             .map(|(id, peer)| (id.clone(), peer.info.tags.cluster))
             .collect();
         for (id, theirs) in foreign {
             self.forget(&id);
-            out.push(Output::Event(Event::ForeignCluster { id, theirs }));
+            out.push(Output::Event(Event::ForeignCluster { id, theirs: Some(theirs) }));
         }
     }
 
     /// Removes all traces of a member but its place in the configuration of the log.
     pub(crate) fn forget(&mut self, id: &NodeId) {
+        self.ring.remove(&mut self.view, id);
         self.view.remove(id);
-        self.ring.remove(id);
+        self.broadcasts.forget(id);
+        self.acquaintance += 1;
         self.spread.remove(id);
         self.agenda.cancel(&Timer::Collect(id.clone()));
         self.agenda.cancel(&Timer::Suspicion(id.clone()));
@@ -258,10 +356,15 @@ impl Membership {
             Timer::Step(seq) => self.step_probe(now, seq, out),
             Timer::Relay(seq) => self.relay_late(now, seq, out),
             Timer::Suspicion(id) => self.look_after(now, &id, out),
+            Timer::Inquiry(seq) => self.inquiry_due(now, seq, out),
+            Timer::Vet(id) => self.vet(now, &id, out),
             Timer::Seed(address) => self.look_for_seed(now, address, out),
             Timer::Name(name) => self.resolve_seed(now, name, out),
             Timer::Court(id) => self.court(now, &id, out),
-            Timer::Collect(id) => self.forget(&id),
+            Timer::Collect(id) => {
+                self.forget(&id);
+                out.push(Output::Event(Event::Collected { id }));
+            }
         }
     }
 }
@@ -272,7 +375,10 @@ impl Machine for Membership {
 
     fn handle(&mut self, now: Instant, input: Input, out: &mut Outbox<Output>) {
         match input {
-            Input::Received { from, packet, .. } => self.receive(now, from, packet, out),
+            Input::Received { from, over, packet } => self.receive(now, from, over, packet, out),
+            Input::Unreadable { from, version } => self.other_version(now, from, version, out),
+            Input::Refused { address } => self.refused(now, address, out),
+            Input::Broadcast { payload } => self.broadcast(now, payload),
             Input::Resolved { name, addresses } => {
                 self.names.resolved(&name, addresses);
                 self.refresh_seeds(now);
@@ -280,6 +386,7 @@ impl Machine for Membership {
             Input::SetTags(tags) => self.set_tags(now, tags, out),
             Input::Known { id, address } => self.remember(now, id, address),
             Input::Leave => self.leave(now, out),
+            Input::Join => self.rejoin(now),
         }
     }
 
@@ -295,7 +402,7 @@ impl Machine for Membership {
         let before = std::mem::replace(&mut self.paused, paused);
         let unread = paused && !before;
         while let Some(timer) = self.agenda.pop_due(now) {
-            if unread && matches!(timer, Timer::Step(_) | Timer::Suspicion(_)) {
+            if unread && matches!(timer, Timer::Step(_) | Timer::Suspicion(_) | Timer::Inquiry(_)) {
                 self.agenda.set(timer, now + self.config.probe_timeout / 4);
             } else {
                 self.fire(now, timer, out);
@@ -313,7 +420,28 @@ fn digest(names: &[String]) -> u64 {
     names.iter().fold(0, |sum, name| sum.wrapping_add(text_hash(name)))
 }
 
+/// The hash of a cluster for the head of a packet; zero exactly for none.
+fn mark_of(cluster: ClusterId) -> u32 {
+    if cluster == ClusterId::NONE {
+        return 0;
+    }
+    let folded = mix((cluster.0 >> 64) as u64) ^ cluster.0 as u64;
+    ((mix(folded) >> 32) as u32).max(1)
+}
+
+/// The claim of a node about itself.
+fn alive(me: &NodeId, info: Info) -> Update {
+    Update { id: me.clone(), state: State::Alive, gone_secs: 0, accusation: None, info }
+}
+
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// How often the same misbehaviour of the same peer is reported.
 const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// About how many peers at a time.
+const WARNED_MAX: usize = 64;
+
+/// How many are shown parts of the view in a period. Bounds what a flood of questions costs; a
+/// large cluster that starts at once asks one seed this often.
+const ANSWERED_MAX: usize = 4_096;

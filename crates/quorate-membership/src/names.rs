@@ -41,18 +41,21 @@ impl Names {
         })
     }
 
-    /// Where `text` is, if that is known. A name that was not asked for lately is asked for again.
+    /// Where `text` is, if that is known: the `turn`th of its addresses, and around. A name that was
+    /// not asked for lately is asked for again.
     pub(crate) fn find(
         &mut self,
         now: Instant,
         text: &str,
+        turn: usize,
         out: &mut Outbox<Output>,
     ) -> Option<SocketAddr> {
         if let Ok(address) = text.parse() {
             return Some(address);
         }
         self.ask(now, text, out);
-        self.addresses(text).first().copied()
+        let known = &self.known.get(text)?.addresses;
+        known.get(turn % known.len().max(1)).copied()
     }
 
     /// Asks for a name, unless it was asked for lately.

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use quorate_core::{Instant, NodeId, Outbox};
 
-use crate::Output;
 use crate::agenda::Timer;
 use crate::claim::{Incarnation, State};
+use crate::coordinate::Coordinate;
 use crate::membership::Membership;
 use crate::packet::Body;
+use crate::view::short_hash;
+use crate::{Channel, Output};
 
 /// A probe under way.
 #[derive(Debug)]
@@ -33,21 +35,24 @@ pub(crate) struct Probe {
 /// When each ping of a probe was sent. They are numbered on from the probe's own number, so that it
 /// is known which was answered: a link that is slower than the timeout is still measured.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Pings(Vec<Instant>);
-
-impl Pings {
-    /// When ping `seq` was sent, if it is one of probe `probe`.
-    fn sent_at(&self, probe: u32, seq: u32) -> Option<Instant> {
-        self.0.get(seq.wrapping_sub(probe) as usize).copied()
-    }
+pub(crate) struct Pings {
+    sent_at: [Instant; TIMEOUTS as usize],
+    sent: u32,
 }
 
-/// A ping made for somebody else.
-#[derive(Debug)]
-pub(crate) struct Relay {
-    pub(crate) to: SocketAddr,
-    pub(crate) seq: u32,
-    pub(crate) target: NodeId,
+impl Pings {
+    fn push(&mut self, now: Instant) {
+        if let Some(at) = self.sent_at.get_mut(self.sent as usize) {
+            *at = now;
+            self.sent += 1;
+        }
+    }
+
+    /// When ping `seq` was sent, if it is one of probe `probe`.
+    fn sent_at(&self, probe: u32, seq: u32) -> Option<Instant> {
+        let index = seq.wrapping_sub(probe);
+        (index < self.sent).then(|| self.sent_at[index as usize])
+    }
 }
 
 impl Membership {
@@ -63,26 +68,36 @@ impl Membership {
         let period = self.config.probe_interval;
         self.agenda.set(Timer::Probe, now + period);
         self.successor_next = !self.successor_next;
-        let view = &self.view;
-        let mut next = Vec::new();
+        let mut next = None;
         if self.successor_next {
-            next.extend(view.successor(&self.me).cloned());
+            next = self.successor();
         }
-        if next.is_empty() {
-            next.extend(self.ring.next(&mut self.rng));
+        if next.is_none() {
+            next = self.ring.next(&mut self.view, &mut self.rng);
         }
-        let silence = self.health.silence(now);
-        if silence >= period {
-            next.extend(self.health.heard_last().cloned());
-        }
-        if silence >= period * 2 {
-            let unknown =
-                |id: &NodeId| view.get(id).is_some_and(|peer| peer.shown() == State::Alive);
-            next.extend(self.ring.sample(ASKED_BY_THE_DEAF, &mut self.rng, unknown));
-        }
-        for id in next {
+        if let Some(id) = next {
             self.probe(now, &id, out);
         }
+        let silence = self.health.silence(now);
+        if silence >= period
+            && let Some(id) = self.health.heard_last().cloned()
+        {
+            self.probe(now, &id, out);
+        }
+        if silence >= period {
+            let asked = if silence >= period * 2 { ASKED_BY_THE_DEAF } else { ASKED_IN_SILENCE };
+            let view = &self.view;
+            let unknown =
+                |id: &NodeId| view.get(id).is_some_and(|peer| peer.shown() == State::Alive);
+            for id in self.ring.sample(asked, &mut self.rng, unknown) {
+                self.probe(now, &id, out);
+            }
+        }
+    }
+
+    fn successor(&self) -> Option<NodeId> {
+        let inquired = |id: &NodeId| self.inquiries.values().any(|inquiry| inquiry.target == *id);
+        self.view.successor(&self.me, inquired).filter(|id| **id != self.me).cloned()
     }
 
     /// Begins to probe `id`, unless that is under way.
@@ -91,14 +106,14 @@ impl Membership {
         if self.probes.values().any(|probe| probe.target == *id) {
             return;
         }
-        let timeout = peer.rtt.timeout(self.config.probe_timeout, self.config.probe_interval);
+        let timeout = peer.link.timeout(self.config.probe_timeout, self.config.probe_interval);
         let probe = Probe {
             target: id.clone(),
             incarnation: peer.info.incarnation,
             at: None,
             passed: 0,
             pings: Pings::default(),
-            timeout: timeout * self.health.multiplier(),
+            timeout: timeout * self.health.multiplier().div_ceil(4),
             relays: Vec::new(),
             nacks: BTreeSet::new(),
         };
@@ -109,38 +124,64 @@ impl Membership {
         self.ping(now, seq, out);
     }
 
-    /// Sends the next ping of probe `seq`, with what is claimed of its target.
+    /// Sends the next ping of probe `seq`, with what is claimed of its target. The last one goes by
+    /// the other way as well: where datagrams do not get through, a stream may.
     fn ping(&mut self, now: Instant, seq: u32, out: &mut Outbox<Output>) {
         let Some(probe) = self.probes.get_mut(&seq) else { return };
-        let (target, ping) = (probe.target.clone(), seq.wrapping_add(probe.pings.0.len() as u32));
-        probe.pings.0.push(now);
-        let at = self.send_ping(now, ping, &target, out);
+        let (target, sent) = (probe.target.clone(), probe.pings.sent);
+        probe.pings.push(now);
+        let last = sent + 1 == TIMEOUTS;
+        let ping = seq.wrapping_add(sent);
+        let at = self.send_ping(now, ping, &target, sent as usize, out);
+        if let (true, true, Some(at)) = (last, self.config.streams, at) {
+            let by_stream = self.view.get(&target).is_some_and(|peer| peer.by_stream);
+            let over = if by_stream { Channel::Datagram } else { Channel::Stream };
+            let body = Body::Ping { seq: ping, target: short_hash(&target) };
+            self.send(now, at, over, body, &[], out);
+        }
         if let Some(probe) = self.probes.get_mut(&seq) {
             probe.at = at;
         }
     }
 
-    /// Pings a member at the address it advertises. A suspicion rides along, so that the accused
-    /// is the first to know.
+    /// Pings a member at the address it advertises, the `turn`th of several. A suspicion rides
+    /// along, so that the accused is the first to know.
     pub(crate) fn send_ping(
         &mut self,
         now: Instant,
         seq: u32,
         target: &NodeId,
+        turn: usize,
         out: &mut Outbox<Output>,
     ) -> Option<SocketAddr> {
-        let peer = self.view.get(target)?;
-        let at = self.names.find(now, &peer.info.address, out)?;
-        let accused = peer.state != State::Alive;
-        let mut first = Vec::new();
-        if self.leaving.is_some() {
-            first.push(self.me.clone());
+        let (at, over) = self.way_to(now, target, turn, out)?;
+        let accused = self.view.get(target).is_some_and(|peer| peer.state != State::Alive);
+        let body = Body::Ping { seq, target: short_hash(target) };
+        if self.leaving.is_some() || accused {
+            let me = self.leaving.is_some().then(|| self.me.clone());
+            let first: Vec<_> = me.into_iter().chain(accused.then(|| target.clone())).collect();
+            self.send(now, at, over, body, &first, out);
+        } else {
+            self.send(now, at, over, body, &[], out);
         }
-        if accused {
-            first.push(target.clone());
-        }
-        self.send(now, at, Body::Ping { seq, target: target.clone() }, &first, out);
         Some(at)
+    }
+
+    /// Where a member is, and by which way it is reached.
+    pub(crate) fn way_to(
+        &mut self,
+        now: Instant,
+        id: &NodeId,
+        turn: usize,
+        out: &mut Outbox<Output>,
+    ) -> Option<(SocketAddr, Channel)> {
+        let peer = self.view.get(id)?;
+        let over = if peer.by_stream { Channel::Stream } else { Channel::Datagram };
+        let at = match peer.at {
+            Some(at) => at,
+            None => self.names.find(now, &peer.info.address, turn, out)?,
+        };
+        Some((at, over))
     }
 
     /// No answer came within another timeout.
@@ -153,29 +194,26 @@ impl Membership {
         let (next, passed) = (now + probe.timeout, probe.passed);
         self.agenda.set(Timer::Step(seq), next);
         self.ping(now, seq, out);
-        // Relays have two timeouts to answer, so those asked later could not be of help.
-        if passed <= TIMEOUTS - 2 {
+        // Relays have two timeouts to answer.
+        if passed + 2 == TIMEOUTS {
             self.ask_relays(now, seq, out);
         }
     }
 
-    /// Asks some others, not yet asked, to ping the target.
+    /// Asks some others to ping the target.
     fn ask_relays(&mut self, now: Instant, seq: u32, out: &mut Outbox<Output>) {
         let Some(probe) = self.probes.get_mut(&seq) else { return };
-        let (target, asked) = (probe.target.clone(), &probe.relays);
+        let target = probe.target.clone();
         let view = &self.view;
         let well = |id: &NodeId| {
-            *id != target
-                && !asked.contains(id)
-                && view.get(id).is_some_and(|peer| peer.shown() == State::Alive)
+            *id != target && view.get(id).is_some_and(|peer| peer.shown() == State::Alive)
         };
         let relays = self.ring.sample(self.config.indirect_probes, &mut self.rng, well);
-        probe.relays.extend(relays.iter().cloned());
+        probe.relays.clone_from(&relays);
         for relay in relays {
-            let Some(peer) = self.view.get(&relay) else { continue };
-            if let Some(at) = self.names.find(now, &peer.info.address, out) {
+            if let Some((at, over)) = self.way_to(now, &relay, 0, out) {
                 let body = Body::PingReq { seq, target: target.clone() };
-                self.send(now, at, body, &[], out);
+                self.send(now, at, over, body, &[], out);
             }
         }
     }
@@ -186,6 +224,8 @@ impl Membership {
         now: Instant,
         seq: u32,
         sender: &NodeId,
+        over: Channel,
+        coordinate: Option<Coordinate>,
         out: &mut Outbox<Output>,
     ) {
         let Some((number, sent_at)) = self.probe_of(seq) else {
@@ -199,8 +239,13 @@ impl Membership {
         let Some(probe) = self.probes.remove(&number) else { return };
         self.agenda.cancel(&Timer::Step(number));
         self.health.better();
+        if let Some(peer) = self.view.get_mut(&probe.target) {
+            for _ in 0..probe.passed {
+                peer.link.pinged(false);
+            }
+        }
         if direct {
-            self.measure(sender, now.since(sent_at));
+            self.measure(sender, now.since(sent_at), coordinate, over);
             if let Some(at) = probe.at {
                 self.seed_answered_at(now, at, sender);
             }
@@ -219,25 +264,46 @@ impl Membership {
 
     /// An answer came when its probe had failed already: the next one should wait longer.
     fn answered_late(&mut self, now: Instant, seq: u32, sender: &NodeId) {
-        let Some(peer) = self.view.get_mut(sender) else { return };
-        let sent_at = peer.overdue.as_ref().and_then(|(probe, pings)| pings.sent_at(*probe, seq));
-        if let Some(sent_at) = sent_at {
-            peer.overdue = None;
-            self.measure(sender, now.since(sent_at));
+        let Some(trouble) = self.view.get_mut(sender).and_then(|peer| peer.trouble.as_mut()) else {
+            return;
+        };
+        let overdue = trouble.overdue.as_ref();
+        if let Some(sent_at) = overdue.and_then(|(probe, pings)| pings.sent_at(*probe, seq)) {
+            trouble.overdue = None;
+            self.measure(sender, now.since(sent_at), None, Channel::Datagram);
         }
     }
 
-    fn measure(&mut self, id: &NodeId, rtt: Duration) {
+    fn measure(&mut self, id: &NodeId, rtt: Duration, at: Option<Coordinate>, over: Channel) {
         let (floor, ceiling) = (self.config.probe_timeout, self.config.probe_interval);
-        if let Some(peer) = self.view.get_mut(id) {
-            let patience = peer.rtt.timeout(floor, ceiling);
-            peer.rtt.measured(rtt, patience);
+        let Some(peer) = self.view.get_mut(id) else { return };
+        let patience = peer.link.timeout(floor, ceiling);
+        peer.link.measured(rtt, patience);
+        peer.link.pinged(true);
+        if peer.state == State::Alive && peer.failed_at().is_none() {
+            peer.trouble = None;
+        }
+        peer.by_stream = over == Channel::Stream;
+        if let Some(at) = at {
+            match &mut peer.coordinate {
+                Some(known) => **known = at,
+                None => peer.coordinate = Some(Box::new(at)),
+            }
+            self.coordinate.learn(&at, rtt, self.rng.next_u64());
         }
     }
 
-    pub(crate) fn nacked(&mut self, seq: u32, sender: &NodeId) {
+    pub(crate) fn nacked(
+        &mut self,
+        now: Instant,
+        seq: u32,
+        sender: &NodeId,
+        out: &mut Outbox<Output>,
+    ) {
         if let Some(probe) = self.probes.get_mut(&seq).filter(|p| p.relays.contains(sender)) {
             probe.nacks.insert(sender.clone());
+        } else {
+            self.voted_silent(now, seq, sender, out);
         }
     }
 
@@ -249,60 +315,33 @@ impl Membership {
             self.health.worse();
         }
         let Some(peer) = self.view.get_mut(&probe.target) else { return };
-        peer.overdue = Some((seq, probe.pings));
+        for _ in 0..probe.pings.sent {
+            peer.link.pinged(false);
+        }
+        peer.trouble().overdue = Some((seq, probe.pings));
         if peer.info.incarnation != probe.incarnation {
             return;
         }
         if probe.at.is_some() {
-            self.accuse(now, &probe.target, out);
+            self.inquire(now, &probe.target, out);
+            // Those behind a silent one have nobody else who looks at them regularly, and neighbours
+            // may have gone together.
+            if let Some(next) = self.successor() {
+                self.probe(now, &next, out);
+            }
         } else {
             // Its name is nowhere: nothing was asked, so its silence says nothing.
             self.missed(now, &probe.target, out);
         }
     }
-
-    /// Pings `target` for the node at `from`.
-    pub(crate) fn relay(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        seq: u32,
-        target: &NodeId,
-        out: &mut Outbox<Output>,
-    ) {
-        if *target == self.me {
-            return self.send(now, from, Body::Ack { seq }, &[], out);
-        }
-        let own = self.rng.next_u64() as u32;
-        // Only members are pinged, and only where they say they are: nobody can make this node
-        // send to an address of his choice.
-        if self.leaving.is_some()
-            || self.relays.len() >= RELAYS_MAX
-            || self.send_ping(now, own, target, out).is_none()
-        {
-            return self.send(now, from, Body::Nack { seq }, &[], out);
-        }
-        self.counters.relayed += 1;
-        self.relays.insert(own, Relay { to: from, seq, target: target.clone() });
-        let (floor, ceiling) = (self.config.probe_timeout, self.config.probe_interval);
-        let timeout = self.view.get(target).map_or(floor, |peer| peer.rtt.timeout(floor, ceiling));
-        self.agenda.set(Timer::Relay(own), now + timeout * 2);
-    }
-
-    /// A ping made for another was not answered in time.
-    pub(crate) fn relay_late(&mut self, now: Instant, seq: u32, out: &mut Outbox<Output>) {
-        if let Some(relay) = self.relays.remove(&seq) {
-            self.send(now, relay.to, Body::Nack { seq: relay.seq }, &[], out);
-        }
-    }
 }
 
-/// After how many timeouts a probe has failed. At a quarter of all packets lost, four pings and six
-/// relays leave one probe of 280 unanswered by chance.
+/// After how many timeouts a probe has failed. At a quarter of all packets lost, four pings and
+/// three relays leave one probe of 85 unanswered by chance; what that means, others are asked.
 const TIMEOUTS: u32 = 4;
 
-/// How many a node that hears nobody probes at once.
-const ASKED_BY_THE_DEAF: usize = 8;
+/// How many a node probes at once that has heard nobody for a period.
+const ASKED_IN_SILENCE: usize = 3;
 
-/// The most pings under way for others.
-const RELAYS_MAX: usize = 256;
+/// How many a node that hears nobody for longer probes at once.
+const ASKED_BY_THE_DEAF: usize = 8;

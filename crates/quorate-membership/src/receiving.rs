@@ -2,13 +2,29 @@
 
 use std::net::SocketAddr;
 
-use quorate_core::{Instant, NodeId, Outbox, mutant};
+use quorate_core::{ClusterId, Instant, NodeId, Outbox, mutant};
 
-use crate::agenda::Timer;
-use crate::claim::{Incarnation, State};
+use crate::claim::{Incarnation, Protocol, State};
+use crate::coordinate::Coordinate;
 use crate::membership::{Membership, Warning};
+use crate::observing::LOOKS;
 use crate::packet::{Body, Packet};
-use crate::{Event, Output};
+use crate::relaying::Asker;
+use crate::{Channel, Event, Output};
+
+/// A packet that was admitted, and what the claims in it changed.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    pub(crate) from: SocketAddr,
+    pub(crate) over: Channel,
+    pub(crate) sender: NodeId,
+    /// The hash of its sender's view.
+    pub(crate) view: u64,
+    /// Whether this node does not know its sender, or not this life of it.
+    stranger: bool,
+    /// Whether it says something wrong about this node.
+    contradict: bool,
+}
 
 impl Membership {
     /// Takes a packet from anybody. O(updates log members).
@@ -16,11 +32,12 @@ impl Membership {
         &mut self,
         now: Instant,
         from: SocketAddr,
+        over: Channel,
         packet: Packet,
         out: &mut Outbox<Output>,
     ) {
         self.counters.received += 1;
-        if !self.admits(now, from, &packet, out) {
+        if !self.admits(now, from, over, &packet, out) {
             return;
         }
         let Packet { from: sender, incarnation, view, body, updates, .. } = packet;
@@ -28,6 +45,12 @@ impl Membership {
             self.judge_anew(now, out);
         }
         self.health.heard(now, &sender);
+        if let Some(claim) = updates.iter().find(|update| update.id == sender) {
+            let announce = if let Body::Announce { seq, .. } = &body { *seq } else { 0 };
+            if self.must_vet(now, from, over, announce, claim, out) {
+                return;
+            }
+        }
         // What a page says, others know already: to tell all of it again would flood the cluster
         // each time somebody joins.
         let page = matches!(body, Body::Page { .. });
@@ -35,7 +58,7 @@ impl Membership {
         for update in updates {
             contradict |= self.learn(now, from, update, page, out);
         }
-        self.heard(now, &sender, incarnation, out);
+        self.heard(now, &sender, incarnation, over, out);
         let mut first = Vec::new();
         if contradict || self.leaving.is_some() {
             first.push(self.me.clone());
@@ -44,44 +67,112 @@ impl Membership {
         if self.is_accused(&sender, incarnation) {
             first.push(sender.clone());
         }
-        let stranger =
-            self.view.get(&sender).is_none_or(|peer| peer.info.incarnation < incarnation);
+        let known = self.view.get(&sender).map(|peer| peer.info.incarnation);
+        let letter = Letter {
+            from,
+            over,
+            stranger: known.is_none_or(|known| known < incarnation),
+            contradict,
+            view,
+            sender,
+        };
+        self.read(now, &letter, body, first, out);
+    }
+
+    fn read(
+        &mut self,
+        now: Instant,
+        letter: &Letter,
+        body: Body,
+        first: Vec<NodeId>,
+        out: &mut Outbox<Output>,
+    ) {
+        let Letter { from, over, ref sender, stranger, .. } = *letter;
         match body {
             Body::Announce { seq, seeds, .. } => {
-                self.compare_seeds(now, &sender, seeds, out);
-                first.insert(0, self.me.clone());
-                first.dedup();
-                let seeds = self.seeds_digest;
-                self.send(now, from, Body::Welcome { seq, seeds }, &first, out);
+                self.compare_seeds(now, sender, seeds, out);
+                self.welcome_with(now, from, over, seq, first, out);
             }
-            Body::Welcome { seq, seeds } => {
-                self.compare_seeds(now, &sender, seeds, out);
-                self.seed_answered(now, seq, &sender);
-                self.answer(now, from, &sender, contradict, &first, out);
-                self.compare(now, from, view, true, out);
+            Body::Welcome { seq, seeds, .. } => {
+                self.compare_seeds(now, sender, seeds, out);
+                self.seed_answered(now, seq, sender);
+                self.answer(now, letter, &first, out);
+                self.compare(now, letter, true, out);
             }
-            Body::Ping { seq, target } if target == self.me => {
-                self.send(now, from, Body::Ack { seq }, &first, out);
-                self.compare(now, from, view, stranger, out);
+            Body::Ping { seq, target } if target == self.own_hash => {
+                let body = if self.rng.chance(COORDINATE_SHARE) {
+                    Body::AckAt { seq, coordinate: self.coordinate }
+                } else {
+                    Body::Ack { seq }
+                };
+                self.send(now, from, over, body, &first, out);
+                self.compare(now, letter, stranger, out);
             }
             // Another is meant; and only a foreigner, who is not admitted, says that we are one.
             Body::Ping { .. } | Body::Foreign { .. } => {}
-            Body::Ack { seq } => {
-                self.acked(now, seq, &sender, out);
-                self.answer(now, from, &sender, contradict, &first, out);
-                self.compare(now, from, view, stranger, out);
+            Body::Ack { seq } | Body::AckAt { seq, .. } => {
+                let coordinate =
+                    if let Body::AckAt { coordinate, .. } = body { Some(coordinate) } else { None };
+                self.acked(now, seq, letter, coordinate, out);
+                self.answer(now, letter, &first, out);
+                self.compare(now, letter, stranger, out);
             }
-            Body::PingReq { seq, target } => self.relay(now, from, seq, &target, out),
-            Body::Nack { seq } => self.nacked(seq, &sender),
-            Body::Gossip => self.answer(now, from, &sender, contradict, &first, out),
-            Body::Digest { parts } => self.show_differences(now, from, &sender, &parts, out),
+            Body::PingReq { seq, target } => {
+                self.relay(now, Asker { id: sender, from, over }, seq, &target, 1, out);
+            }
+            Body::Observe { seq, target } => {
+                // Whoever asks does not know better; if we do, that is the answer.
+                self.relay(now, Asker { id: sender, from, over }, seq, &target, LOOKS, out);
+            }
+            Body::Nack { seq } => self.nacked(now, seq, sender, out),
+            Body::Gossip { broadcasts } => {
+                self.hear_broadcasts(now, broadcasts, out);
+                self.answer(now, letter, &first, out);
+            }
+            Body::Digest { parts } => self.show_differences(now, letter, &parts, out),
             Body::Pull { parts } => {
-                self.show(now, from, &sender, parts, out);
+                self.show(now, letter, parts, out);
             }
             Body::Page { left } => {
-                self.answer(now, from, &sender, contradict, &first, out);
-                self.pull(now, from, left, out);
+                self.answer(now, letter, &first, out);
+                self.pull(now, letter, left, out);
             }
+            Body::Refused { seq, holder } => self.hear_refusal(seq, sender, holder, out),
+        }
+    }
+
+    /// Answers announce `seq`.
+    pub(crate) fn welcome(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        over: Channel,
+        seq: u32,
+        out: &mut Outbox<Output>,
+    ) {
+        self.welcome_with(now, to, over, seq, Vec::new(), out);
+    }
+
+    fn welcome_with(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        over: Channel,
+        seq: u32,
+        mut first: Vec<NodeId>,
+        out: &mut Outbox<Output>,
+    ) {
+        first.insert(0, self.me.clone());
+        first.dedup();
+        let (seeds, cluster) = (self.seeds_digest, self.cluster());
+        self.send(now, to, over, Body::Welcome { seq, seeds, cluster }, &first, out);
+    }
+
+    /// Somebody says that another process has this node's id. Only believed of one that was asked.
+    fn hear_refusal(&mut self, seq: u32, by: &NodeId, holder: String, out: &mut Outbox<Output>) {
+        if self.contacts.asked(seq).is_some() || self.courted == Some(seq) {
+            let by = by.clone();
+            out.push(Output::Event(Event::Refused { by, holder }));
         }
     }
 
@@ -91,17 +182,18 @@ impl Membership {
         &mut self,
         now: Instant,
         from: SocketAddr,
+        over: Channel,
         packet: &Packet,
         out: &mut Outbox<Output>,
     ) -> bool {
-        if packet.version != Packet::VERSION {
-            self.counters.other_version += 1;
+        if !Protocol::SUPPORTED.reads(packet.version) {
+            self.other_version(now, from, packet.version, out);
             return false;
         }
         if packet.name != self.name && !mutant!("foreign-name-accepted") {
             self.counters.foreign_name += 1;
             if self.warned_sources.allows(now, from) {
-                self.meet_foreigner(from, &packet.body, out);
+                self.meet_foreigner(from, over, &packet.body, out);
             }
             return false;
         }
@@ -113,13 +205,19 @@ impl Membership {
             self.hear_own_id(now, from, packet, out);
             return false;
         }
-        if self.is_foreign(packet.cluster) {
+        let theirs = match packet.body {
+            Body::Announce { cluster, .. } | Body::Welcome { cluster, .. } => cluster,
+            _ => ClusterId::NONE,
+        };
+        let (ours, mark) = (self.cluster_mark, packet.cluster);
+        if (ours != 0 && mark != 0 && ours != mark) || self.is_foreign(theirs) {
             self.counters.foreign_cluster += 1;
             if self.warned_ids.allows(now, (Warning::Cluster, packet.from.clone())) {
                 if matches!(packet.body, Body::Announce { .. }) {
-                    self.name_to_foreigner(from, out);
+                    self.name_to_foreigner(from, over, out);
                 }
-                let (id, theirs) = (packet.from.clone(), packet.cluster);
+                let id = packet.from.clone();
+                let theirs = (theirs != ClusterId::NONE).then_some(theirs);
                 out.push(Output::Event(Event::ForeignCluster { id, theirs }));
             }
             return false;
@@ -127,15 +225,35 @@ impl Membership {
         true
     }
 
+    /// Somebody speaks a version that this build does not read.
+    pub(crate) fn other_version(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        theirs: u8,
+        out: &mut Outbox<Output>,
+    ) {
+        self.counters.other_version += 1;
+        if self.warned_sources.allows(now, from) {
+            out.push(Output::Event(Event::OtherVersion { from, theirs }));
+        }
+    }
+
     /// A node of another cluster name speaks to us: an operator gave one of the two a wrong name or
     /// a wrong seed, and may be reading the log of either.
-    fn meet_foreigner(&mut self, from: SocketAddr, body: &Body, out: &mut Outbox<Output>) {
+    fn meet_foreigner(
+        &mut self,
+        from: SocketAddr,
+        over: Channel,
+        body: &Body,
+        out: &mut Outbox<Output>,
+    ) {
         let theirs = match body {
             Body::Announce { .. } => {
-                self.name_to_foreigner(from, out);
+                self.name_to_foreigner(from, over, out);
                 None
             }
-            Body::Foreign { name } => Some(name.chars().take(NAME_SHOWN).collect()),
+            Body::Foreign { name, .. } => Some(name.chars().take(NAME_SHOWN).collect()),
             _ => None,
         };
         out.push(Output::Event(Event::ForeignName { from, theirs }));
@@ -143,10 +261,10 @@ impl Membership {
 
     /// Tells one of another cluster which this is, and nothing else: our members are none of its
     /// business, and what it is told reaches none of ours.
-    fn name_to_foreigner(&mut self, to: SocketAddr, out: &mut Outbox<Output>) {
+    fn name_to_foreigner(&mut self, to: SocketAddr, over: Channel, out: &mut Outbox<Output>) {
         let name = self.config.cluster_name.chars().take(NAME_SHOWN).collect();
-        let packet = self.packet(Body::Foreign { name });
-        self.emit(to, packet, out);
+        let packet = self.packet(Body::Foreign { name, protocol: Protocol::SUPPORTED });
+        self.emit(to, over, packet, out);
     }
 
     /// A packet under this node's own id: its own announce, or a twin.
@@ -194,11 +312,13 @@ impl Membership {
         now: Instant,
         sender: &NodeId,
         incarnation: Incarnation,
+        over: Channel,
         out: &mut Outbox<Output>,
     ) {
         let Some(peer) = self.view.get_mut(sender) else { return };
         if incarnation >= peer.info.incarnation {
             peer.heard_at = Some(now);
+            peer.by_stream &= over == Channel::Stream;
             self.reached(now, sender, out);
         }
     }
@@ -213,15 +333,14 @@ impl Membership {
     fn answer(
         &mut self,
         now: Instant,
-        from: SocketAddr,
-        sender: &NodeId,
-        contradict: bool,
+        letter: &Letter,
         first: &[NodeId],
         out: &mut Outbox<Output>,
     ) {
-        let due = first.contains(sender) && self.may_tell(now, sender);
-        if contradict || due {
-            self.send(now, from, Body::Gossip, first, out);
+        let due = first.contains(&letter.sender) && self.may_tell(now, &letter.sender);
+        if letter.contradict || due {
+            let body = Body::Gossip { broadcasts: Vec::new() };
+            self.send(now, letter.from, letter.over, body, first, out);
         }
     }
 
@@ -229,28 +348,36 @@ impl Membership {
     pub(crate) fn may_tell(&mut self, now: Instant, id: &NodeId) -> bool {
         let pause = self.config.probe_timeout;
         let Some(peer) = self.view.get_mut(id) else { return false };
-        let may = peer.told_at.is_none_or(|at| now.since(at) >= pause);
+        let told_at = peer.trouble.as_ref().and_then(|trouble| trouble.told_at);
+        let may = told_at.is_none_or(|at| now.since(at) >= pause);
         if may {
-            peer.told_at = Some(now);
+            peer.trouble().told_at = Some(now);
         }
         may
     }
 
-    fn acked(&mut self, now: Instant, seq: u32, sender: &NodeId, out: &mut Outbox<Output>) {
+    fn acked(
+        &mut self,
+        now: Instant,
+        seq: u32,
+        letter: &Letter,
+        coordinate: Option<Coordinate>,
+        out: &mut Outbox<Output>,
+    ) {
+        let sender = &letter.sender;
         if let Some(leaving) = &mut self.leaving {
             leaving.acked(sender, seq);
             self.finish_leave(now, out);
             return;
         }
         self.seed_answered(now, seq, sender);
-        if self.relays.get(&seq).is_some_and(|relay| relay.target == *sender) {
-            if let Some(relay) = self.relays.remove(&seq) {
-                self.agenda.cancel(&Timer::Relay(seq));
-                self.send(now, relay.to, Body::Ack { seq: relay.seq }, &[], out);
-            }
+        if self.relay_answered(now, seq, sender, out)
+            || self.holder_answered(seq, sender, out)
+            || self.voted_alive(now, seq, sender, out)
+        {
             return;
         }
-        self.probe_answered(now, seq, sender, out);
+        self.probe_answered(now, seq, sender, letter.over, coordinate, out);
     }
 
     fn compare_seeds(&mut self, now: Instant, id: &NodeId, theirs: u64, out: &mut Outbox<Output>) {
@@ -267,3 +394,6 @@ impl Membership {
 
 /// The longest cluster name that is told and repeated, in characters: a configured one has no bound.
 const NAME_SHOWN: usize = 64;
+
+/// How often an answer carries the sender's coordinate, in millionths.
+const COORDINATE_SHARE: u32 = 100_000;

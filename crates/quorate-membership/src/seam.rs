@@ -35,8 +35,28 @@ pub enum Input {
         /// Its addresses; none if it could not be resolved.
         addresses: Vec<SocketAddr>,
     },
+    /// A packet came that is written in another version: drivers look at its first byte.
+    Unreadable {
+        /// From where; not proven.
+        from: SocketAddr,
+        /// Its version.
+        version: u8,
+    },
+    /// A stream to this address was refused: nobody listens there.
+    Refused {
+        /// Where.
+        address: SocketAddr,
+    },
     /// From now on this node is described by these. They must [`validate`](Tags::validate).
     SetTags(Tags),
+    /// Tell this to all members, once each: [`Event::Broadcast`]. One that comes or was cut off
+    /// meanwhile may miss it. A longer one than [`Broadcast::BYTES_MAX`] is dropped.
+    ///
+    /// [`Broadcast::BYTES_MAX`]: crate::Broadcast::BYTES_MAX
+    Broadcast {
+        /// What.
+        payload: Vec<u8>,
+    },
     /// A peer of an earlier life, or of the log. It is announced to until it answers, like a seed,
     /// but is none.
     Known {
@@ -47,6 +67,8 @@ pub enum Input {
     },
     /// Leave the cluster. [`Event::LeaveSpread`] says when the process may end.
     Leave,
+    /// Join again after [`Leave`](Self::Leave), without a new process.
+    Join,
 }
 
 /// What to do about it.
@@ -105,6 +127,18 @@ pub enum Event {
         /// Who.
         id: NodeId,
     },
+    /// One that was gone is forgotten.
+    Collected {
+        /// Who.
+        id: NodeId,
+    },
+    /// A member tells something to all.
+    Broadcast {
+        /// Who.
+        from: NodeId,
+        /// What.
+        payload: Vec<u8>,
+    },
     /// A member that had not left lives its next life: all that its process had in memory is gone.
     /// Its tags and address may have changed too.
     Restarted {
@@ -130,8 +164,24 @@ pub enum Event {
     ForeignCluster {
         /// Who.
         id: NodeId,
-        /// Its cluster.
-        theirs: ClusterId,
+        /// Its cluster, if it was told.
+        theirs: Option<ClusterId>,
+    },
+    /// Somebody speaks a version of the packets that this build does not read; at most once a
+    /// minute for each source.
+    OtherVersion {
+        /// From where.
+        from: SocketAddr,
+        /// Its version.
+        theirs: u8,
+    },
+    /// A member refuses this node, because another process of its id answers elsewhere: this one
+    /// must stop.
+    Refused {
+        /// Who.
+        by: NodeId,
+        /// Where the other one is.
+        holder: String,
     },
     /// Somebody else uses our id, with a higher boot epoch: this node must stop. At most once a
     /// minute.

@@ -6,23 +6,49 @@ use quorate_core::{Instant, NodeId, Outbox, mutant};
 
 use crate::Output;
 use crate::agenda::Timer;
-use crate::claim::{State, Update};
+use crate::claim::{Accusation, State, Update};
 use crate::membership::Membership;
 use crate::peer::Peer;
+use crate::view::short_hash;
 
 impl Membership {
-    /// This node's own probe of `id` failed.
-    pub(crate) fn accuse(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
-        self.missed(now, id, out);
-        let Some(state) = self.view.get(id).map(|peer| peer.state) else { return };
-        // What a deaf node thinks of others it keeps to itself: it can be taken back.
-        if state == State::Alive && (!self.is_deaf(now) || self.is_pair()) {
+    /// This node does not reach `id`, nor do those it asked.
+    pub(crate) fn accuse(
+        &mut self,
+        now: Instant,
+        id: &NodeId,
+        corroborated: bool,
+        out: &mut Outbox<Output>,
+    ) {
+        if let Some(claim) = self.suspicion_of(id, corroborated)
+            && self.view.get(id).is_some_and(|peer| claim.rank() > peer.rank())
+        {
             self.counters.accusations += 1;
-            if let Some(claim) = self.claim_of(id, State::Suspect) {
-                self.adopt(now, claim, true, out);
-            }
+            self.adopt(now, claim, true, out);
+            self.warn(now, id, out);
         }
         self.arm_suspicion(now, id);
+    }
+
+    fn suspicion_of(&self, id: &NodeId, corroborated: bool) -> Option<Update> {
+        let accusation = Accusation { by: short_hash(&self.me), corroborated };
+        let claim = self.claim_of(id, State::Suspect)?;
+        Some(Update { accusation: Some(accusation), ..claim })
+    }
+
+    /// Signs an accusation of this node's own, so that it counts towards its limit.
+    pub(crate) fn signed(&self, now: Instant, update: Update) -> Update {
+        let own = update.state == State::Suspect
+            && self.view.get(&update.id).is_some_and(|peer| {
+                peer.failed_at().is_some() && now.since(peer.suspected_at()) <= FRESH
+            });
+        match update.accusation {
+            Some(accusation) if own => {
+                let by = short_hash(&self.me);
+                Update { accusation: Some(Accusation { by, ..accusation }), ..update }
+            }
+            _ => update,
+        }
     }
 
     /// Somebody says that `id`, which is a live member here, is dead.
@@ -34,19 +60,20 @@ impl Membership {
         let id = update.id.clone();
         let Some(peer) = self.view.get(&id) else { return };
         let same = peer.info.incarnation == update.info.incarnation;
-        let held = now.since(peer.suspected_at);
-        let believed = same && peer.state == State::Suspect && held >= self.config.suspicion;
+        let held = now.since(peer.suspected_at());
+        let believed = same && peer.state == State::Suspect && held >= self.suspicion();
         if believed || mutant!("death-believed-at-once") {
             self.adopt(now, update, true, out);
             return;
         }
-        let suspicion = Update { state: State::Suspect, ..update };
-        if suspicion.supersedes(peer.state, &peer.info) {
+        let accusation = Some(Accusation { by: 0, corroborated: true });
+        let suspicion = Update { state: State::Suspect, accusation, ..update };
+        if suspicion.rank() > peer.rank() {
             self.adopt(now, suspicion, true, out);
             self.warn(now, &id, out);
         }
         if let Some(peer) = self.view.get_mut(&id) {
-            peer.condemned = true;
+            peer.trouble().condemned = true;
         }
         self.arm_suspicion(now, &id);
     }
@@ -55,7 +82,7 @@ impl Membership {
     fn warn(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
         if self.may_tell(now, id) {
             let seq = self.rng.next_u64() as u32;
-            self.send_ping(now, seq, id, out);
+            self.send_ping(now, seq, id, 0, out);
         }
     }
 
@@ -64,25 +91,35 @@ impl Membership {
         let Some(peer) = self.view.get(id).filter(|peer| peer.state == State::Suspect) else {
             return;
         };
-        let end = peer.suspected_at + self.patience(now, peer);
+        let end = peer.suspected_at() + self.patience(now, peer);
         let soon = now + self.config.probe_timeout * 2;
-        let at = if peer.failed_at.is_some() { end.min(soon) } else { end };
+        let at = if peer.failed_at().is_some() { end.min(soon) } else { end };
         self.agenda.set(Timer::Suspicion(id.clone()), at.max(now + LEAST));
+    }
+
+    /// The least time a member is suspected before it dies, with as many members as there are now.
+    pub(crate) fn suspicion(&self) -> Duration {
+        self.config.suspicion(self.view.live())
     }
 
     /// For how long a suspect may refute.
     fn patience(&self, now: Instant, peer: &Peer) -> Duration {
-        let suspicion = self.config.suspicion;
-        if peer.condemned {
+        let suspicion = self.suspicion();
+        if peer.is_condemned() {
             return suspicion;
         }
-        let stretched = suspicion * self.health.multiplier();
-        if self.is_pair() && self.is_deaf(now) {
+        let multiplier = self.health.multiplier();
+        if peer.corroborated {
+            // Many found it silent: this node's own health says little about that.
+            return suspicion * multiplier.div_ceil(4);
+        }
+        let alone = suspicion * (ALONE.max(multiplier));
+        if self.is_pair() {
             // Of two nodes, neither can know who is at fault.
-            return (suspicion * PAIR).max(stretched);
+            return if self.is_deaf(now) { suspicion * PAIR } else { suspicion * multiplier };
         }
         // Whoever does not see the silence himself leaves the verdict to those who do, for a while.
-        if peer.failed_at.is_some() { stretched } else { stretched * 2 }
+        if peer.failed_at().is_some() { alone } else { alone * 2 }
     }
 
     /// A suspicion is due to be looked after.
@@ -90,9 +127,9 @@ impl Membership {
         let Some(peer) = self.view.get(id).filter(|peer| peer.state == State::Suspect) else {
             return;
         };
-        let own = peer.failed_at.is_some();
-        let over = now.since(peer.suspected_at) >= self.patience(now, peer);
-        let sure = own || peer.condemned;
+        let own = peer.failed_at().is_some();
+        let over = now.since(peer.suspected_at()) >= self.patience(now, peer);
+        let sure = own || peer.corroborated || peer.is_condemned();
         let frozen = self.is_deaf(now) && !self.is_pair();
         if sure && !frozen && (over || mutant!("suspect-dies-at-once")) {
             self.counters.deaths += 1;
@@ -101,7 +138,7 @@ impl Membership {
             }
             return;
         }
-        if over && !own {
+        if over && !sure {
             // The accuser itself may be gone: see for ourselves.
             self.probe(now, id, out);
         } else if own {
@@ -123,17 +160,23 @@ impl Membership {
             return;
         }
         let mut silent = Vec::new();
+        for (seq, inquiry) in std::mem::take(&mut self.inquiries) {
+            self.agenda.cancel(&Timer::Inquiry(seq));
+            silent.push(inquiry.target);
+        }
         for (seq, probe) in std::mem::take(&mut self.probes) {
             self.agenda.cancel(&Timer::Step(seq));
             silent.push(probe.target);
         }
         // Those it asked are asked again: else one that is deaf now and then never has an answer.
         let asked = silent.clone();
-        let suspects = self.view.iter().filter(|(_, peer)| peer.shown() == State::Suspect);
+        let suspects = self.view.sorted().into_iter();
+        let suspects = suspects.filter(|(_, peer)| peer.shown() == State::Suspect);
         silent.extend(suspects.map(|(id, _)| id.clone()).filter(|id| !asked.contains(id)));
         for (index, id) in silent.iter().enumerate() {
             if let Some(peer) = self.view.get_mut(id).filter(|peer| peer.state == State::Suspect) {
-                (peer.suspected_at, peer.failed_at) = (now, None);
+                let trouble = peer.trouble();
+                (trouble.suspected_at, trouble.failed_at) = (now, None);
             }
             self.arm_suspicion(now, id);
             if index < AT_ONCE {
@@ -150,15 +193,22 @@ impl Membership {
     }
 
     /// Whether there is only one other member: then its silence and our deafness look the same.
-    fn is_pair(&self) -> bool {
+    pub(crate) fn is_pair(&self) -> bool {
         self.view.live() <= 2
     }
 }
 
-/// How much longer a pair waits: Lifeguard's greatest stretch.
+/// How much longer one is suspected that nobody else found silent: Lifeguard's stretch for a
+/// suspicion that nobody confirms.
+const ALONE: u32 = 6;
+
+/// How much longer a pair waits in which nobody is heard: Lifeguard's greatest stretch.
 const PAIR: u32 = 8;
 
 /// How many members are probed at once after a pause; of more, the round finds the silent ones.
 const AT_ONCE: usize = 32;
 
 const LEAST: Duration = Duration::from_millis(1);
+
+/// How long an accusation is told as one's own.
+const FRESH: Duration = Duration::from_secs(1);

@@ -4,14 +4,13 @@
 //! the hashes of 64 parts are sent; the answer is pages of those parts that differ, and a request
 //! for the same parts in return.
 
-use std::net::SocketAddr;
-
 use quorate_core::{Instant, NodeId, Outbox, mutant};
 
-use crate::Output;
 use crate::membership::Membership;
-use crate::packet::{Body, Packet};
+use crate::packet::{Body, Packet, Sum};
+use crate::receiving::Letter;
 use crate::view::part_of;
+use crate::{Channel, Output};
 
 impl Membership {
     /// Compares this view with the one whose hash came from `from`. An `urgent` difference is one
@@ -19,15 +18,16 @@ impl Membership {
     pub(crate) fn compare(
         &mut self,
         now: Instant,
-        from: SocketAddr,
-        theirs: u64,
+        letter: &Letter,
         urgent: bool,
         out: &mut Outbox<Output>,
     ) {
-        if theirs == self.view.hash() || mutant!("views-not-compared") {
+        if letter.view == self.view.hash() || mutant!("views-not-compared") {
+            self.counters.views_equal += 1;
             self.differs_since = None;
             return;
         }
+        self.counters.views_differ += 1;
         let since = *self.differs_since.get_or_insert(now);
         let pause = self.config.probe_interval;
         // News under way make views differ for a moment, everywhere at once.
@@ -36,8 +36,8 @@ impl Membership {
         if settled && rested && self.leaving.is_none() {
             self.compared_at = Some(now);
             self.counters.syncs += 1;
-            let parts = self.view.parts().to_vec();
-            self.send(now, from, Body::Digest { parts }, &[], out);
+            let parts = self.view.parts().map(Sum).to_vec();
+            self.send(now, letter.from, letter.over, Body::Digest { parts }, &[], out);
         }
     }
 
@@ -45,16 +45,15 @@ impl Membership {
     pub(crate) fn show_differences(
         &mut self,
         now: Instant,
-        from: SocketAddr,
-        sender: &NodeId,
-        theirs: &[u64],
+        letter: &Letter,
+        theirs: &[Sum],
         out: &mut Outbox<Output>,
     ) {
         let differ = self.view.parts().iter().zip(theirs).enumerate();
         let parts = differ
-            .fold(0, |parts, (part, (ours, theirs))| parts | u64::from(ours != theirs) << part);
-        if parts != 0 && self.leaving.is_none() && self.show(now, from, sender, parts, out) {
-            self.pull(now, from, parts, out);
+            .fold(0, |parts, (part, (ours, theirs))| parts | u64::from(*ours != theirs.0) << part);
+        if parts != 0 && self.leaving.is_none() && self.show(now, letter, parts, out) {
+            self.pull(now, letter, parts, out);
         }
     }
 
@@ -62,25 +61,34 @@ impl Membership {
     pub(crate) fn pull(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        letter: &Letter,
         parts: u64,
         out: &mut Outbox<Output>,
     ) {
         if parts != 0 && self.leaving.is_none() {
-            self.send(now, from, Body::Pull { parts }, &[], out);
+            self.send(now, letter.from, letter.over, Body::Pull { parts }, &[], out);
         }
     }
 
     /// Sends these parts of the view in pages, or the first of them if that would be too much at
     /// once; not too often to the same node. O(members).
+    ///
+    /// Many bytes for few, so they go where the member says that it is: whoever forges the source
+    /// of a datagram must not turn them on others. A stranger gets one page.
     pub(crate) fn show(
         &mut self,
         now: Instant,
-        from: SocketAddr,
-        sender: &NodeId,
+        letter: &Letter,
         parts: u64,
         out: &mut Outbox<Output>,
     ) -> bool {
+        let sender = &letter.sender;
+        let member = self.view.get(sender).map(|peer| peer.at);
+        let (to, pages_max) = match (letter.over, member) {
+            (Channel::Datagram, None) => (letter.from, 1),
+            (Channel::Datagram, Some(Some(at))) => (at, PAGES_MAX),
+            (Channel::Datagram, Some(None)) | (Channel::Stream, _) => (letter.from, PAGES_MAX),
+        };
         let first = parts.trailing_zeros() as usize;
         // One that comes back for what was left asks from a later part on.
         if parts == 0 || !self.answered.allows(now, (sender.clone(), first)) {
@@ -93,24 +101,28 @@ impl Membership {
         by_part.sort_unstable();
         let mut left = 0;
         let mut page = self.packet(Body::Page { left });
-        let mut pages = 0;
+        let (mut pages, empty) = (0, page.bytes());
+        let mut bytes = empty;
         for (part, id) in by_part {
             let Some(update) = self.update(now, &id) else { continue };
-            if page.bytes() + update.bytes() > PAGE_BYTES {
-                if pages + 1 >= PAGES_MAX && part > first {
+            let more = update.bytes();
+            if bytes + more > PAGE_BYTES {
+                if pages + 1 >= pages_max && (part > first || pages_max == 1) {
                     // This part is cut and comes again, with those behind it.
                     left = parts & (u64::MAX << part);
                     break;
                 }
                 let full = std::mem::replace(&mut page, self.packet(Body::Page { left }));
                 pages += 1;
-                self.emit(from, full, out);
+                bytes = empty;
+                self.emit(to, letter.over, full, out);
             }
+            bytes += more;
             page.updates.push(update);
         }
         page.body = Body::Page { left };
         self.counters.pages += pages + 1;
-        self.emit(from, page, out);
+        self.emit(to, letter.over, page, out);
         true
     }
 }

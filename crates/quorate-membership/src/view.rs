@@ -1,65 +1,107 @@
 //! The members, and a hash by which two nodes see at a glance whether they see the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use quorate_core::{Instant, NodeId};
 
-use crate::claim::{Incarnation, Info, State, Update};
+use crate::claim::{Accusation, Incarnation, State, Update};
+use crate::index::Index;
 use crate::peer::Peer;
 
 /// Into how many parts the view is cut for comparison: one bit each in a `u64`.
 pub(crate) const PARTS: usize = 64;
 
-/// All members, this node included, by id.
+/// All members, this node included.
+///
+/// Every packet asks for somebody, so a member is found by the hash of its id, in O(1).
 #[derive(Debug)]
 pub(crate) struct View {
-    peers: BTreeMap<NodeId, Peer>,
+    index: Index,
+    entries: Vec<Option<Entry>>,
+    free: Vec<u32>,
     /// Invariant: the sum of [`member_hash`] over the live members of each part.
     parts: [u64; PARTS],
+    /// Invariant: the sum of `parts`.
+    sum: u64,
     /// Invariant: the live members, by the hash of their ids.
     order: BTreeSet<(u64, NodeId)>,
     /// Invariant: the others that are gone, by the moment at which they are forgotten.
     graves: BTreeSet<(Instant, NodeId)>,
 }
 
+#[derive(Debug)]
+struct Entry {
+    id: NodeId,
+    hash: u64,
+    peer: Peer,
+}
+
 impl View {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            peers: BTreeMap::new(),
+            index: Index::default(),
+            entries: Vec::new(),
+            free: Vec::new(),
             parts: [0; PARTS],
+            sum: 0,
             order: BTreeSet::new(),
             graves: BTreeSet::new(),
         }
     }
 
+    fn slot(&self, id: &NodeId) -> Option<usize> {
+        let hash = text_hash(id.as_str());
+        self.index.find(hash, |slot| self.entries[slot].as_ref().is_some_and(|e| e.id == *id))
+    }
+
     pub(crate) fn get(&self, id: &NodeId) -> Option<&Peer> {
-        self.peers.get(id)
+        self.entries[self.slot(id)?].as_ref().map(|entry| &entry.peer)
     }
 
     /// For what is not part of the claim; [`Self::claim`] and [`Self::bury`] change that.
     pub(crate) fn get_mut(&mut self, id: &NodeId) -> Option<&mut Peer> {
-        self.peers.get_mut(id)
+        let slot = self.slot(id)?;
+        self.entries[slot].as_mut().map(|entry| &mut entry.peer)
     }
 
+    /// All members in no order, but the same one after the same claims.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&NodeId, &Peer)> {
-        self.peers.iter()
+        self.entries.iter().flatten().map(|entry| (&entry.id, &entry.peer))
     }
 
-    /// The live member behind `me` in the order of hashes, and around to the first. Not in the order
-    /// of ids: neighbours by name often share a rack, and die together. One that this node cannot
-    /// reach needs no more looking at than any other, so the next takes its place; `None` if many in
-    /// a row are so.
-    pub(crate) fn successor(&self, me: &NodeId) -> Option<&NodeId> {
-        let place = (text_hash(me.as_str()), me.clone());
+    /// All members in the order of their ids. O(members log members).
+    pub(crate) fn sorted(&self) -> Vec<(&NodeId, &Peer)> {
+        let mut all: Vec<_> = self.iter().collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all
+    }
+
+    /// The live members behind the place of `hash` in the order of hashes, and around. Not in the
+    /// order of ids: neighbours by name often share a rack, and die together.
+    pub(crate) fn behind(&self, hash: u64, id: &NodeId) -> impl Iterator<Item = &NodeId> {
+        let place = (hash, id.clone());
         let behind = self.order.range((Bound::Excluded(&place), Bound::Unbounded));
-        let around = behind.chain(self.order.range(..&place)).map(|(_, id)| id);
-        let reached = |id: &&NodeId| self.get(id).is_some_and(|peer| peer.failed_at.is_none());
-        around.take(SUCCESSORS).find(reached)
+        let around = self.order.range(..(hash, id.clone()));
+        behind.chain(around).map(|(_, id)| id)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.peers.len()
+    /// The live member behind `me`, for regular looks. One that this node cannot reach, or that is
+    /// being looked into, needs no more looking at than any other, so the next takes its place;
+    /// `None` if many in a row are so.
+    pub(crate) fn successor(
+        &self,
+        me: &NodeId,
+        looked_into: impl Fn(&NodeId) -> bool,
+    ) -> Option<&NodeId> {
+        let reached = |id: &&NodeId| {
+            !looked_into(id) && self.get(id).is_some_and(|peer| peer.failed_at().is_none())
+        };
+        self.behind(text_hash(me.as_str()), me).take(SUCCESSORS).find(reached)
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.index.len
     }
 
     /// How many members are live.
@@ -77,44 +119,71 @@ impl View {
     /// incarnation or a death, which do. Nor do tombstones: each node forgets them on its own, and
     /// a forgotten one must not look like a difference. That someone is gone here and alive there
     /// shows all the same.
-    pub(crate) fn hash(&self) -> u64 {
-        self.parts.iter().fold(0, |sum, part| sum.wrapping_add(*part))
+    pub(crate) const fn hash(&self) -> u64 {
+        self.sum
     }
 
+    /// The same for each part alone.
     pub(crate) const fn parts(&self) -> &[u64; PARTS] {
         &self.parts
     }
 
     /// Stores a claim. O(log members). The caller has compared it.
-    pub(crate) fn claim(&mut self, now: Instant, id: &NodeId, state: State, info: Info) {
-        self.uncount(id);
-        match self.peers.get_mut(id) {
+    pub(crate) fn claim(&mut self, now: Instant, update: Update) {
+        let Update { id, state, accusation, info, .. } = update;
+        let corroborated =
+            state == State::Suspect && accusation.is_some_and(|accusation| accusation.corroborated);
+        self.uncount(&id);
+        let slot = self.slot(&id);
+        let (hash, incarnation) = (text_hash(id.as_str()), info.incarnation);
+        match slot.and_then(|slot| self.entries[slot].as_mut()) {
             None => {
-                self.peers.insert(id.clone(), Peer::new(state, info, now));
+                let peer = Peer::new(state, corroborated, info, now);
+                self.put(Entry { id: id.clone(), hash, peer });
             }
-            Some(peer) => {
-                (peer.state, peer.info) = (state, info);
-                peer.collect_at = Instant::FAR;
+            Some(Entry { peer, .. }) => {
+                if peer.info.address != info.address {
+                    peer.at = info.address.parse().ok();
+                    peer.by_stream = false;
+                }
+                (peer.state, peer.corroborated, peer.info) = (state, corroborated, info);
+                if let Some(trouble) = &mut peer.trouble {
+                    trouble.collect_at = Instant::FAR;
+                }
             }
         }
-        if let Some(peer) = self.peers.get(id).filter(|peer| peer.state.is_live()) {
-            self.order.insert((text_hash(id.as_str()), id.clone()));
-            let hash = member_hash(id, peer.info.incarnation);
-            let part = &mut self.parts[part_of(id)];
-            *part = part.wrapping_add(hash);
+        if state.is_live() {
+            self.count(hash, incarnation, u64::wrapping_add);
+            self.order.insert((hash, id));
         }
+    }
+
+    fn put(&mut self, entry: Entry) {
+        let hash = entry.hash;
+        let slot = self.free.pop().map_or(self.entries.len(), |slot| slot as usize);
+        if slot == self.entries.len() {
+            self.entries.push(Some(entry));
+        } else {
+            self.entries[slot] = Some(entry);
+        }
+        let entries = &self.entries;
+        self.index.insert(hash, slot, |slot| hash_at(entries, slot));
     }
 
     pub(crate) fn remove(&mut self, id: &NodeId) {
         self.uncount(id);
-        self.peers.remove(id);
+        let Some(slot) = self.slot(id) else { return };
+        let entries = &self.entries;
+        self.index.remove(hash_at(entries, slot), slot, |slot| hash_at(entries, slot));
+        self.entries[slot] = None;
+        self.free.push(slot as u32);
     }
 
     /// `id` is gone, and is forgotten at `at`. O(log members).
     pub(crate) fn bury(&mut self, id: &NodeId, at: Instant) {
-        let Some(peer) = self.peers.get_mut(id) else { return };
-        self.graves.remove(&(peer.collect_at, id.clone()));
-        peer.collect_at = at;
+        let Some(peer) = self.get_mut(id) else { return };
+        let before = std::mem::replace(&mut peer.trouble().collect_at, at);
+        self.graves.remove(&(before, id.clone()));
         self.graves.insert((at, id.clone()));
     }
 
@@ -124,28 +193,45 @@ impl View {
     }
 
     fn uncount(&mut self, id: &NodeId) {
-        if let Some(peer) = self.peers.get(id).filter(|peer| peer.state.is_live()) {
-            self.order.remove(&(text_hash(id.as_str()), id.clone()));
-            let hash = member_hash(id, peer.info.incarnation);
-            let part = &mut self.parts[part_of(id)];
-            *part = part.wrapping_sub(hash);
-        } else if let Some(peer) = self.peers.get(id) {
-            self.graves.remove(&(peer.collect_at, id.clone()));
+        let Some(peer) = self.get(id) else { return };
+        let (live, incarnation, at) =
+            (peer.state.is_live(), peer.info.incarnation, peer.collect_at());
+        if live {
+            let hash = text_hash(id.as_str());
+            self.order.remove(&(hash, id.clone()));
+            self.count(hash, incarnation, u64::wrapping_sub);
+        } else {
+            self.graves.remove(&(at, id.clone()));
         }
+    }
+
+    fn count(&mut self, hash: u64, incarnation: Incarnation, step: impl Fn(u64, u64) -> u64) {
+        let member = member_hash(hash, incarnation);
+        let part = &mut self.parts[part_at(hash)];
+        *part = step(*part, member);
+        self.sum = step(self.sum, member);
     }
 
     /// The claim about `id`, to be sent.
     pub(crate) fn update(&self, now: Instant, horizon_secs: u64, id: &NodeId) -> Option<Update> {
-        let peer = self.peers.get(id)?;
+        let peer = self.get(id)?;
         let gone_secs = if peer.state.is_live() {
             0
         } else {
             // Rounded up, so that no hop makes a tombstone younger.
-            let left = peer.collect_at.since(now).as_secs();
+            let left = peer.collect_at().since(now).as_secs();
             u32::try_from(horizon_secs.saturating_sub(left)).unwrap_or(u32::MAX)
         };
-        Some(Update { id: id.clone(), state: peer.state, gone_secs, info: peer.info.clone() })
+        // Told on, an accusation has no author: only who makes it counts towards its limit.
+        let accusation = (peer.state == State::Suspect)
+            .then_some(Accusation { by: 0, corroborated: peer.corroborated });
+        let (state, info) = (peer.state, peer.info.clone());
+        Some(Update { id: id.clone(), state, gone_secs, accusation, info })
     }
+}
+
+fn hash_at(entries: &[Option<Entry>], slot: usize) -> u64 {
+    entries[slot].as_ref().map_or(0, |entry| entry.hash)
 }
 
 /// How many successors in a row are looked at for one that answers.
@@ -153,7 +239,11 @@ const SUCCESSORS: usize = 8;
 
 /// In which part of the view a member is.
 pub(crate) fn part_of(id: &NodeId) -> usize {
-    (text_hash(id.as_str()) >> 58) as usize
+    part_at(text_hash(id.as_str()))
+}
+
+const fn part_at(hash: u64) -> usize {
+    (hash >> 58) as usize
 }
 
 /// A hash of a text, fixed for ever: FNV-1a, 64 bit, and a finaliser that spreads it to all bits.
@@ -163,13 +253,18 @@ pub(crate) fn text_hash(text: &str) -> u64 {
     }))
 }
 
-fn member_hash(id: &NodeId, incarnation: Incarnation) -> u64 {
+/// The short hash of an id: by which a ping names its target.
+pub(crate) fn short_hash(id: &NodeId) -> u32 {
+    (text_hash(id.as_str()) >> 32) as u32
+}
+
+const fn member_hash(hash: u64, incarnation: Incarnation) -> u64 {
     let Incarnation { boot, counter } = incarnation;
-    mix(mix(text_hash(id.as_str()) ^ boot.0).wrapping_add(counter))
+    mix(mix(hash ^ boot.0).wrapping_add(counter))
 }
 
 /// The finaliser of splitmix64.
-const fn mix(value: u64) -> u64 {
+pub(crate) const fn mix(value: u64) -> u64 {
     let z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -181,7 +276,7 @@ mod tests {
     use quorate_core::{BootEpoch, Rng};
 
     use super::*;
-    use crate::claim::Tags;
+    use crate::claim::{Info, Protocol, Tags};
 
     #[test]
     fn the_oldest_grave_is_that_of_whom_is_forgotten_next() {
@@ -198,15 +293,17 @@ mod tests {
                 _ => {
                     let state = [State::Alive, State::Suspect, State::Dead][rng.index(3)];
                     let incarnation = Incarnation::first(BootEpoch(step));
-                    let info = Info { incarnation, address: String::new(), tags: Tags::default() };
-                    view.claim(now, &id, state, info);
+                    let (tags, protocol) = (Tags::default(), Protocol::SUPPORTED);
+                    let info = Info { incarnation, address: String::new(), tags, protocol };
+                    let (gone_secs, accusation) = (0, None);
+                    view.claim(now, Update { id: id.clone(), state, gone_secs, accusation, info });
                     if !state.is_live() {
                         view.bury(&id, now + std::time::Duration::from_millis(rng.below(50)));
                     }
                 }
             }
             let gone = view.iter().filter(|(_, peer)| !peer.state.is_live());
-            let oldest = gone.map(|(id, peer)| (peer.collect_at, id)).min().map(|(_, id)| id);
+            let oldest = gone.map(|(id, peer)| (peer.collect_at(), id)).min().map(|(_, id)| id);
             assert_eq!(view.oldest_grave(), oldest, "{step}");
         }
     }

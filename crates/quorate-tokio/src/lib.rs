@@ -40,6 +40,12 @@
 //!   the order of its lane, at most once; or it is lost.
 //! - **T6** A node of another cluster, or one with a name that is taken, is told so and not heard.
 //! - **T7** A driven machine sees time that never falls, every deadline, and every input in order.
+//! - **T8** With a keyring, nothing is heard that no key of it sealed for this cluster, unless plain
+//!   packets are accepted on purpose.
+//! - **T9** What is sent over a stream to where a packet came from over one goes back on the same.
+//! - **T10** A lookup of a name ends in time, whatever the name service does, and too many at once
+//!   are refused.
+//! - **T11** A value in a folder is, after a crash, the old one or the new one; damage is told.
 //!
 //! # Not here
 //!
@@ -53,13 +59,21 @@
 
 mod clock;
 mod drive;
+mod folder;
+mod keyring;
+mod names;
 mod storage;
 mod transport;
 
 pub use clock::{BootClock, sleep_until};
 pub use drive::{DriveEnd, IDLE_MAX, Perform, Pulse, drive};
+pub use folder::{ReadError, StateFolder};
+pub use keyring::{Key, KeyError, KeyId, Keyring, KeyringError, OpenError, Plain, SealError};
+pub use names::{ResolveError, Resolver};
+pub use quorate_storage::FolderError;
+pub use quorate_wire::{DecodeError, EncodeError};
 pub use storage::{StorageEnded, StorageError, StorageStats, StorageThread};
 pub use transport::{
-    BindError, Room, SendError, Transport, TransportConfig, TransportEvent, TransportLimits,
-    TransportStats,
+    BindError, PACKET_BYTES_MAX, Room, SendError, Transport, TransportConfig, TransportEvent,
+    TransportLimits, TransportStats, decode_packet, encode_packet,
 };

@@ -43,12 +43,21 @@ pub enum FrameKind {
     Client = 5,
     /// Gossip: by UDP, or on a connection where only TCP is open.
     Datagram = 6,
+    /// Gossip on a connection, under a key.
+    Sealed = 7,
 }
 
 impl FrameKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Hello, Self::Welcome, Self::Refusal, Self::Message, Self::Client, Self::Datagram];
+    pub const ALL: [Self; 7] = [
+        Self::Hello,
+        Self::Welcome,
+        Self::Refusal,
+        Self::Message,
+        Self::Client,
+        Self::Datagram,
+        Self::Sealed,
+    ];
 
     fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == byte)
@@ -60,13 +69,19 @@ impl FrameKind {
         matches!(self, Self::Hello | Self::Welcome | Self::Refusal)
     }
 
+    /// Whether it is gossip, which needs no handshake.
+    #[must_use]
+    pub const fn is_gossip(self) -> bool {
+        matches!(self, Self::Datagram | Self::Sealed)
+    }
+
     /// The largest body.
     #[must_use]
     pub const fn limit(self) -> Limit {
         match self {
             Self::Hello | Self::Welcome | Self::Refusal => Limit::Handshake,
             Self::Message | Self::Client => Limit::Message,
-            Self::Datagram => Limit::Datagram,
+            Self::Datagram | Self::Sealed => Limit::Datagram,
         }
     }
 }

@@ -12,8 +12,8 @@ const READ_BYTES: usize = 64 << 10;
 
 /// Takes the bytes of a connection and gives its frames.
 ///
-/// A fresh one admits only the handshake, at most 4 KiB a frame; [`open`](Self::open) admits the
-/// rest. It holds at most one frame and what arrived with it, so memory stays below the limit of
+/// A fresh one admits only the handshake, at most 4 KiB a frame, and on demand as little of
+/// [gossip](Self::admit_gossip); [`open`](Self::open) admits the rest. It holds at most one frame and what arrived with it, so memory stays below the limit of
 /// the largest frame admitted. After an error the stream has lost its place: the connection is to
 /// be closed, and every further call gives the same error.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub struct FrameDecoder {
     cluster: ClusterId,
     versions: Versions,
     opened: bool,
+    gossip: bool,
     broken: Option<FrameError>,
 }
 
@@ -35,8 +36,15 @@ impl FrameDecoder {
             // Until `open` every other kind is refused for its place, whatever its version.
             versions: Versions { min: 0, max: u8::MAX },
             opened: false,
+            gossip: false,
             broken: None,
         }
+    }
+
+    /// Admits gossip too, which needs no handshake, in the versions of this build and at most 4 KiB
+    /// a frame.
+    pub const fn admit_gossip(&mut self) {
+        self.gossip = true;
     }
 
     /// The handshake agreed on `version`: admits every kind of frame in it, up to 8 MiB.
@@ -104,7 +112,13 @@ impl FrameDecoder {
         let mut frame = self.buffer.split_to(HEADER_BYTES + length).freeze();
         let head = verify(&frame, self.cluster, self.versions)?;
         if !self.opened && !head.kind.is_handshake() {
-            return Err(FrameError::Unexpected { kind: head.kind });
+            if !(self.gossip && head.kind.is_gossip()) {
+                return Err(FrameError::Unexpected { kind: head.kind });
+            }
+            let ours = Versions::SUPPORTED;
+            if !ours.contains(head.version) {
+                return Err(FrameError::BadVersion { theirs: head.version, ours });
+            }
         }
         frame.advance(HEADER_BYTES);
         Ok(Some(Frame { head, body: frame }))

@@ -6,11 +6,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use quorate_core::{BootEpoch, ClusterId, Instant, Kind, Machine, NodeId, Outbox, Rng, check_laws};
 use quorate_membership::{
-    Body, Channel, Config, Incarnation, Info, Input, Membership, Output, Packet, State, Tags,
-    Update,
+    Accusation, Body, Broadcast, Channel, Config, Coordinate, Incarnation, Info, Input, Membership,
+    Output, Packet, Protocol, State, Sum, Tags, Update,
 };
 
 use crate::net::{address_of, id};
+use crate::script::gossip;
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
@@ -37,6 +38,21 @@ fn tags() -> impl Strategy<Value = Tags> {
     })
 }
 
+fn accusations() -> impl Strategy<Value = Option<Accusation>> {
+    proptest::option::of((0..3_u32, any::<bool>()))
+        .prop_map(|grounds| grounds.map(|(by, corroborated)| Accusation { by, corroborated }))
+}
+
+fn broadcasts() -> impl Strategy<Value = Broadcast> {
+    let payload = prop_oneof![9 => Just(Vec::new()), 1 => Just(vec![7; 600])];
+    (names(), 0..3_u64, 0..4_u64, payload).prop_map(|(from, boot, number, payload)| Broadcast {
+        from,
+        boot: BootEpoch(boot),
+        number,
+        payload,
+    })
+}
+
 fn states() -> impl Strategy<Value = State> {
     proptest::sample::select([State::Alive, State::Suspect, State::Dead, State::Left].as_slice())
 }
@@ -48,12 +64,13 @@ pub(crate) fn updates() -> impl Strategy<Value = Update> {
         1 => ".{0,5}",
     ];
     let age = prop_oneof![Just(0), Just(3_600), Just(u32::MAX)];
-    (names(), states(), age, incarnations(), address, tags()).prop_map(
-        |(id, state, gone_secs, incarnation, address, tags)| Update {
+    (names(), states(), age, incarnations(), address, tags(), accusations()).prop_map(
+        |(id, state, gone_secs, incarnation, address, tags, accusation)| Update {
             id,
             state,
             gone_secs,
-            info: Info { incarnation, address, tags },
+            accusation: accusation.filter(|_| state == State::Suspect),
+            info: Info { incarnation, address, tags, protocol: Protocol::SUPPORTED },
         },
     )
 }
@@ -62,18 +79,29 @@ fn bodies() -> impl Strategy<Value = Body> {
     let (seq, seeds) = (|| any::<u32>(), || 0..3_u64);
     prop_oneof![
         (seq(), 0..3_u64, seeds()).prop_map(|(seq, instance, seeds)| Body::Announce {
+            cluster: ClusterId::NONE,
             seq,
             instance,
             seeds
         }),
-        (seq(), seeds()).prop_map(|(seq, seeds)| Body::Welcome { seq, seeds }),
-        (seq(), names()).prop_map(|(seq, target)| Body::Ping { seq, target }),
+        (seq(), seeds()).prop_map(|(seq, seeds)| Body::Welcome {
+            seq,
+            seeds,
+            cluster: ClusterId::NONE
+        }),
+        (seq(), names()).prop_map(|(seq, target)| Body::ping(seq, &target)),
         seq().prop_map(|seq| Body::Ack { seq }),
         (seq(), names()).prop_map(|(seq, target)| Body::PingReq { seq, target }),
         seq().prop_map(|seq| Body::Nack { seq }),
-        Just(Body::Gossip),
-        proptest::collection::vec(any::<u64>(), 60..70).prop_map(|parts| Body::Digest { parts }),
-        Just(Body::Digest { parts: vec![7; 64] }),
+        (seq(), names()).prop_map(|(seq, target)| Body::Observe { seq, target }),
+        (seq(), names())
+            .prop_map(|(seq, holder)| Body::Refused { seq, holder: holder.to_string() }),
+        proptest::collection::vec(broadcasts(), 0..3)
+            .prop_map(|broadcasts| Body::Gossip { broadcasts }),
+        seq().prop_map(|seq| Body::AckAt { seq, coordinate: Coordinate::default() }),
+        proptest::collection::vec(any::<u64>().prop_map(Sum), 60..70)
+            .prop_map(|parts| Body::Digest { parts }),
+        Just(Body::Digest { parts: vec![Sum(7); 64] }),
         any::<u64>().prop_map(|parts| Body::Pull { parts }),
         any::<u64>().prop_map(|left| Body::Page { left }),
     ]
@@ -82,7 +110,7 @@ fn bodies() -> impl Strategy<Value = Body> {
 fn packets(updates_max: usize) -> impl Strategy<Value = Packet> {
     let head = (
         prop_oneof![20 => Just(Packet::VERSION), 1 => any::<u8>()],
-        prop_oneof![20 => Just(own_name()), 1 => any::<u64>()],
+        prop_oneof![20 => Just(own_name()), 1 => any::<u32>()],
         prop_oneof![3 => Just(0), 3 => Just(1), 1 => Just(2)],
         any::<u64>(),
     );
@@ -91,7 +119,7 @@ fn packets(updates_max: usize) -> impl Strategy<Value = Packet> {
         |((version, name, cluster, view), from, incarnation, body, updates)| Packet {
             version,
             name,
-            cluster: ClusterId(cluster),
+            cluster: cluster as u32,
             from,
             incarnation,
             view,
@@ -148,7 +176,7 @@ pub(crate) fn node(config: Config) -> Membership {
 }
 
 /// The hash of the name of the cluster of [`node`], as its first packet says.
-fn own_name() -> u64 {
+pub(crate) fn own_name() -> u32 {
     let (mut node, mut out) = (node(Config::lan()), Outbox::new());
     node.wake(Instant::ZERO, &mut out);
     let sent = out.drain().find_map(|output| match output {
@@ -170,7 +198,7 @@ proptest! {
     fn hostile_packets_break_no_view(script in script(60)) {
         // Room for all the names: to forget one and meet it anew is no return.
         let config = Config { members_max: NAMES.len(), ..Config::lan() };
-        let suspicion = config.suspicion;
+        let suspicion = config.pause_tolerance;
         let (mut node, mut out) = (node(config), Outbox::new());
         let mut before: BTreeMap<NodeId, (State, Incarnation)> = BTreeMap::new();
         let mut suspected: BTreeMap<(NodeId, Incarnation), Instant> = BTreeMap::new();
@@ -247,7 +275,11 @@ fn m5_the_answer_to_a_foreigner_fits_whatever_the_cluster_is_called() {
     };
     let (rng, now, mut out) = (Rng::seeded(1), Instant::ZERO, Outbox::new());
     let mut node = Membership::new(id("a"), BootEpoch(1), 1, config, Tags::default(), rng, now);
-    let packet = packet("b", Body::Announce { seq: 1, instance: 1, seeds: 0 }, Vec::new());
+    let packet = packet(
+        "b",
+        Body::Announce { seq: 1, instance: 1, seeds: 0, cluster: ClusterId::NONE },
+        Vec::new(),
+    );
     node.handle(
         now,
         Input::Received { from: address_of(1), over: Channel::Datagram, packet },
@@ -262,7 +294,7 @@ pub(crate) fn packet(from: &str, body: Body, updates: Vec<Update>) -> Packet {
     Packet {
         version: Packet::VERSION,
         name: own_name(),
-        cluster: ClusterId::NONE,
+        cluster: 0,
         from: id(from),
         incarnation: Incarnation::first(BootEpoch(1)),
         view: 0,
@@ -279,7 +311,9 @@ fn a_flood_of_members_is_bounded() {
             id: id(&format!("m{}", round * 10 + index)),
             state: [State::Alive, State::Suspect, State::Dead, State::Left][index as usize % 4],
             gone_secs: 0,
+            accusation: None,
             info: Info {
+                protocol: Protocol::SUPPORTED,
                 incarnation: Incarnation::first(BootEpoch(1)),
                 address: format!("name-{round}.example:7946"),
                 tags: Tags::default(),
@@ -288,7 +322,7 @@ fn a_flood_of_members_is_bounded() {
         let packet = Packet {
             version: Packet::VERSION,
             name: own_name(),
-            cluster: ClusterId::NONE,
+            cluster: 0,
             from: id(&format!("x{round}")),
             incarnation: Incarnation::first(BootEpoch(1)),
             view: round,
@@ -310,8 +344,13 @@ fn a_flood_of_members_is_bounded() {
 
 pub(crate) fn invented(name: &str, state: State) -> Update {
     let incarnation = Incarnation::first(BootEpoch(1));
-    let info = Info { incarnation, address: "h:1".to_owned(), tags: Tags::default() };
-    Update { id: id(name), state, gone_secs: 0, info }
+    let info = Info {
+        incarnation,
+        address: "h:1".to_owned(),
+        tags: Tags::default(),
+        protocol: Protocol::SUPPORTED,
+    };
+    Update { id: id(name), state, gone_secs: 0, accusation: None, info }
 }
 
 pub(crate) fn hear(node: &mut Membership, now: Instant, packet: Packet) -> Vec<Output> {
@@ -329,8 +368,9 @@ fn a_page_of_the_smallest_members_is_sent() {
     let (mut node, now) = (node(Config::lan()), Instant::ZERO);
     for index in 0..500 {
         let update = invented(&format!("{index}"), State::Alive);
-        hear(&mut node, now, packet("b", Body::Gossip, vec![update]));
+        hear(&mut node, now, packet("b", gossip(), vec![update]));
     }
+    hear(&mut node, now, packet("b", gossip(), vec![invented("b", State::Alive)]));
     let sent = hear(&mut node, now, packet("b", Body::Pull { parts: u64::MAX }, Vec::new()));
     let claims = sent.iter().map(|output| match output {
         Output::Send { packet, .. } => packet.updates.len(),
@@ -344,13 +384,13 @@ fn members_that_come_and_go_leave_nothing_behind() {
     let (mut node, mut out) = (node(Config { members_max: 20, ..Config::lan() }), Outbox::new());
     for name in ["b", "c", "d", "e", "f", "g", "h", "i"] {
         let alive = vec![invented(name, State::Alive)];
-        hear(&mut node, Instant::ZERO, packet("b", Body::Gossip, alive));
+        hear(&mut node, Instant::ZERO, packet("b", gossip(), alive));
     }
     let mut size = 0;
     for round in 0..3_000_u64 {
         let name = format!("m{:05}", round);
         let updates = vec![invented(&name, State::Alive), invented(&name, State::Left)];
-        hear(&mut node, Instant::from_millis(round), packet("b", Body::Gossip, updates));
+        hear(&mut node, Instant::from_millis(round), packet("b", gossip(), updates));
         node.wake(Instant::from_millis(round), &mut out);
         out.drain();
         if round == 100 {
@@ -364,7 +404,7 @@ fn members_that_come_and_go_leave_nothing_behind() {
 #[test]
 fn absurd_periods_are_an_error_and_no_panic() {
     for config in [
-        Config { suspicion: Duration::MAX, ..Config::lan() },
+        Config { pause_tolerance: Duration::MAX, ..Config::lan() },
         Config { probe_interval: Duration::MAX, ..Config::lan() },
         Config { probe_timeout: Duration::MAX, ..Config::lan() },
         Config { announce_min: Duration::MAX, announce_max: Duration::MAX, ..Config::lan() },

@@ -484,11 +484,17 @@ fn a_pause_teaches_no_patience() {
 }
 
 #[test]
-fn two_processes_of_one_folder_notice_each_other() {
-    let mut net = Net::warm(1, Weather::CALM, Config::lan(), 3);
-    net.add_twin("copy", "n02", address_of(50));
-    net.run(3_000).unwrap();
-    for name in ["n02", "copy"] {
-        assert!(net.node(name).counters().twins > 0, "{name}");
+fn a_copy_of_a_folder_is_refused_while_the_original_answers() {
+    for seed in 0..20 {
+        let mut net = Net::warm(seed, Weather::CALM, Config::lan(), 3);
+        net.add_twin("copy", "n02", address_of(50));
+        net.run(3_000).unwrap();
+        let refused = net
+            .events
+            .iter()
+            .filter(|(_, by, event)| *by == id("copy") && matches!(event, Event::Refused { .. }));
+        assert!(refused.count() > 0, "{seed}: {:?}", net.events);
+        let known = net.node("n00").member(&id("n02")).expect("it is a member").info;
+        assert_eq!(known.address, address_of(2).to_string(), "{seed}");
     }
 }

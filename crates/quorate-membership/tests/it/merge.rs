@@ -2,9 +2,9 @@
 //! arrive, all end up with the same.
 
 use proptest::prelude::*;
-use quorate_core::{BootEpoch, ClusterId, Instant, Machine, Outbox, Rng};
+use quorate_core::{BootEpoch, Instant, Machine, Outbox, Rng};
 use quorate_membership::{
-    Body, Channel, Config, Incarnation, Input, Membership, Packet, State, Tags, Update,
+    Accusation, Body, Channel, Config, Incarnation, Input, Membership, Packet, State, Tags, Update,
 };
 
 use crate::hostile::updates;
@@ -12,7 +12,7 @@ use crate::net::{address_of, id};
 
 /// The view of a node that heard `claims` in this order, each in a packet of its own, and then had
 /// the time for what takes time.
-fn view(name: u64, claims: &[Update]) -> Vec<(State, Update)> {
+fn view(name: u32, claims: &[Update]) -> Vec<(State, Update)> {
     let config = Config {
         cluster_name: "test".to_owned(),
         address: address_of(9).to_string(),
@@ -26,11 +26,11 @@ fn view(name: u64, claims: &[Update]) -> Vec<(State, Update)> {
         let packet = Packet {
             version: Packet::VERSION,
             name,
-            cluster: ClusterId::NONE,
+            cluster: 0,
             from: id("teller"),
             incarnation: Incarnation::first(BootEpoch(1)),
             view: 0,
-            body: Body::Gossip,
+            body: Body::Gossip { broadcasts: Vec::new() },
             updates: vec![update.clone()],
         };
         node.handle(
@@ -41,15 +41,22 @@ fn view(name: u64, claims: &[Update]) -> Vec<(State, Update)> {
     }
     let members = node.members().filter(|(member, _)| **member != id("me"));
     let claims = members.map(|(id, member)| {
-        let update =
-            Update { id: id.clone(), state: member.state, gone_secs: 0, info: member.info.clone() };
+        let update = Update {
+            id: id.clone(),
+            state: member.state,
+            gone_secs: 0,
+            accusation: member
+                .suspected
+                .map(|(_, corroborated)| Accusation { by: 0, corroborated }),
+            info: member.info.clone(),
+        };
         (member.state, update)
     });
     claims.collect()
 }
 
 /// The hash of the name `test`.
-fn name() -> u64 {
+fn name() -> u32 {
     let config = Config {
         cluster_name: "test".to_owned(),
         address: address_of(9).to_string(),
@@ -102,7 +109,7 @@ proptest! {
 
     #[test]
     fn claims_are_in_a_total_order(a in updates(), b in updates(), c in updates()) {
-        let newer = |a: &Update, b: &Update| a.supersedes(b.state, &b.info);
+        let newer = |a: &Update, b: &Update| a.supersedes(b);
         prop_assert!(!newer(&a, &a));
         prop_assert!(!(newer(&a, &b) && newer(&b, &a)));
         let same = (a.state, &a.info) == (b.state, &b.info);

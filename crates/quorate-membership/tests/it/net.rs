@@ -404,7 +404,7 @@ impl Node {
                 if was.is_live() && state == State::Dead {
                     let since = self.suspected.get(&(id.clone(), incarnation));
                     let held = since.map(|since| now.since(*since));
-                    if held.is_none_or(|held| held < self.config.suspicion) {
+                    if held.is_none_or(|held| held < self.config.pause_tolerance) {
                         return Err(format!("M2: {id} dead after {held:?} of suspicion"));
                     }
                 }

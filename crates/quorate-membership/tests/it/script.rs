@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use quorate_core::{BootEpoch, ClusterId, Instant, Machine, Outbox, Rng};
 use quorate_membership::{
-    Body, Channel, Config, Event, Incarnation, Info, Input, Membership, Output, Packet, State,
-    Tags, Update,
+    Body, Channel, Config, Event, Incarnation, Info, Input, Membership, Output, Packet, Protocol,
+    State, Tags, Update,
 };
 
+use crate::hostile::own_name;
 use crate::net::{address_of, id};
 
 /// The node `a` at address 0, its clock, and a transcript.
@@ -44,7 +45,7 @@ impl Script {
         let mut script = Self::new(&[]);
         for name in names {
             let alive = claim(name, State::Alive, 1, 0);
-            script.hear(name, Body::Gossip, &[alive]);
+            script.hear(name, gossip(), &[alive]);
         }
         while script.now < Instant::from_millis(400) {
             let next = script.millis() + 1;
@@ -83,8 +84,8 @@ impl Script {
     pub(crate) fn packet(&self, name: &str, body: Body, updates: &[Update]) -> Packet {
         Packet {
             version: Packet::VERSION,
-            name: 5_092_117_876_455_416_117,
-            cluster: ClusterId::NONE,
+            name: own_name(),
+            cluster: 0,
             from: id(name),
             incarnation: Incarnation::first(BootEpoch(1)),
             view: self.node.view_hash(),
@@ -150,7 +151,9 @@ impl Script {
         let name = *self.lively.iter().find(|name| **name == to)?;
         match body {
             Body::Ping { seq, .. } => Some((name, Body::Ack { seq: *seq })),
-            Body::PingReq { seq, .. } => Some((name, Body::Nack { seq: *seq })),
+            Body::PingReq { seq, .. } | Body::Observe { seq, .. } => {
+                Some((name, Body::Nack { seq: *seq }))
+            }
             _ => None,
         }
     }
@@ -166,12 +169,32 @@ impl Script {
         };
         match body {
             Body::Announce { seq, .. } => format!("announce #{}", number(seq)),
-            Body::Ping { seq, target } => format!("ping {target} #{}", number(seq)),
+            Body::Ping { seq, target } => format!("ping {} #{}", who(*target), number(seq)),
             Body::PingReq { seq, target } => format!("please ping {target} #{}", number(seq)),
+            Body::Observe { seq, target } => format!("do you reach {target} #{}", number(seq)),
             Body::Digest { parts } => format!("digest of {} parts", parts.len()),
             other => render_body(other),
         }
     }
+}
+
+/// Whose hash a ping names.
+fn who(target: u32) -> String {
+    let names = ('a'..='z').map(String::from);
+    let is = |name: &String| Body::ping(0, &id(name)) == Body::Ping { seq: 0, target };
+    names.into_iter().find(is).unwrap_or_else(|| "?".to_owned())
+}
+
+pub(crate) const fn gossip() -> Body {
+    Body::Gossip { broadcasts: Vec::new() }
+}
+
+pub(crate) const fn announce(seq: u32, instance: u64) -> Body {
+    Body::Announce { seq, instance, seeds: 0, cluster: ClusterId::NONE }
+}
+
+pub(crate) const fn welcome(seq: u32) -> Body {
+    Body::Welcome { seq, seeds: 0, cluster: ClusterId::NONE }
 }
 
 fn index(name: &str) -> usize {
@@ -190,8 +213,8 @@ fn place(address: std::net::SocketAddr) -> String {
 pub(crate) fn claim(name: &str, state: State, boot: u64, counter: u64) -> Update {
     let incarnation = Incarnation { boot: BootEpoch(boot), counter };
     let address = address_of(index(name)).to_string();
-    let info = Info { incarnation, address, tags: Tags::default() };
-    Update { id: id(name), state, gone_secs: 0, info }
+    let info = Info { incarnation, address, tags: Tags::default(), protocol: Protocol::SUPPORTED };
+    Update { id: id(name), state, gone_secs: 0, accusation: None, info }
 }
 
 fn render_updates(updates: &[Update]) -> String {
@@ -207,12 +230,14 @@ fn render_body(body: &Body) -> String {
     match body {
         Body::Announce { .. } => "announce".to_owned(),
         Body::Welcome { .. } => "welcome".to_owned(),
-        Body::Ping { target, .. } => format!("ping {target}"),
-        Body::Ack { .. } => "ack".to_owned(),
+        Body::Ping { target, .. } => format!("ping {}", who(*target)),
+        Body::Ack { .. } | Body::AckAt { .. } => "ack".to_owned(),
+        Body::Observe { target, .. } => format!("do you reach {target}"),
+        Body::Refused { holder, .. } => format!("refused, it is at {holder}"),
         Body::PingReq { target, .. } => format!("please ping {target}"),
         Body::Nack { .. } => "nack".to_owned(),
-        Body::Foreign { name } => format!("of another cluster: {name}"),
-        Body::Gossip => "gossip".to_owned(),
+        Body::Foreign { name, .. } => format!("of another cluster: {name}"),
+        Body::Gossip { .. } => "gossip".to_owned(),
         Body::Digest { parts } => format!("digest of {} parts", parts.len()),
         Body::Pull { parts } => format!("pull {} parts", parts.count_ones()),
         Body::Page { left } => format!("page, {} parts left", left.count_ones()),
@@ -229,6 +254,10 @@ fn render_input(input: &Input) -> String {
         Input::SetTags(tags) => format!("tags {} {}", tags.zone, tags.priority),
         Input::Known { id, address } => format!("known: {id} at {address}"),
         Input::Leave => "leave".to_owned(),
+        Input::Join => "join".to_owned(),
+        Input::Unreadable { from, version } => format!("<- {} version {version}", place(*from)),
+        Input::Refused { address } => format!("refused: {}", place(*address)),
+        Input::Broadcast { payload } => format!("broadcast {payload:?}"),
     }
 }
 
@@ -245,7 +274,9 @@ fn render_event(event: &Event) -> String {
         Event::ForeignName { from, theirs } => {
             format!("foreign name: {} {}", place(*from), theirs.as_deref().unwrap_or("?"))
         }
-        Event::ForeignCluster { id, theirs } => format!("foreign cluster: {id} {}", theirs.0),
+        Event::ForeignCluster { id, theirs } => {
+            format!("foreign cluster: {id} {}", theirs.map_or(0, |theirs| theirs.0))
+        }
         Event::DuplicateId { from, boot } => format!("duplicate id: {} {boot}", place(*from)),
         Event::LeaveSpread => "leave spread".to_owned(),
         other => format!("{other:?}"),

@@ -330,7 +330,7 @@ fn judge(verdict: &Verdict<u8>) -> Result<(), Violation> {
 fn estrange(datagram: &mut Vec<u8>) {
     let Ok(frame) = decode_frame(datagram, ClusterId::NONE, Versions::SUPPORTED) else { return };
     let Ok(mut packet) = frame.read::<Packet>() else { return };
-    packet.cluster = STRANGERS;
+    packet.cluster = u32::MAX;
     datagram.clear();
     let encoded = quorate_wire::encode_frame(FrameKind::Datagram, STRANGERS, &packet, datagram);
     encoded.expect("a packet is as long with another cluster");

@@ -1,4 +1,4 @@
-//! The connections that others dial: greeted, then only read.
+//! The connections that others dial: greeted, then only read; or streams of packets.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::framing::{self, End, FrameReader, Handshake};
+use super::framing::{self, End, FrameReader, Handshake, Opening};
 use super::registry::Ticket;
 use super::stats::{Live, count};
+use super::streams::Caller;
 use super::{Shared, TransportEvent, socket};
 
 /// Accepts connections for as long as the transport lives. Dropping the future drops them all.
@@ -84,10 +85,14 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, from: SocketAddr, known: 
     let _live = Live::new(&shared.counters.inbound);
     let greeted = timeout(shared.limits.handshake_max, greet(&shared, stream)).await;
     let end = match greeted {
-        Ok(Ok(guest)) => {
+        Ok(Ok(Visitor::Guest(guest))) => {
             known.store(true, Ordering::Relaxed);
             shared.hurry(&guest.place.node);
             listen_to(&shared, guest).await
+        }
+        Ok(Ok(Visitor::Caller(caller))) => {
+            known.store(true, Ordering::Relaxed);
+            caller.serve(&shared, from).await
         }
         Ok(Err(end)) => end,
         Err(_) => End::Broken("handshake_timeout"),
@@ -95,6 +100,14 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, from: SocketAddr, known: 
     if let End::Broken(why) = end {
         shared.reject(from, why);
     }
+}
+
+/// Who is at the other end of a connection.
+enum Visitor<'a> {
+    /// A node that sends messages.
+    Guest(Guest<'a>),
+    /// Somebody who sends packets.
+    Caller(Caller),
 }
 
 /// A peer that was welcomed.
@@ -119,19 +132,23 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Shakes hands. An error says what rule the guest broke, if it did not just go away.
-async fn greet(shared: &Shared, stream: TcpStream) -> Result<Guest<'_>, End> {
+/// Shakes hands, or reads the first packet. An error says what rule the guest broke, if it did not just go away.
+async fn greet(shared: &Shared, stream: TcpStream) -> Result<Visitor<'_>, End> {
     let gone = |_| End::Closed;
     socket::tune_inbound(&stream).map_err(gone)?;
     let (read, mut write) = stream.into_split();
     let mut reader = FrameReader::new(read);
-    let hello = reader.next_hello(shared).await?;
+    reader.admit_gossip();
+    let hello = match reader.next_opening(shared).await? {
+        Opening::Hello(hello) => hello,
+        Opening::Packet(first) => return Ok(Visitor::Caller(Caller { reader, write, first })),
+    };
     match admit(shared, &hello) {
         Ok((welcome, place, replaced)) => {
             let frame = Handshake::Welcome(&welcome).frame(shared.cluster()).ok_or(End::Closed)?;
             write.write_all(&frame).await.map_err(gone)?;
             reader.open(welcome.version);
-            Ok(Guest { place, reader, replaced, _write: write })
+            Ok(Visitor::Guest(Guest { place, reader, replaced, _write: write }))
         }
         Err(refusal) => {
             if let Some(frame) = Handshake::Refusal(&refusal).frame(shared.cluster())
@@ -158,6 +175,10 @@ fn admit<'a>(
     shared: &'a Shared,
     hello: &Hello,
 ) -> Result<(Welcome, Place<'a>, oneshot::Receiver<()>), Refusal> {
+    if !shared.messages {
+        let text = "this port is for gossip alone".to_owned();
+        return Err(Refusal::Other { text });
+    }
     let welcome = negotiate(&framing::hello(shared), hello)?;
     if hello.client {
         let text = "this port is for nodes; clients use the HTTP API".to_owned();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quorate_core::{BootEpoch, ClusterId, NodeId};
 
 use super::lanes::LANES;
+use crate::Keyring;
 
 /// Who this node is and where it listens.
 #[derive(Debug, Clone)]
@@ -22,11 +23,40 @@ pub struct TransportConfig {
     pub cluster_name: String,
     /// The cluster, or [`ClusterId::NONE`] before it is known.
     pub cluster: ClusterId,
+    /// Seals packets: datagrams, and those on streams. `None` leaves them plain: then whoever
+    /// reaches the port can forge them. Messages are not sealed by it.
+    pub keyring: Option<Keyring>,
+    /// Whether UDP is bound; without, datagrams are dropped. Default `true`.
+    pub datagrams: bool,
+    /// Whether nodes may open connections for messages; without, the port is for packets alone.
+    /// Default `true`.
+    pub messages: bool,
     /// Bounds on memory and time.
     pub limits: TransportLimits,
     /// Drawn from the operating system's randomness at each start of the process. It tells two
     /// processes with the same name apart, and sets the jitter between dials.
     pub seed: u64,
+}
+
+impl TransportConfig {
+    /// A transport of the node `me` at `bind`, plain and with the default limits; no cluster yet,
+    /// boot and seed zero.
+    #[must_use]
+    pub fn new(me: NodeId, cluster_name: impl Into<String>, bind: SocketAddr) -> Self {
+        Self {
+            bind,
+            advertise: String::new(),
+            me,
+            boot: BootEpoch::ZERO,
+            cluster_name: cluster_name.into(),
+            cluster: ClusterId::NONE,
+            keyring: None,
+            datagrams: true,
+            messages: true,
+            limits: TransportLimits::default(),
+            seed: 0,
+        }
+    }
 }
 
 /// Bounds on what a transport holds and waits for.
@@ -56,6 +86,15 @@ pub struct TransportLimits {
     pub backoff_min: Duration,
     /// The longest pause between two dials. Default 1 s.
     pub backoff_max: Duration,
+    /// How many streams of packets we may have dialled, and as many that others dialled. When there
+    /// are more, the one that was not used for longest ends. Never more than an eighth of the files
+    /// that the process may have open. Default 512.
+    pub streams_max: usize,
+    /// How long one attempt to open a stream may take. Default 1 s.
+    pub stream_dial_max: Duration,
+    /// How long a stream that is not used stays open; half as long again if the other end dialled
+    /// it. Default 30 s.
+    pub stream_idle: Duration,
 }
 
 impl Default for TransportLimits {
@@ -71,6 +110,9 @@ impl Default for TransportLimits {
             write_max: Duration::from_secs(5),
             backoff_min: Duration::from_millis(20),
             backoff_max: Duration::from_secs(1),
+            streams_max: 512,
+            stream_dial_max: Duration::from_secs(1),
+            stream_idle: Duration::from_secs(30),
         }
     }
 }

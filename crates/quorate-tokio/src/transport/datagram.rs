@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 
 use super::stats::count;
-use super::{Shared, TransportEvent, framing};
+use super::{Shared, TransportEvent};
 
 /// Reads datagrams for as long as the transport lives.
 pub(crate) async fn receive(shared: Arc<Shared>, socket: Arc<UdpSocket>) {
@@ -18,17 +18,11 @@ pub(crate) async fn receive(shared: Arc<Shared>, socket: Arc<UdpSocket>) {
             tokio::time::sleep(ERROR_PAUSE).await;
             continue;
         };
-        let cluster = shared.cluster();
-        match framing::read_datagram(cluster, &buffer[..len]) {
+        match shared.packets.read_datagram(shared.cluster(), &buffer[..len]) {
             Ok(bytes) => {
                 count(&shared.counters.datagrams_received, 1);
-                // Half of the room belongs to TCP alone: a flood of datagrams, which may be lost
-                // anyway, must not crowd out messages, which may not.
-                let room = shared.events.capacity() > shared.events.max_capacity() / 2;
-                let event = TransportEvent::Datagram { from, bytes };
-                if !room || shared.events.try_send(event).is_err() {
-                    count(&shared.counters.datagrams_dropped, 1);
-                }
+                count(&shared.counters.datagram_bytes_received, len);
+                shared.hand_on(TransportEvent::Datagram { from, bytes });
             }
             Err(why) => shared.reject(from, why),
         }

@@ -36,12 +36,26 @@ pub enum TransportEvent {
         /// connection is dialled again at once, so after a crash this follows within a round trip.
         refused: bool,
     },
-    /// A datagram came. Its checksum was good; its sender's address is not proven.
+    /// A datagram came. Its checksum or seal was good; its sender's address is not proven.
     Datagram {
         /// Where it came from.
         from: SocketAddr,
         /// Its content.
         bytes: Bytes,
+    },
+    /// A packet came over a stream. What is sent to `from` over a stream goes back on the same one,
+    /// as long as that is open.
+    StreamPacket {
+        /// The other end of the stream.
+        from: SocketAddr,
+        /// Its content.
+        bytes: Bytes,
+    },
+    /// A stream was to be opened and the host said that nobody listens: the process is gone. Told
+    /// for every try; what waited for the stream is lost.
+    StreamRefused {
+        /// Where nobody listens.
+        address: SocketAddr,
     },
     /// A node that we dialled wants nothing to do with us. It is dialled again, at the slowest
     /// pace.

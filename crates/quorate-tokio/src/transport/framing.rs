@@ -37,6 +37,11 @@ impl FrameReader {
         Self { read, decoder: FrameDecoder::new(ClusterId::NONE) }
     }
 
+    /// Admits packets too.
+    pub(crate) const fn admit_gossip(&mut self) {
+        self.decoder.admit_gossip();
+    }
+
     /// The handshake is over: admits messages in `version`.
     pub(crate) const fn open(&mut self, version: u8) {
         self.decoder.open(version);
@@ -61,11 +66,14 @@ impl FrameReader {
         }
     }
 
-    /// The first frame of a node that dialled us.
-    pub(crate) async fn next_hello(&mut self, shared: &Shared) -> Result<Hello, End> {
+    /// The first frame of whoever dialled us.
+    pub(crate) async fn next_opening(&mut self, shared: &Shared) -> Result<Opening, End> {
         let frame = self.next(shared).await?;
         match frame.head.kind {
-            FrameKind::Hello => frame.read().map_err(|_| End::Broken(BAD_BODY)),
+            FrameKind::Hello => frame.read().map(Opening::Hello).map_err(|_| End::Broken(BAD_BODY)),
+            kind if kind.is_gossip() => {
+                shared.read_packet(frame).map(Opening::Packet).map_err(End::Broken)
+            }
             _ => Err(End::Broken(UNEXPECTED)),
         }
     }
@@ -98,6 +106,15 @@ impl FrameReader {
     pub(crate) fn into_inner(self) -> OwnedReadHalf {
         self.read
     }
+}
+
+/// What a connection begins with.
+#[derive(Debug)]
+pub(crate) enum Opening {
+    /// A node shakes hands, to send messages.
+    Hello(Hello),
+    /// The content of a packet: others will follow.
+    Packet(Bytes),
 }
 
 /// What this node says first.
@@ -172,5 +189,5 @@ pub(crate) const fn reason(refusal: &Refusal) -> &'static str {
     }
 }
 
-const UNEXPECTED: &str = "unexpected";
+pub(crate) const UNEXPECTED: &str = "unexpected";
 const BAD_BODY: &str = "bad_body";

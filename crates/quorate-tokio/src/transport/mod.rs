@@ -22,24 +22,33 @@ mod dial;
 mod event;
 mod framing;
 mod lanes;
+mod packets;
 mod registry;
 mod socket;
 mod stats;
+mod streams;
 
 pub use config::{TransportConfig, TransportLimits};
 pub use event::{Room, TransportEvent};
+pub use packets::{decode_packet, encode_packet};
 pub use socket::BindError;
 pub use stats::TransportStats;
 
 use dial::Target;
 use lanes::Lanes;
+use packets::Packets;
 use registry::Registry;
 use stats::{Counters, count};
+use streams::Streams;
 
 /// The network of one node: a TCP listener and a UDP socket on one port, and a connection to every
 /// peer it was told about.
 ///
-/// Streams are simplex: a node writes on the connections it dialled and reads on those that others
+/// It carries *messages* to peers that are known by name, in order, over connections that are kept;
+/// and *packets* to addresses, by UDP or over streams that are opened when they are needed. Packets
+/// are sealed if there is a [`Keyring`](crate::Keyring).
+///
+/// Connections for messages are simplex: a node writes on the connections it dialled and reads on those that others
 /// dialled. So a pair of nodes has two connections, no tie between crossing dials must be broken,
 /// and one that works in one direction only is seen for what it is.
 ///
@@ -49,11 +58,12 @@ use stats::{Counters, count};
 #[derive(Debug)]
 pub struct Transport {
     shared: Arc<Shared>,
-    udp: Arc<UdpSocket>,
+    /// `None` where packets travel over TCP alone.
+    udp: Option<Arc<UdpSocket>>,
     local: SocketAddr,
     runtime: Handle,
     /// The listener and the reader of datagrams; aborted when dropped.
-    _listening: JoinSet<()>,
+    listening: JoinSet<()>,
 }
 
 /// Why a message was not queued. It is lost, as if the network had lost it; the counters know.
@@ -88,7 +98,12 @@ impl Transport {
         if config.cluster_name.len() + config.advertise.len() > NAMES_BYTES_MAX {
             return Err(BindError::NamesTooLong);
         }
-        let (listener, udp) = socket::bind_both(config.bind).await?;
+        let (listener, udp) = if config.datagrams {
+            let (listener, udp) = socket::bind_both(config.bind).await?;
+            (listener, Some(Arc::new(udp)))
+        } else {
+            (socket::bind_tcp(config.bind).await?, None)
+        };
         let local = listener.local_addr().map_err(|source| BindError::Other {
             address: config.bind,
             protocol: "TCP",
@@ -96,18 +111,20 @@ impl Transport {
         })?;
         let (events, received) = mpsc::channel(config.limits.events_max.max(1));
         let shared = Arc::new(Shared::new(config, local, events));
-        // Tokio takes a fresh socket for full until it was polled: the first datagram would be lost.
-        udp.writable().await.map_err(|source| BindError::Other {
-            address: local,
-            protocol: "UDP",
-            source,
-        })?;
-        let udp = Arc::new(udp);
         let mut listening = JoinSet::new();
         listening.spawn(accept::listen(Arc::clone(&shared), listener));
-        listening.spawn(datagram::receive(Arc::clone(&shared), Arc::clone(&udp)));
+        if let Some(udp) = &udp {
+            // Tokio takes a fresh socket for full until it was polled: the first datagram would be
+            // lost.
+            udp.writable().await.map_err(|source| BindError::Other {
+                address: local,
+                protocol: "UDP",
+                source,
+            })?;
+            listening.spawn(datagram::receive(Arc::clone(&shared), Arc::clone(udp)));
+        }
         let runtime = Handle::current();
-        Ok((Self { shared, udp, local, runtime, _listening: listening }, received))
+        Ok((Self { shared, udp, local, runtime, listening }, received))
     }
 
     /// Where both sockets listen.
@@ -177,15 +194,30 @@ impl Transport {
         Err(why)
     }
 
-    /// Sends one datagram, in a frame, at once or never. Its content should stay below 1,200 bytes
-    /// to fit every path.
+    /// Sends a packet in one datagram, at once or never. Its content should have
+    /// [`PACKET_BYTES_MAX`] bytes at most to fit every path.
     pub fn send_datagram(&self, to: SocketAddr, content: &[u8]) {
-        // Their content says which cluster they are of: an announce must get through to the nodes
-        // of another one, so that they can say so.
-        let sent = framing::datagram(ClusterId::NONE, content)
-            .is_some_and(|frame| self.udp.try_send_to(&frame, to).is_ok());
         let counters = &self.shared.counters;
-        count(if sent { &counters.datagrams_sent } else { &counters.datagrams_dropped }, 1);
+        let datagram = self.udp.as_ref().zip(self.shared.packets.datagram(content).ok());
+        match datagram {
+            Some((udp, bytes)) if udp.try_send_to(&bytes, to).is_ok() => {
+                count(&counters.datagrams_sent, 1);
+                count(&counters.datagram_bytes_sent, bytes.len());
+            }
+            _ => count(&counters.datagrams_dropped, 1),
+        }
+    }
+
+    /// Sends a packet over a stream: that on which packets came from `to`, or one that was dialled
+    /// before, or a new one. It is dropped if too many wait for the stream, or if it cannot be
+    /// opened soon; if nobody listens there, [`TransportEvent::StreamRefused`] says so.
+    pub fn send_over_stream(&self, to: SocketAddr, content: &[u8]) {
+        let frame = self.shared.packets.frame(content);
+        let queued = frame
+            .is_ok_and(|frame| self.shared.streams.send(&self.shared, &self.runtime, to, frame));
+        if !queued {
+            count(&self.shared.counters.stream_packets_dropped, 1);
+        }
     }
 
     /// What was counted so far.
@@ -194,13 +226,13 @@ impl Transport {
         self.shared.counters.snapshot()
     }
 
-    /// Sends what waits on live connections, for at most `limit`, then closes everything. `true`
-    /// if all of it was written in time.
+    /// Sends what waits on live connections, for at most `limit`, then closes everything: the port
+    /// is free afterwards. `true` if all of it was written in time.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes at once.
-    pub async fn close(self, limit: Duration) -> bool {
+    pub async fn close(mut self, limit: Duration) -> bool {
         let peers = std::mem::take(&mut *self.shared.peers.lock());
         for peer in peers.values() {
             peer.target.send_replace(Target::Close);
@@ -210,15 +242,19 @@ impl Transport {
                 // The task drops its end when it is done.
                 peer.target.closed().await;
             }
+            self.shared.streams.close().await;
         };
-        tokio::time::timeout(limit, written).await.is_ok()
+        let written = tokio::time::timeout(limit, written).await.is_ok();
+        self.listening.shutdown().await;
+        written
     }
 }
 
 impl Drop for Transport {
     fn drop(&mut self) {
-        // The tasks of the peers hold what holds them.
+        // The tasks of the peers and of the streams hold what holds them.
         self.shared.peers.lock().clear();
+        self.shared.streams.abort();
     }
 }
 
@@ -230,6 +266,10 @@ pub(crate) struct Shared {
     cluster_name: String,
     advertise: String,
     limits: TransportLimits,
+    /// Whether nodes may connect to send messages.
+    messages: bool,
+    packets: Packets,
+    streams: Streams,
     /// Tells this process from another one of the same name and boot.
     instance: u64,
     seed: u64,
@@ -270,12 +310,16 @@ impl Shared {
             if config.advertise.is_empty() { local.to_string() } else { config.advertise };
         let room = config.limits.events_bytes_max.clamp(1, ROOM_MAX);
         let connections_max = config.limits.connections_max.min(socket::files_max() / 6).max(1);
+        let streams_max = config.limits.streams_max.min(socket::files_max() / 8).max(1);
         Self {
             me: config.me,
             boot: config.boot,
+            packets: Packets::new(config.keyring, &config.cluster_name),
+            streams: Streams::new(),
+            messages: config.messages,
             cluster_name: config.cluster_name,
             advertise,
-            limits: TransportLimits { connections_max, ..config.limits },
+            limits: TransportLimits { connections_max, streams_max, ..config.limits },
             instance: Rng::stream(config.seed, "instance").next_u64(),
             seed: config.seed,
             cluster: Mutex::new(config.cluster),
@@ -296,6 +340,30 @@ impl Shared {
     fn reject(&self, from: SocketAddr, why: &'static str) {
         if self.counters.rejected(&from, why) {
             let _ = self.events.try_send(TransportEvent::Rejected { from, why });
+        }
+    }
+
+    /// The content of a packet on a stream, or the rule it broke.
+    fn read_packet(&self, frame: quorate_wire::Frame) -> Result<Bytes, &'static str> {
+        let bytes = self.packets.read_frame(frame)?;
+        count(&self.counters.stream_packets_received, 1);
+        count(&self.counters.stream_bytes_received, bytes.len());
+        Ok(bytes)
+    }
+
+    /// Hands a packet to the node, or drops it. Half of the room belongs to messages alone: a flood
+    /// of packets, which may be lost anyway, must not crowd out messages, which may not.
+    fn hand_on(&self, packet: TransportEvent) {
+        let room = self.events.capacity() > self.events.max_capacity() / 2;
+        let streamed = matches!(packet, TransportEvent::StreamPacket { .. });
+        if !room || self.events.try_send(packet).is_err() {
+            let counters = &self.counters;
+            let dropped = if streamed {
+                &counters.stream_packets_dropped
+            } else {
+                &counters.datagrams_dropped
+            };
+            count(dropped, 1);
         }
     }
 
@@ -321,6 +389,11 @@ impl Shared {
         }
     }
 }
+
+/// The most bytes that the content of a packet should have. Sealed it is 45 longer
+/// ([`Keyring::OVERHEAD`](crate::Keyring::OVERHEAD)), plain 24: at most 1,232, which is what every
+/// link that carries IPv6 takes in one piece (1,280 with headers of 40 and 8).
+pub const PACKET_BYTES_MAX: usize = 1_187;
 
 /// What the cluster's name and our address may take, so that a hello fits its frame.
 const NAMES_BYTES_MAX: usize = 1024;

@@ -53,6 +53,11 @@ pub enum BindError {
     },
 }
 
+/// Binds TCP alone.
+pub(crate) async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|e| explain(address, "TCP", e))
+}
+
 /// Binds TCP and UDP to one port. For port 0, tries until a port is free for both.
 pub(crate) async fn bind_both(address: SocketAddr) -> Result<(TcpListener, UdpSocket), BindError> {
     let mut tries = 32;

@@ -30,6 +30,23 @@ pub struct TransportStats {
     pub bytes_sent: u64,
     /// Bytes received over TCP, frames included.
     pub bytes_received: u64,
+    /// Streams of packets that are open, whoever dialled them.
+    pub streams: u64,
+    /// Packets sent over streams.
+    pub stream_packets_sent: u64,
+    /// Packets received over streams that were well formed.
+    pub stream_packets_received: u64,
+    /// Packets for streams dropped, or received and dropped, because a queue was full or there was
+    /// no connection.
+    pub stream_packets_dropped: u64,
+    /// Bytes of packets sent over streams, frames included.
+    pub stream_bytes_sent: u64,
+    /// Bytes of packets received over streams, frames not included.
+    pub stream_bytes_received: u64,
+    /// Bytes of datagrams sent, without the headers of UDP and IP.
+    pub datagram_bytes_sent: u64,
+    /// Bytes of datagrams received that were well formed.
+    pub datagram_bytes_received: u64,
     /// Datagrams sent.
     pub datagrams_sent: u64,
     /// Datagrams received that were well formed.
@@ -46,6 +63,14 @@ pub(crate) struct Counters {
     pub(crate) messages_received: AtomicU64,
     pub(crate) bytes_sent: AtomicU64,
     pub(crate) bytes_received: AtomicU64,
+    pub(crate) streams: AtomicU64,
+    pub(crate) stream_packets_sent: AtomicU64,
+    pub(crate) stream_packets_received: AtomicU64,
+    pub(crate) stream_packets_dropped: AtomicU64,
+    pub(crate) stream_bytes_sent: AtomicU64,
+    pub(crate) stream_bytes_received: AtomicU64,
+    pub(crate) datagram_bytes_sent: AtomicU64,
+    pub(crate) datagram_bytes_received: AtomicU64,
     pub(crate) datagrams_sent: AtomicU64,
     pub(crate) datagrams_received: AtomicU64,
     pub(crate) datagrams_dropped: AtomicU64,
@@ -86,6 +111,14 @@ impl Counters {
             messages_received: read(&self.messages_received),
             bytes_sent: read(&self.bytes_sent),
             bytes_received: read(&self.bytes_received),
+            streams: read(&self.streams),
+            stream_packets_sent: read(&self.stream_packets_sent),
+            stream_packets_received: read(&self.stream_packets_received),
+            stream_packets_dropped: read(&self.stream_packets_dropped),
+            stream_bytes_sent: read(&self.stream_bytes_sent),
+            stream_bytes_received: read(&self.stream_bytes_received),
+            datagram_bytes_sent: read(&self.datagram_bytes_sent),
+            datagram_bytes_received: read(&self.datagram_bytes_received),
             datagrams_sent: read(&self.datagrams_sent),
             datagrams_received: read(&self.datagrams_received),
             datagrams_dropped: read(&self.datagrams_dropped),

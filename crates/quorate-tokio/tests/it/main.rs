@@ -4,6 +4,8 @@
 
 mod driving;
 mod hostile;
+mod naming;
 mod net;
+mod packets;
 mod storing;
 mod transport;

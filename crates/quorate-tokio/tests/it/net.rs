@@ -24,6 +24,9 @@ pub(crate) fn config(name: &str) -> TransportConfig {
         boot: BootEpoch(1),
         cluster_name: "test".to_owned(),
         cluster: ClusterId(7),
+        keyring: None,
+        datagrams: true,
+        messages: true,
         limits: TransportLimits::default(),
         seed: 1,
     }

@@ -199,6 +199,30 @@ fn a_stranger_gets_no_more_room_than_a_hello() {
 }
 
 #[test]
+fn a_stranger_may_gossip_only_where_that_is_admitted_and_in_a_version_spoken_here() {
+    let frame = |head: Head| {
+        let mut bytes = Vec::new();
+        head.encode(&5_u8, &mut bytes).unwrap();
+        bytes
+    };
+    let gossiping = || {
+        let mut decoder = FrameDecoder::new(ClusterId(7));
+        decoder.admit_gossip();
+        decoder
+    };
+    for kind in FrameKind::ALL {
+        let mut decoder = gossiping();
+        decoder.push(&frame(Head::new(kind, ClusterId(7))));
+        let admitted = kind.is_handshake() || kind.is_gossip();
+        assert_eq!(decoder.next_frame().is_ok(), admitted, "{kind:?}");
+    }
+    let mut decoder = gossiping();
+    decoder.push(&frame(Head { version: 9, ..Head::new(FrameKind::Sealed, ClusterId(7)) }));
+    assert_eq!(decoder.next_frame().unwrap_err().reason(), "bad_version");
+    assert_eq!(gossiping().push(&[b'q'; 1 << 20]), HEADER_BYTES + 4096);
+}
+
+#[test]
 fn a_datagram_holds_exactly_one_frame() {
     let mut bytes = Vec::new();
     encode_frame(FrameKind::Datagram, ClusterId(7), &5_u8, &mut bytes).unwrap();

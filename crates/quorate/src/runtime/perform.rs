@@ -103,7 +103,8 @@ fn log(event: &NodeEvent) {
             tracing::error!(%ours, %theirs, "a second cluster of this name was born: refused");
         }
         NodeEvent::Member(Event::ForeignCluster { id, theirs }) => {
-            tracing::error!(node = %id, %theirs, "a node of another cluster of this name: refused");
+            let theirs = theirs.map(|theirs| theirs.to_string());
+            tracing::error!(node = %id, theirs, "a node of another cluster of this name: refused");
         }
         NodeEvent::Member(Event::ForeignName { from, theirs }) => {
             let theirs = theirs.as_deref().unwrap_or("unknown");

@@ -106,6 +106,9 @@ impl NodeBuilder {
             boot: identity.boot,
             cluster_name: config.cluster.name.clone(),
             cluster: identity.cluster,
+            keyring: None,
+            datagrams: true,
+            messages: true,
             limits: TransportLimits::default(),
             seed,
         })

@@ -13,7 +13,10 @@ use quorate_dist_state::{
     Bounded, Command, Expected, Item, Op, Rejection, Reply, Revision, SessionId, Tag,
 };
 use quorate_election::{BootstrapMessage, Message as Vote};
-use quorate_membership::{Body, Incarnation, Info, Packet, State, Tags, Update};
+use quorate_membership::{
+    Accusation, Body, Broadcast, Coordinate, HealthDigest, Incarnation, Info, Packet, Protocol,
+    State, Sum, Tags, Update,
+};
 use quorate_replication::{EpochTable, Message as Log, SnapshotHead};
 use quorate_wire::{decode, encode};
 use serde::Serialize;
@@ -199,10 +202,11 @@ fn w4_bootstrap() {
 #[test]
 fn w4_gossip() {
     let incarnation = Incarnation { boot: BootEpoch(2), counter: 300 };
+    let protocol = Protocol::SUPPORTED;
     let packet = |body, updates| Packet {
         version: Packet::VERSION,
-        name: 0x0123_4567_89ab_cdef,
-        cluster: ClusterId::NONE,
+        name: 0x0123_4567,
+        cluster: 0x89ab_cdef,
         from: id("a"),
         incarnation,
         view: u64::MAX,
@@ -212,11 +216,17 @@ fn w4_gossip() {
     let update = |state, kind, cluster, extra: &[(&str, &str)]| {
         let extra = extra.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
         let (api_address, zone) = ("b:8080".into(), "z".into());
-        let tags = Tags { kind, priority: 100, api_address, zone, cluster, extra };
-        let info = Info { incarnation, address: "b:7946".into(), tags };
-        Update { id: id("b"), state, gone_secs: 60, info }
+        let health = HealthDigest::Degraded;
+        let tags =
+            Tags { kind, priority: 100, api_address, zone, cluster, health, extra, version: 3 };
+        let info = Info { incarnation, address: "b:7946".into(), tags, protocol };
+        let accusation = Accusation { by: 7, corroborated: true };
+        let accusation = (state == State::Suspect).then_some(accusation);
+        Update { id: id("b"), state, gone_secs: 60, accusation, info }
     };
     let (target, seq) = (id("b"), 70_000);
+    let (from, boot, payload) = (id("b"), BootEpoch(2), b"hi".to_vec());
+    let broadcasts = vec![Broadcast { from, boot, number: 4, payload }];
     let updates = vec![
         update(State::Alive, Kind::Voter, CLUSTER, &[("x", "y")]),
         update(State::Suspect, Kind::Learner, ClusterId::NONE, &[]),
@@ -224,17 +234,20 @@ fn w4_gossip() {
         update(State::Left, Kind::Witness, ClusterId::NONE, &[]),
     ];
     let packets = [
-        packet(Body::Announce { seq, seeds: 9, instance: 7 }, vec![]),
-        packet(Body::Welcome { seq, seeds: 0 }, vec![]),
-        packet(Body::Ping { seq, target: target.clone() }, vec![]),
+        packet(Body::Announce { seq, seeds: 9, instance: 7, cluster: CLUSTER }, vec![]),
+        packet(Body::Welcome { seq, seeds: 0, cluster: ClusterId::NONE }, vec![]),
+        packet(Body::ping(seq, &target), vec![]),
         packet(Body::Ack { seq }, vec![]),
-        packet(Body::PingReq { seq, target }, vec![]),
+        packet(Body::AckAt { seq, coordinate: Coordinate::default() }, vec![]),
+        packet(Body::PingReq { seq, target: target.clone() }, vec![]),
+        packet(Body::Observe { seq, target }, vec![]),
         packet(Body::Nack { seq }, vec![]),
-        packet(Body::Gossip, updates),
-        packet(Body::Digest { parts: vec![1, 300, u64::MAX] }, vec![]),
+        packet(Body::Gossip { broadcasts }, updates),
+        packet(Body::Digest { parts: vec![Sum(1), Sum(300), Sum(u64::MAX)] }, vec![]),
         packet(Body::Pull { parts: 5 }, vec![]),
-        packet(Body::Foreign { name: "shop".into() }, vec![]),
+        packet(Body::Foreign { name: "shop".into(), protocol }, vec![]),
         packet(Body::Page { left: 6 }, vec![]),
+        packet(Body::Refused { seq, holder: "b:7946".into() }, vec![]),
     ];
     check(&packets, GOSSIP);
 }
@@ -322,20 +335,24 @@ const BOOTSTRAP: &str = "
 ";
 
 const GOSSIP: &str = "
-    01fdefcdab896745230100016102fb2c01fdffffffffffffffff00fc70110100070900;
-    01fdefcdab896745230100016102fb2c01fdffffffffffffffff01fc701101000000;
-    01fdefcdab896745230100016102fb2c01fdffffffffffffffff02fc70110100016200;
-    01fdefcdab896745230100016102fb2c01fdffffffffffffffff03fc7011010000;
-    01fdefcdab896745230100016102fb2c01fdffffffffffffffff04fc70110100016200;
-    01fdefcdab896745230100016102fb2c01fdffffffffffffffff05fc7011010000;
-    01fdefcdab896745230100016102fb2c01fdffffffffffffffff06040162003c02fb2c0106623a
-      37393436006406623a38303830017afeefcdab896745230177665544332211000101780179016201
-      3c02fb2c0106623a37393436016406623a38303830017a00000162023c02fb2c0106623a37393436
-      026406623a38303830017a00000162033c02fb2c0106623a37393436036406623a38303830017a00
-      00;
-    01fdefcdab896745230100016102fb2c01fdffffffffffffffff070301fb2c01fdffffffffffff
-      ffff00;
-    01fdefcdab896745230100016102fb2c01fdffffffffffffffff080500;
-    01fdefcdab896745230100016102fb2c01fdffffffffffffffff090473686f7000;
-    01fdefcdab896745230100016102fb2c01fdffffffffffffffff0a0600;
+    0167452301efcdab89016102fb2c01ffffffffffffffff007011010007000000000000000900000000
+      000000feefcdab8967452301776655443322110000;
+    0167452301efcdab89016102fb2c01ffffffffffffffff017011010000000000000000000000;
+    0167452301efcdab89016102fb2c01ffffffffffffffff02701101007ea4f65600;
+    0167452301efcdab89016102fb2c01ffffffffffffffff037011010000;
+    0167452301efcdab89016102fb2c01ffffffffffffffff04701101000000000afbe80300;
+    0167452301efcdab89016102fb2c01ffffffffffffffff0570110100016200;
+    0167452301efcdab89016102fb2c01ffffffffffffffff0670110100016200;
+    0167452301efcdab89016102fb2c01ffffffffffffffff077011010000;
+    0167452301efcdab89016102fb2c01ffffffffffffffff080101620204026869040162003c0002fb2c
+      0106623a37393436006406623a38303830017afeefcdab896745230177665544332211000201017801
+      79030101000162013c01070000000102fb2c0106623a37393436016406623a38303830017a00020003
+      0101000162023c0002fb2c0106623a37393436026406623a38303830017a000200030101000162033c
+      0002fb2c0106623a37393436036406623a38303830017a00020003010100;
+    0167452301efcdab89016102fb2c01ffffffffffffffff090301000000000000002c01000000000000
+      ffffffffffffffff00;
+    0167452301efcdab89016102fb2c01ffffffffffffffff0a050000000000000000;
+    0167452301efcdab89016102fb2c01ffffffffffffffff0c0473686f7001010000;
+    0167452301efcdab89016102fb2c01ffffffffffffffff0b060000000000000000;
+    0167452301efcdab89016102fb2c01ffffffffffffffff0d7011010006623a3739343600;
 ";

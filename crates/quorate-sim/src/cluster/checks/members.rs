@@ -29,7 +29,7 @@ struct Word {
 impl MembersCheck {
     pub(super) fn new(settings: &Settings) -> Self {
         let views = vec![BTreeMap::new(); settings.ids.len()];
-        Self { views, suspicion: settings.membership.suspicion }
+        Self { views, suspicion: settings.membership.pause_tolerance }
     }
 
     /// A new process knows nothing.

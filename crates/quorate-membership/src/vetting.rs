@@ -1,0 +1,132 @@
+//! A newcomer with the id of a member that is somewhere else: either that one was restarted there,
+//! or there are two. Whoever still answers is the one that stays.
+
+use std::net::SocketAddr;
+
+use quorate_core::{Instant, NodeId, Outbox, mutant};
+
+use crate::agenda::Timer;
+use crate::claim::{State, Update};
+use crate::membership::Membership;
+use crate::packet::Body;
+use crate::view::short_hash;
+use crate::{Channel, Output};
+
+/// A newcomer that waits until the holder of its id was asked.
+#[derive(Debug)]
+pub(crate) struct Vetting {
+    newcomer: Update,
+    from: SocketAddr,
+    over: Channel,
+    /// The number of its announce.
+    announce: u32,
+    /// The number of the pings to the holder.
+    seq: u32,
+    asked: u32,
+}
+
+impl Membership {
+    /// Whether `claim`, which its subject made itself in announce `announce`, must wait: a member
+    /// of its id is elsewhere and may still be there.
+    pub(crate) fn must_vet(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        over: Channel,
+        announce: u32,
+        claim: &Update,
+        out: &mut Outbox<Output>,
+    ) -> bool {
+        if let Some(vetting) = self.vettings.get_mut(&claim.id) {
+            // It announces itself again and again meanwhile.
+            if vetting.newcomer.info.address == claim.info.address {
+                (vetting.from, vetting.over, vetting.announce) = (from, over, announce);
+            }
+            return true;
+        }
+        let Some(holder) = self.view.get(&claim.id) else { return false };
+        let elsewhere = holder.info.address != claim.info.address;
+        // Within a boot an address never changes: then it is a copy.
+        let later = claim.info.incarnation.boot >= holder.info.incarnation.boot;
+        let alive = claim.state == State::Alive && holder.state.is_live();
+        if !(alive && elsewhere && later) || mutant!("newcomer-not-vetted") {
+            return false;
+        }
+        if self.vettings.len() >= VETTINGS_MAX {
+            return true;
+        }
+        self.counters.vetted += 1;
+        let (seq, newcomer) = (self.rng.next_u64() as u32, claim.clone());
+        let vetting = Vetting { newcomer, from, over, announce, seq, asked: 0 };
+        let id = claim.id.clone();
+        self.vettings.insert(id.clone(), vetting);
+        self.vet(now, &id, out);
+        true
+    }
+
+    /// Asks the holder once more, or takes the newcomer.
+    pub(crate) fn vet(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
+        let Some(vetting) = self.vettings.get_mut(id) else { return };
+        if vetting.asked == ASKED {
+            return self.take_newcomer(now, id, out);
+        }
+        vetting.asked += 1;
+        let (seq, first) = (vetting.seq, vetting.asked == 1);
+        self.agenda.set(Timer::Vet(id.clone()), now + self.config.probe_timeout * 5 / ASKED);
+        let Some((at, over)) = self.way_to(now, id, 0, out) else { return };
+        let body = Body::Ping { seq, target: short_hash(id) };
+        self.send(now, at, over, body.clone(), &[], out);
+        if first && over == Channel::Datagram {
+            // A port that nobody has refuses a stream at once.
+            self.send(now, at, Channel::Stream, body, &[], out);
+        }
+    }
+
+    /// Nobody listens at `address` any more: whoever was there is gone.
+    pub(crate) fn refused(&mut self, now: Instant, address: SocketAddr, out: &mut Outbox<Output>) {
+        let view = &self.view;
+        let at = |id: &&NodeId| view.get(id).is_some_and(|peer| peer.at == Some(address));
+        let gone: Vec<NodeId> = self.vettings.keys().filter(at).cloned().collect();
+        for id in gone {
+            self.take_newcomer(now, &id, out);
+        }
+    }
+
+    fn take_newcomer(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
+        let Some(vetting) = self.vettings.remove(id) else { return };
+        self.agenda.cancel(&Timer::Vet(id.clone()));
+        let Vetting { newcomer, from, over, announce, .. } = vetting;
+        if self.view.get(id).is_none_or(|peer| newcomer.rank() > peer.rank()) {
+            self.adopt(now, newcomer, true, out);
+        }
+        self.welcome(now, from, over, announce, out);
+    }
+
+    /// `sender` answered `seq`: if it is a holder that was asked, the newcomer is refused.
+    pub(crate) fn holder_answered(
+        &mut self,
+        seq: u32,
+        sender: &NodeId,
+        out: &mut Outbox<Output>,
+    ) -> bool {
+        if self.vettings.get(sender).is_none_or(|vetting| vetting.seq != seq) {
+            return false;
+        }
+        if let Some(vetting) = self.vettings.remove(sender) {
+            self.agenda.cancel(&Timer::Vet(sender.clone()));
+            self.counters.refused += 1;
+            let holder = self.view.get(sender).map(|peer| peer.info.address.clone());
+            let holder = holder.unwrap_or_default();
+            let body = Body::Refused { seq: vetting.announce, holder };
+            let packet = self.packet(body);
+            self.emit(vetting.from, vetting.over, packet, out);
+        }
+        true
+    }
+}
+
+/// How often the holder is asked, over half a second in the `lan` preset.
+const ASKED: u32 = 3;
+
+/// The most newcomers that are looked into at a time.
+const VETTINGS_MAX: usize = 64;
