@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use quorate_core::{BootEpoch, ClusterId, Instant, Machine, NodeId, Outbox};
+use quorate_core::{BootEpoch, Instant, Machine, NodeId, Outbox};
 use quorate_membership::{
     Body, Channel, Config, Event, Incarnation, Input, Membership, Output, Packet, State, Tags,
     Update,
@@ -85,13 +85,14 @@ impl Gossiper for Member {
         let name = name_of(first, now);
         for (node, member) in nodes.iter().enumerate() {
             let info = member.machine.own().clone();
-            let update = Update { id: id_of(node as u32), state: State::Alive, gone_secs: 0, info };
+            let (id, state) = (id_of(node as u32), State::Alive);
+            let update = Update { id, state, gone_secs: 0, accusation: None, info };
             match pages.last_mut().filter(|page| page.updates.len() < PAGE) {
                 Some(page) => page.updates.push(update),
                 None => pages.push(Packet {
                     version: Packet::VERSION,
                     name,
-                    cluster: ClusterId::NONE,
+                    cluster: 0,
                     from: update.id.clone(),
                     incarnation: Incarnation::first(BootEpoch(1)),
                     view: 0,
@@ -161,7 +162,7 @@ impl Gossiper for Member {
     }
 
     fn suspicion_min(setting: &Members) -> Duration {
-        setting.config.suspicion
+        setting.config.pause_tolerance
     }
 }
 
@@ -175,7 +176,8 @@ fn tell(event: &Event, port: &mut Port) {
         Event::Dead { id } => (id, Belief::Dead),
         Event::Left { id } => (id, Belief::Left),
         Event::ForeignCluster { id, .. } => (id, Belief::Unknown),
-        Event::DuplicateId { .. } => return port.renamed(),
+        // It is told to stop, so it would have to come back as another.
+        Event::DuplicateId { .. } | Event::Refused { .. } => return port.renamed(),
         Event::LeaveSpread => return port.gone(),
         _ => return,
     };
@@ -186,7 +188,7 @@ fn tell(event: &Event, port: &mut Port) {
 
 /// The hash of the cluster's name, as a packet of the node has it: a clone of the node that does
 /// not share its dice is not to be had, so a stand-in of the same cluster speaks.
-fn name_of(member: &Member, now: Instant) -> u64 {
+fn name_of(member: &Member, now: Instant) -> u32 {
     let config = Config {
         cluster_name: "crowd-0".to_owned(),
         address: member.machine.own().address.clone(),
