@@ -265,20 +265,6 @@ pub fn decode_frame(
     Ok(Frame { head, body: &bytes[HEADER_BYTES..] })
 }
 
-/// Reads a datagram, for a node of `cluster`. The sender needs no handshake; check what the body
-/// says about it.
-///
-/// # Errors
-///
-/// [`FrameError`]; count it and drop the datagram.
-pub fn decode_datagram(bytes: &[u8], cluster: ClusterId) -> Result<Frame<&[u8]>, FrameError> {
-    let frame = decode_frame(bytes, cluster, Versions::SUPPORTED)?;
-    match frame.head.kind {
-        FrameKind::Datagram => Ok(frame),
-        kind => Err(FrameError::Unexpected { kind }),
-    }
-}
-
 /// Why bytes are no frame for this node.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

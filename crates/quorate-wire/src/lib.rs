@@ -9,13 +9,13 @@
 //!
 //! ```
 //! use quorate_core::{ClusterId, Term};
-//! use quorate_wire::{FrameKind, decode_datagram, encode_frame};
+//! use quorate_wire::{FrameKind, Versions, decode_frame, encode_frame};
 //!
 //! let mut out = Vec::new();
-//! encode_frame(FrameKind::Datagram, ClusterId(7), &Term(3), &mut out).unwrap();
-//! let frame = decode_datagram(&out, ClusterId(7)).unwrap();
+//! encode_frame(FrameKind::Message, ClusterId(7), &Term(3), &mut out).unwrap();
+//! let frame = decode_frame(&out, ClusterId(7), Versions::SUPPORTED).unwrap();
 //! assert_eq!(frame.read::<Term>().unwrap(), Term(3));
-//! assert!(decode_datagram(&out, ClusterId(8)).is_err());
+//! assert!(decode_frame(&out, ClusterId(8), Versions::SUPPORTED).is_err());
 //! ```
 //!
 //! # Invariants
@@ -36,6 +36,7 @@
 //! (CRC32C); hashicorp/memberlist for negotiating a range of versions.
 
 mod codec;
+mod datagram;
 mod de;
 mod frame;
 mod handshake;
@@ -44,9 +45,9 @@ mod stream;
 mod versions;
 
 pub use codec::{DecodeError, EncodeError, Limit, decode, encode, encode_into};
+pub use datagram::{DATAGRAM_HEADER_BYTES, decode_datagram, encode_datagram, encode_datagram_raw};
 pub use frame::{
-    ClusterTag, Frame, FrameError, FrameKind, HEADER_BYTES, Head, decode_datagram, decode_frame,
-    encode_frame,
+    ClusterTag, Frame, FrameError, FrameKind, HEADER_BYTES, Head, decode_frame, encode_frame,
 };
 pub use handshake::{Hello, Refusal, Welcome, confirm, negotiate};
 pub use rejections::Rejections;

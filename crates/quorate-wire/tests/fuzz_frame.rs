@@ -18,7 +18,7 @@ fn any_bytes_cost_an_error_at_most() {
 
 /// The bytes as they come, as a datagram and as a stream.
 fn raw(input: &[u8]) {
-    let _ = decode_datagram(input, HOME);
+    let _ = decode_datagram(input);
     let mut decoder = FrameDecoder::new(HOME);
     drain(&mut decoder, input);
     let mut decoder = FrameDecoder::new(HOME);

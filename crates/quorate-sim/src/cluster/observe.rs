@@ -6,7 +6,7 @@ use quorate_election::{BootstrapMessage, Message as Vote, Role};
 use quorate_lin::{Access, Answer};
 use quorate_membership::{Body, Packet};
 use quorate_replication::Message as Log;
-use quorate_wire::{FrameKind, Versions, decode_frame};
+use quorate_wire::{Limit, Versions, decode_datagram, decode_frame};
 
 use super::finale::FIRST_ID;
 use super::program::NodeProgram;
@@ -49,12 +49,8 @@ pub(super) fn observe(program: &NodeProgram) -> Observation {
 /// A message in words.
 pub(super) fn describe(bytes: &[u8]) -> Label {
     let unreadable = |error: &dyn std::fmt::Display| Label::new("unreadable", error.to_string());
-    let frame = match decode_frame(bytes, ClusterId::NONE, Versions::SUPPORTED) {
-        Ok(frame) => frame,
-        Err(error) => return unreadable(&error),
-    };
-    if frame.head.kind == FrameKind::Datagram {
-        return frame.read::<Packet>().map_or_else(
+    if let Ok(content) = decode_datagram(bytes) {
+        return Limit::Datagram.decode::<Packet>(content).map_or_else(
             |error| unreadable(&error),
             |packet| Label {
                 is_routine: true,
@@ -62,6 +58,10 @@ pub(super) fn describe(bytes: &[u8]) -> Label {
             },
         );
     }
+    let frame = match decode_frame(bytes, ClusterId::NONE, Versions::SUPPORTED) {
+        Ok(frame) => frame,
+        Err(error) => return unreadable(&error),
+    };
     frame.read::<PeerMessage>().map_or_else(
         |error| unreadable(&error),
         |message| Label {

@@ -16,8 +16,8 @@ use quorate_election::BootstrapConfig;
 use quorate_membership::{Channel, Packet, Tags};
 use quorate_storage::{Journal, OpenError, WriteError};
 use quorate_wire::{
-    ClusterTag, FrameError, FrameKind, HEADER_BYTES, Versions, decode_datagram, decode_frame,
-    encode_frame,
+    DATAGRAM_HEADER_BYTES, FrameKind, Limit, Versions, decode_datagram, decode_frame,
+    encode_datagram, encode_frame,
 };
 
 use super::settings::Settings;
@@ -223,14 +223,13 @@ impl NodeProgram {
                 }
                 NodeEffect::Packet { to, packet, .. } => {
                     let Some(to) = self.settings.addresses.seat_at(to) else { continue };
-                    let cluster = self.cluster;
                     let mut size = 0;
                     out.datagram(to, |bytes| {
-                        let encoded = encode_frame(FrameKind::Datagram, cluster, &packet, bytes);
+                        let encoded = encode_datagram(&packet, bytes);
                         encoded.expect("a packet of a simulated node is within the limit");
                         size = bytes.len();
                     });
-                    let over = size > Packet::BYTES_MAX + HEADER_BYTES;
+                    let over = size > Packet::BYTES_MAX + DATAGRAM_HEADER_BYTES;
                     self.seen.push(Seen::Datagram { over });
                 }
                 NodeEffect::Resolve { name } => self.lookups.push(name),
@@ -390,6 +389,8 @@ impl Program for NodeProgram {
 
     fn input(&mut self, now: Instant, input: Input<'_, KvRequest>, out: &mut Effects<Answer>) {
         self.now = now;
+        // What was refused of strangers before a packet of one came.
+        let mut stranger = None;
         let input = match input {
             Input::Message { from, bytes } => {
                 self.heard[from.index()] = now;
@@ -401,15 +402,11 @@ impl Program for NodeProgram {
                 NodeInput::Message { from, message }
             }
             Input::Datagram { from, bytes } => {
-                let decoded = decode_datagram(bytes, self.cluster);
-                if let Err(FrameError::ForeignCluster { .. }) = decoded {
-                    self.seen.push(Seen::Stranger { refused: true });
-                }
-                let Ok(frame) = decoded else { return };
-                let Ok(packet) = frame.read() else { return };
-                let stranger = ClusterTag::of(STRANGERS);
-                if self.cluster != ClusterId::NONE && frame.head.cluster == stranger {
-                    self.seen.push(Seen::Stranger { refused: false });
+                let Ok(content) = decode_datagram(bytes) else { return };
+                let Ok(packet) = Limit::Datagram.decode::<Packet>(content) else { return };
+                let gossip = self.machine.membership();
+                if gossip.own().tags.cluster != ClusterId::NONE && packet.cluster == STRANGERS {
+                    stranger = Some(gossip.counters().foreign_cluster);
                 }
                 NodeInput::Packet {
                     from: self.settings.addresses.of(from),
@@ -450,6 +447,10 @@ impl Program for NodeProgram {
             _ => None,
         };
         self.machine.handle(now, input, &mut self.outbox);
+        if let Some(before) = stranger {
+            let refused = self.machine.membership().counters().foreign_cluster > before;
+            self.seen.push(Seen::Stranger { refused });
+        }
         self.pass_on(out);
         self.look_up(now, out);
         let voter = self.machine.voter();

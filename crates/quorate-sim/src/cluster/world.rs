@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use quorate::Answer;
-use quorate_core::{ClusterId, LogView as _, Rng};
+use quorate_core::{LogView as _, Rng};
 use quorate_lin::{Budget, Register, Undecided, Verdict};
 use quorate_membership::Packet;
-use quorate_wire::{FrameKind, Versions, decode_frame};
+use quorate_wire::{Limit, decode_datagram, encode_datagram};
 
 use super::checks::{Checks, majority, misjudged};
 use super::clients::Clients;
@@ -328,16 +328,16 @@ fn judge(verdict: &Verdict<u8>) -> Result<(), Violation> {
 
 /// Makes a datagram one of a cluster that nobody here belongs to.
 fn estrange(datagram: &mut Vec<u8>) {
-    let Ok(frame) = decode_frame(datagram, ClusterId::NONE, Versions::SUPPORTED) else { return };
-    let Ok(mut packet) = frame.read::<Packet>() else { return };
-    packet.cluster = u32::MAX;
+    let Ok(content) = decode_datagram(datagram) else { return };
+    let Ok(mut packet) = Limit::Datagram.decode::<Packet>(content) else { return };
+    packet.cluster = STRANGERS;
     datagram.clear();
-    let encoded = quorate_wire::encode_frame(FrameKind::Datagram, STRANGERS, &packet, datagram);
+    let encoded = encode_datagram(&packet, datagram);
     encoded.expect("a packet is as long with another cluster");
 }
 
-/// The cluster of nobody in the run: real ones are drawn from fewer bits.
-pub(super) const STRANGERS: ClusterId = ClusterId(u128::MAX);
+/// The mark of a cluster that nobody in the run belongs to, but for a chance of 2^-32.
+pub(super) const STRANGERS: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {

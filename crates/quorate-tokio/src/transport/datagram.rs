@@ -18,7 +18,7 @@ pub(crate) async fn receive(shared: Arc<Shared>, socket: Arc<UdpSocket>) {
             tokio::time::sleep(ERROR_PAUSE).await;
             continue;
         };
-        match shared.packets.read_datagram(shared.cluster(), &buffer[..len]) {
+        match shared.packets.read_datagram(&buffer[..len]) {
             Ok(bytes) => {
                 count(&shared.counters.datagrams_received, 1);
                 count(&shared.counters.datagram_bytes_received, len);

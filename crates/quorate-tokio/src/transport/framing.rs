@@ -5,8 +5,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use quorate_core::ClusterId;
 use quorate_wire::{
-    Frame, FrameDecoder, FrameKind, Head, Hello, Limit, Refusal, Versions, Welcome,
-    decode_datagram, encode_frame,
+    Frame, FrameDecoder, FrameKind, Head, Hello, Limit, Refusal, Versions, Welcome, encode_frame,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
@@ -164,16 +163,16 @@ pub(crate) fn message(version: u8, cluster: ClusterId, body: &[u8], out: &mut Ve
 }
 
 /// The frame of a datagram; `None` if it is too large.
-pub(crate) fn datagram(cluster: ClusterId, body: &[u8]) -> Option<Vec<u8>> {
-    let mut frame = Vec::new();
-    Head::new(FrameKind::Datagram, cluster).encode_raw(body, &mut frame).ok()?;
-    Some(frame)
+pub(crate) fn datagram(content: &[u8]) -> Option<Vec<u8>> {
+    let mut datagram = Vec::new();
+    quorate_wire::encode_datagram_raw(content, &mut datagram).ok()?;
+    Some(datagram)
 }
 
 /// The content of a datagram, or the rule it broke.
-pub(crate) fn read_datagram(cluster: ClusterId, bytes: &[u8]) -> Result<Bytes, &'static str> {
-    let frame = decode_datagram(bytes, cluster).map_err(|error| error.reason())?;
-    Ok(Bytes::copy_from_slice(frame.body))
+pub(crate) fn read_datagram(bytes: &[u8]) -> Result<Bytes, &'static str> {
+    let content = quorate_wire::decode_datagram(bytes).map_err(|error| error.reason())?;
+    Ok(Bytes::copy_from_slice(content))
 }
 
 /// One word for counters.

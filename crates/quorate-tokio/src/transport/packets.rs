@@ -57,16 +57,16 @@ impl Packets {
             Some(ring) => ring.seal(&self.purpose, content).map_err(unsealed),
             // The content says which cluster it is of: an announce must get through to the nodes
             // of another one, so that they can say so.
-            None => framing::datagram(ClusterId::NONE, content).ok_or(TOO_LARGE),
+            None => framing::datagram(content).ok_or(TOO_LARGE),
         }
     }
 
     /// The content of a datagram, or the rule it broke.
-    pub(crate) fn read_datagram(&self, ours: ClusterId, bytes: &[u8]) -> Result<Bytes, Reason> {
+    pub(crate) fn read_datagram(&self, bytes: &[u8]) -> Result<Bytes, Reason> {
         if Keyring::is_sealed(bytes) {
             return self.open(bytes);
         }
-        let content = framing::read_datagram(ours, bytes)?;
+        let content = framing::read_datagram(bytes)?;
         self.admit_plain().map(|()| content)
     }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn read(to: &Packets, from: &Packets) -> Result<Bytes, Reason> {
-        let datagram = to.read_datagram(ClusterId(7), &from.datagram(b"hi").unwrap());
+        let datagram = to.read_datagram(&from.datagram(b"hi").unwrap());
         let mut decoder = quorate_wire::FrameDecoder::new(ClusterId(7));
         decoder.admit_gossip();
         decoder.push(&from.frame(b"hi").unwrap());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 use quorate_core::{BootEpoch, ClusterId};
-use quorate_wire::{FrameKind, Hello, Versions, encode_frame};
+use quorate_wire::{FrameKind, Hello, Versions, encode_datagram_raw, encode_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
@@ -91,13 +91,13 @@ async fn t3_garbage_datagrams_cost_a_counter() {
     let (a, mut b) = (Node::named("a").await, Node::named("b").await);
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let to = b.transport.local_addr();
-    let mut foreign = Vec::new();
-    encode_frame(FrameKind::Datagram, ClusterId(8), &1_u8, &mut foreign).unwrap();
+    let mut changed = Vec::new();
+    encode_datagram_raw(b"gossip", &mut changed).unwrap();
+    changed[7] ^= 1;
     for (bytes, why) in [
         (b"garbage".to_vec(), "bad_magic"),
         (Vec::new(), "wrong_length"),
-        (frame(FrameKind::Message, &1_u8), "unexpected"),
-        (foreign, "foreign_cluster"),
+        (changed, "bad_checksum"),
     ] {
         socket.send_to(&bytes, to).await.unwrap();
         assert_eq!(b.rejected().await, why);

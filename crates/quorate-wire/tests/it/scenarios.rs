@@ -2,8 +2,9 @@
 
 use quorate_core::{BootEpoch, ClusterId};
 use quorate_wire::{
-    ClusterTag, FrameDecoder, FrameError, FrameKind, HEADER_BYTES, Head, Refusal, Rejections,
-    Versions, confirm, decode_datagram, decode_frame, encode_frame, negotiate,
+    ClusterTag, DATAGRAM_HEADER_BYTES, FrameDecoder, FrameError, FrameKind, HEADER_BYTES, Head,
+    Limit, Refusal, Rejections, Versions, confirm, decode_datagram, decode_frame, encode_datagram,
+    encode_datagram_raw, encode_frame, negotiate,
 };
 
 use crate::samples::{hello, node};
@@ -19,9 +20,18 @@ fn a_frame_of_another_cluster_is_refused_and_of_none_heard() {
     let (home, away) = (ClusterId(7), ClusterId(8));
     let refused =
         FrameError::ForeignCluster { ours: ClusterTag::of(home), theirs: ClusterTag::of(away) };
-    assert_eq!(decode_datagram(&framed(FrameKind::Datagram, away), home), Err(refused));
-    assert!(decode_datagram(&framed(FrameKind::Datagram, ClusterId::NONE), home).is_ok());
-    assert!(decode_datagram(&framed(FrameKind::Datagram, away), ClusterId::NONE).is_ok());
+    assert_eq!(
+        decode_frame(&framed(FrameKind::Datagram, away), home, Versions::SUPPORTED),
+        Err(refused)
+    );
+    assert!(
+        decode_frame(&framed(FrameKind::Datagram, ClusterId::NONE), home, Versions::SUPPORTED)
+            .is_ok()
+    );
+    assert!(
+        decode_frame(&framed(FrameKind::Datagram, away), ClusterId::NONE, Versions::SUPPORTED)
+            .is_ok()
+    );
 
     let mut decoder = FrameDecoder::new(ClusterId::NONE);
     decoder.open(1);
@@ -48,7 +58,7 @@ fn a_damaged_frame_raises_no_false_alarm() {
     for at in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
-        let error = decode_datagram(&bytes, home).unwrap_err();
+        let error = decode_frame(&bytes, home, Versions::SUPPORTED).unwrap_err();
         counted.frame(&error);
         assert!(
             matches!(
@@ -80,12 +90,12 @@ fn features_that_must_be_known_are() {
     let mut out = Vec::new();
     head.features = 0x00ff;
     head.encode(&5_u8, &mut out).unwrap();
-    assert_eq!(decode_datagram(&out, ClusterId(7)).unwrap().head, head);
+    assert_eq!(decode_frame(&out, ClusterId(7), Versions::SUPPORTED).unwrap().head, head);
     head.features = 0x0101;
     out.clear();
     head.encode(&5_u8, &mut out).unwrap();
     let refused = FrameError::UnknownFeatures { bits: 0x0100 };
-    assert_eq!(decode_datagram(&out, ClusterId(7)), Err(refused));
+    assert_eq!(decode_frame(&out, ClusterId(7), Versions::SUPPORTED), Err(refused));
 }
 
 #[test]
@@ -196,4 +206,24 @@ fn a_refusal_names_the_fix() {
         text(Refusal::Overloaded { connections: 512 }),
         "all 512 connections are in use: retry later, or raise the limit there"
     );
+}
+
+#[test]
+fn a_datagram_is_five_bytes_longer_than_its_content_and_not_to_be_changed() {
+    let mut whole = Vec::new();
+    encode_datagram_raw(b"hello", &mut whole).unwrap();
+    assert_eq!(whole.len(), 5 + DATAGRAM_HEADER_BYTES);
+    assert_eq!(decode_datagram(&whole), Ok(b"hello".as_slice()));
+    let mut encoded = Vec::new();
+    encode_datagram(&5_u8, &mut encoded).unwrap();
+    assert_eq!(encoded, [b'Q', 0x12, 0xe8, 0x4c, 0x09, 5], "its bytes are fixed");
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        decode_datagram(&bytes).unwrap_err();
+        decode_datagram(&whole[..at]).unwrap_err();
+    }
+    let large = vec![0; Limit::Datagram.bytes() + 1];
+    assert!(encode_datagram_raw(&large, &mut whole).is_err());
+    assert_eq!(whole.len(), 5 + DATAGRAM_HEADER_BYTES, "nothing was appended");
 }
