@@ -186,6 +186,16 @@ impl Client {
         body["leader_node"]["node_id"].as_str().map(str::to_owned)
     }
 
+    /// The value of the metric `name` whose labels contain `label`.
+    #[must_use]
+    pub fn metric(&self, name: &str, label: &str) -> Option<f64> {
+        let (_, text) = self.call("GET", "/metrics", None)?;
+        let head = format!("{name}{{");
+        let mut lines = text.as_str()?.lines();
+        let line = lines.find(|line| line.starts_with(&head) && line.contains(label))?;
+        line.rsplit_once(' ')?.1.parse().ok()
+    }
+
     /// Whether a probe such as `/readyz` says yes.
     #[must_use]
     pub fn probe(&self, path: &str) -> bool {

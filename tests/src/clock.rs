@@ -26,3 +26,15 @@ pub fn wait_until<T>(deadline: Duration, mut condition: impl FnMut() -> Option<T
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// Looks again and again for as long as `period`, a few times a second. For what must not happen:
+/// a machine that is too busy sees less, and never wrongly.
+pub fn watch(period: Duration, mut look: impl FnMut()) {
+    let end = now() + period;
+    while now() < end {
+        look();
+        wait_until(LOOK_EVERY, || None::<()>);
+    }
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(200);

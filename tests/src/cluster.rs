@@ -1,12 +1,13 @@
 //! A cluster of real processes on loopback.
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Client, Daemon, binary, free_port, wait_until};
+use crate::{Client, Daemon, Network, binary, free_port, wait_until};
 
 /// How a cluster is made.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct ClusterOptions {
     pub limit: Option<String>,
     /// The binary to run; `None` for the one that [`binary`] finds.
     pub binary: Option<PathBuf>,
+    /// The seed of a [`Network`] that all cluster ports lie behind; `None`: they meet directly.
+    pub network: Option<u64>,
 }
 
 impl Default for ClusterOptions {
@@ -34,6 +37,7 @@ impl Default for ClusterOptions {
             flags: Vec::new(),
             limit: None,
             binary: None,
+            network: None,
         }
     }
 }
@@ -42,7 +46,10 @@ impl Default for ClusterOptions {
 #[derive(Debug)]
 struct Place {
     id: String,
+    /// Where it is bound.
     cluster: String,
+    /// Where others find it.
+    advertised: String,
     api: String,
     folder: PathBuf,
     daemon: Option<Daemon>,
@@ -54,6 +61,7 @@ pub struct Cluster {
     options: ClusterOptions,
     places: Vec<Place>,
     seeds: String,
+    network: Option<Network>,
     folder: TempDir,
 }
 
@@ -78,20 +86,46 @@ impl Cluster {
     /// Those of the operating system.
     pub fn prepare(options: ClusterOptions) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("quorate-").tempdir()?;
+        let network = options.network.map(Network::new).transpose()?;
         let place = |n: usize| {
             let id = format!("n{}", n + 1);
-            Place {
-                cluster: format!("127.0.0.1:{}", free_port()),
+            let (cluster, advertised) = port(network.as_ref(), &id)?;
+            Ok(Place {
+                cluster,
+                advertised,
                 api: format!("127.0.0.1:{}", free_port()),
                 folder: folder.path().join(&id),
                 id,
                 daemon: None,
-            }
+            })
         };
-        let places: Vec<Place> = (0..options.nodes).map(place).collect();
-        let seeds: Vec<&str> = places.iter().map(|place| place.cluster.as_str()).collect();
+        let places: Vec<Place> = (0..options.nodes).map(place).collect::<io::Result<_>>()?;
+        let seeds: Vec<&str> = places.iter().map(|place| place.advertised.as_str()).collect();
         let seeds = seeds.join(",");
-        Ok(Self { options, places, seeds, folder })
+        Ok(Self { options, places, seeds, network, folder })
+    }
+
+    /// The network that the cluster ports lie behind.
+    ///
+    /// # Panics
+    ///
+    /// If there is none: see [`ClusterOptions::network`].
+    #[must_use]
+    pub const fn network(&self) -> &Network {
+        self.network.as_ref().expect("the options ask for one")
+    }
+
+    /// Gives a node that does not run another cluster port, for its next start. The seed lists stay
+    /// as they are, and so does the network's place for the old port; where that was.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system.
+    pub fn move_node(&mut self, node: usize) -> io::Result<String> {
+        let place = &mut self.places[node];
+        let old = place.advertised.clone();
+        (place.cluster, place.advertised) = port(self.network.as_ref(), &place.id)?;
+        Ok(old)
     }
 
     /// The flags of a node.
@@ -105,6 +139,7 @@ impl Cluster {
             ("--cluster-name", &self.options.name),
             ("--data-dir", &folder),
             ("--bind", &place.cluster),
+            ("--advertise", &place.advertised),
             ("--api-bind", &place.api),
             ("--min-nodes", &min_nodes),
             ("--preset", &self.options.preset),
@@ -191,10 +226,10 @@ impl Cluster {
         &self.places[node].id
     }
 
-    /// A node's cluster port, `host:port`.
+    /// A node's cluster port, `host:port`, as others find it.
     #[must_use]
     pub fn cluster_address(&self, node: usize) -> &str {
-        &self.places[node].cluster
+        &self.places[node].advertised
     }
 
     /// A node's API, `host:port`.
@@ -257,4 +292,12 @@ impl Cluster {
         }
         self.folder.keep()
     }
+}
+
+/// A free port for `node` to bind, and what it is to advertise: the same, unless it lies behind a
+/// network.
+fn port(network: Option<&Network>, node: &str) -> io::Result<(String, String)> {
+    let bound = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+    let advertised = network.map_or(Ok(bound), |network| network.attach(node, bound))?;
+    Ok((bound.to_string(), advertised.to_string()))
 }

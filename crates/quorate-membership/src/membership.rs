@@ -18,7 +18,7 @@ use crate::leaving::Leaving;
 use crate::names::Names;
 use crate::observing::Inquiry;
 use crate::peer::{MemberView, Peer};
-use crate::probing::Probe;
+use crate::probing::Probes;
 use crate::relaying::Relay;
 use crate::ring::Ring;
 use crate::spread::Spread;
@@ -58,7 +58,9 @@ pub struct Membership {
     pub(crate) agenda: Agenda,
     /// Whether the successor is probed next, or one of the round.
     pub(crate) successor_next: bool,
-    pub(crate) probes: BTreeMap<u32, Probe>,
+    /// The successor as it was found last, and for which version of the view.
+    pub(crate) successor: Option<(u64, NodeId)>,
+    pub(crate) probes: Probes,
     pub(crate) relays: BTreeMap<u32, Relay>,
     pub(crate) inquiries: BTreeMap<u32, Inquiry>,
     pub(crate) vettings: BTreeMap<NodeId, Vetting>,
@@ -139,7 +141,8 @@ impl Membership {
             ring: Ring::default(),
             agenda: Agenda::default(),
             successor_next: false,
-            probes: BTreeMap::new(),
+            successor: None,
+            probes: Probes::default(),
             relays: BTreeMap::new(),
             inquiries: BTreeMap::new(),
             vettings: BTreeMap::new(),

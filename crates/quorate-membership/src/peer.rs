@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quorate_core::Instant;
 
-use crate::claim::{Info, Rank, State};
+use crate::claim::{Incarnation, Info, Rank, State};
 use crate::coordinate::Coordinate;
 use crate::link::Link;
 use crate::probing::Pings;
@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     /// The shared claim. Invariant: `rank` never decreases.
     pub(crate) state: State,
     pub(crate) corroborated: bool,
+    /// That of `info`, at hand for every packet.
+    pub(crate) incarnation: Incarnation,
     pub(crate) info: Arc<Info>,
     /// What its address spells, if that is no name.
     pub(crate) at: Option<SocketAddr>,
@@ -92,6 +94,7 @@ impl Peer {
         Self {
             state,
             corroborated,
+            incarnation: info.incarnation,
             at: info.address.parse().ok(),
             info,
             since: now,

@@ -310,7 +310,7 @@ impl Membership {
         out: &mut Outbox<Output>,
     ) -> (bool, bool) {
         let Some(peer) = self.view.get_mut(sender) else { return (true, false) };
-        let known = peer.info.incarnation;
+        let known = peer.incarnation;
         let accused = peer.state != State::Alive && known >= incarnation;
         if incarnation >= known {
             peer.heard_at = Some(now);

@@ -65,6 +65,10 @@ pub(crate) struct Cli {
     /// 0 to 255; a higher one stands for leader earlier [default: 100].
     #[arg(long, value_name = "N")]
     priority: Option<String>,
+    /// File of the keys that seal gossip, one a line as `openssl rand -hex 32` makes it; the first is
+    /// in use. Kept up to date when keys are changed by the API.
+    #[arg(long, value_name = "FILE")]
+    keyring_file: Option<String>,
     /// Accept a cluster port that is reachable from outside without encryption.
     #[arg(long)]
     insecure_cluster: bool,
@@ -115,6 +119,7 @@ impl Cli {
             ("cluster.seeds", &self.seeds),
             ("cluster.min_nodes", &self.min_nodes),
             ("cluster.max_voters", &self.max_voters),
+            ("cluster.keyring_file", &self.keyring_file),
             ("election.timing", &self.preset),
             ("election.priority", &self.priority),
             ("api.advertise", &self.api_advertise),

@@ -27,6 +27,7 @@ impl Exit {
         match error {
             StartError::NothingEnabled
             | StartError::NoDataDir
+            | StartError::Keyring(_)
             | StartError::Bind(_)
             | StartError::Id(_) => Self::Usage,
             StartError::Folder(error) => Self::of_folder(error),

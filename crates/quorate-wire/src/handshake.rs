@@ -121,8 +121,7 @@ pub enum Refusal {
 /// How a node that would say `ours` answers the hello `theirs`.
 ///
 /// What takes more than two hellos to see (a third node with the same id, too many connections) is
-/// the caller's to refuse. A node that meets its own id with a higher boot epoch must stop itself:
-/// it is the older copy.
+/// the caller's to refuse.
 ///
 /// # Errors
 ///

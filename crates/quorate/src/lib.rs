@@ -53,20 +53,23 @@ mod runtime;
 
 pub use config::{
     ApiConfig, ClusterConfig, Config, ConfigBuilder, ConfigError, ConfigOption, ElectionConfig,
-    NodeConfig, Origin, StateConfig, StorageConfig, Timing,
+    GossipTiming, NodeConfig, Origin, PlainGossip, Secret, StateConfig, StorageConfig, Timing,
 };
 pub use machine::{
-    Answer, Doubt, Effect, Failure, Found, NeighbourStatus, NodeError, NodeEvent, NodeInput,
-    NodeMachine, NodeSetup, NodeState, NodeStatus, PeerMessage, Query, ReadLevel, Request,
-    RequestId,
+    Answer, Doubt, Effect, Failure, Found, GossipStatus, MemberChanges, NeighbourStatus, NodeError,
+    NodeEvent, NodeInput, NodeMachine, NodeSetup, NodeState, NodeStatus, PeerMessage, Query,
+    ReadLevel, Request, RequestId,
 };
 #[cfg(feature = "tokio")]
 pub use quorate_storage::{FolderError, OpenError};
 #[cfg(feature = "tokio")]
+pub use quorate_tokio::{KeyError, KeyringError as RingError};
+#[cfg(feature = "tokio")]
 pub use runtime::{
-    Cluster, ClusterInfo, LeaderNode, Node, NodeBuilder, ReadError, Session, StartError, State,
-    StopReason, Swapped, WriteError, Written,
+    Cluster, ClusterInfo, KeyStatus, Keyring, KeyringError, LeaderNode, Node, NodeBuilder,
+    ReadError, Session, StartError, State, StopReason, Swapped, WriteError, Written,
 };
 
 pub use quorate_core::{LogId, LogIndex, NodeId, Term};
 pub use quorate_dist_state::{Command, Expected, Item, Op, Reply, Revision, SessionId, Tag};
+pub use quorate_membership::{Counters as GossipCounters, State as GossipState};

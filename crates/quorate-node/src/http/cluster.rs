@@ -1,4 +1,4 @@
-//! `/v1/cluster`, `/v1/members`, `/v1/status`, `/v1/config`.
+//! `/v1/cluster`, `/v1/status`, `/v1/config`.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ struct QuorumBody {
 }
 
 /// `host:port` in its two parts.
-fn parts(address: &str) -> (String, u16) {
+pub(super) fn parts(address: &str) -> (String, u16) {
     match address.rsplit_once(':') {
         Some((host, port)) => (host.to_owned(), port.parse().unwrap_or(0)),
         None => (address.to_owned(), 0),
@@ -80,59 +80,6 @@ fn advice(status: &NodeStatus, voters: usize) -> Vec<String> {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct MembersBody {
-    members: Vec<MemberBody>,
-}
-
-#[derive(Debug, Serialize)]
-struct MemberBody {
-    node_id: String,
-    address: String,
-    port: u16,
-    api_address: Option<String>,
-    state: String,
-    kind: Option<&'static str>,
-    priority: Option<u8>,
-    health: Option<&'static str>,
-    tags: BTreeMap<String, String>,
-    last_seen_ms: Option<u64>,
-}
-
-/// `GET /v1/members`
-pub(super) async fn members(State(app): State<App>) -> Response {
-    let status = app.node.status();
-    let now = app.node.now();
-    let members = status.nodes().into_iter().map(|(id, state)| {
-        let neighbour = status.neighbours.get(&id);
-        let member = status.configuration.member(&id);
-        // Gossip knows where a node is now; the log, where it was when it joined.
-        let address = neighbour.map(|n| &n.address).or_else(|| member.map(|m| &m.address));
-        let (address, port) = parts(address.map_or("", String::as_str));
-        let tags = neighbour.map(|n| &n.tags);
-        let itself = id == status.node;
-        MemberBody {
-            address,
-            port,
-            api_address: api_address(&app, &id),
-            state: state.to_string(),
-            kind: status.configuration.kind(&id).or_else(|| tags.map(|tags| tags.kind)).map(kind),
-            priority: tags.map(|tags| tags.priority).or_else(|| member.map(|m| m.priority)),
-            health: None,
-            tags: tags.map(|tags| tags.extra.clone()).unwrap_or_default(),
-            last_seen_ms: if itself {
-                Some(0)
-            } else {
-                let heard_at = neighbour.and_then(|n| n.heard_at);
-                heard_at.and_then(|at| u64::try_from(now.since(at).as_millis()).ok())
-            },
-            node_id: id.to_string(),
-        }
-    });
-    let members = members.collect();
-    ok(&app, MembersBody { members })
-}
-
 /// Where clients reach the API of `id`, as far as it has said so.
 pub(super) fn api_address(app: &App, id: &NodeId) -> Option<String> {
     if id == app.node.id() {
@@ -143,7 +90,7 @@ pub(super) fn api_address(app: &App, id: &NodeId) -> Option<String> {
     (!said.is_empty()).then(|| said.clone())
 }
 
-const fn kind(kind: quorate_core::Kind) -> &'static str {
+pub(super) const fn kind(kind: quorate_core::Kind) -> &'static str {
     match kind {
         quorate_core::Kind::Voter => "voter",
         quorate_core::Kind::Learner => "learner",

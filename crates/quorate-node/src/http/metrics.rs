@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 use quorate::{Answer, Node};
 
 use super::App;
+use super::gossip_metrics::GossipMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Status {
@@ -28,8 +29,8 @@ struct Operation {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Peer {
-    node: String,
+pub(super) struct Peer {
+    pub(super) node: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -54,6 +55,7 @@ pub(super) struct Metrics {
     leader_changes: Counter,
     lag_entries: Family<Peer, Gauge>,
     rejected: Family<Reason, Gauge>,
+    gossip: GossipMetrics,
     /// The term whose leader was counted last.
     counted_term: AtomicU64,
 }
@@ -77,6 +79,7 @@ impl Metrics {
             leader_changes: Counter::default(),
             lag_entries: Family::default(),
             rejected: Family::default(),
+            gossip: GossipMetrics::default(),
             counted_term: AtomicU64::new(0),
         };
         metrics.register();
@@ -115,6 +118,7 @@ impl Metrics {
             "frames refused since the start, by reason",
             self.rejected.clone(),
         );
+        self.gossip.register(r);
     }
 
     pub(super) fn answered(&self, status: u16) {
@@ -156,6 +160,7 @@ impl Metrics {
             let peer = Peer { node: id.to_string() };
             gauge(&self.lag_entries.get_or_create(&peer), *entries);
         }
+        self.gossip.observe(&status, node.now());
         for (reason, count) in node.transfers().rejected_frames {
             gauge(&self.rejected.get_or_create(&Reason { reason }), count);
         }

@@ -3,7 +3,10 @@
 mod answer;
 mod body;
 mod cluster;
+mod gossip_metrics;
+mod keyring;
 mod kv;
+mod members;
 mod meta;
 mod metrics;
 mod params;
@@ -65,9 +68,14 @@ pub(crate) fn router(app: App) -> Router {
         .route("/leader", get(probes::leader))
         .route("/metrics", get(metrics::render))
         .route("/v1/cluster", get(cluster::info))
-        .route("/v1/members", get(cluster::members))
+        .route("/v1/members", get(members::members))
         .route("/v1/status", get(cluster::status))
         .route("/v1/config", get(cluster::config))
+        .route("/v1/keyring", get(keyring::show))
+        .route("/v1/keyring/install", post(keyring::install))
+        .route("/v1/keyring/use", post(keyring::use_key))
+        .route("/v1/keyring/remove", post(keyring::remove))
+        .route("/v1/keyring/plain", post(keyring::plain))
         .route("/v1/kv", get(kv::range))
         .route("/v1/kv/{key}", get(kv::read).put(kv::put).delete(kv::remove))
         .route("/v1/kv/{key}/cas", post(kv::compare_and_swap))

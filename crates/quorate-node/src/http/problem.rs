@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use quorate::{Doubt, Failure};
+use quorate::{Doubt, Failure, KeyringError, RingError};
 use quorate_dist_state::Rejection;
 use serde::Serialize;
 
@@ -103,6 +103,29 @@ impl Problem {
     pub(super) fn disabled(app: &App) -> Self {
         let detail = "the shared state is off: start with `state.enabled`".to_owned();
         Self::failed(app, (503, "feature_disabled", "the feature is off"), detail)
+    }
+
+    /// Gossip is not sealed here.
+    pub(super) fn no_keyring(app: &App) -> Self {
+        let detail = "this node has no keyring".to_owned();
+        Self::failed(app, (503, "feature_disabled", "the feature is off"), detail)
+    }
+
+    /// A keyring that is as it was.
+    pub(super) fn of_keyring(app: &App, error: &KeyringError) -> Self {
+        let what = match error {
+            KeyringError::Key(_) => (400, "bad_request", "the request cannot be read"),
+            KeyringError::Ring(RingError::Unknown { .. }) => (404, "key_not_found", "not found"),
+            KeyringError::Ring(RingError::InUse { .. }) => (412, "guard_refused", "in use"),
+            KeyringError::Ring(_) => (409, "conflict", "the keyring does not allow it"),
+            _ => (500, "internal", "internal error"),
+        };
+        Self::failed(app, what, error.to_string())
+    }
+
+    /// A fault of this node, before it had any effect.
+    pub(super) fn internal(app: &App, detail: String) -> Self {
+        Self::failed(app, (500, "internal", "internal error"), detail)
     }
 
     /// This node does not lead and was told not to forward.

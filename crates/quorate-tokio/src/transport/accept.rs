@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use quorate_core::NodeId;
+use quorate_core::{Clock as _, NodeId};
 use quorate_wire::{Hello, Refusal, Welcome, negotiate};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
@@ -15,11 +15,13 @@ use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::claims::asks_who;
 use super::framing::{self, End, FrameReader, Handshake, Opening};
-use super::registry::Ticket;
+use super::registry::{Taken, Ticket};
 use super::stats::{Live, count};
 use super::streams::Caller;
 use super::{Shared, TransportEvent, socket};
+use crate::BootClock;
 
 /// Accepts connections for as long as the transport lives. Dropping the future drops them all.
 ///
@@ -143,8 +145,13 @@ async fn greet(shared: &Shared, stream: TcpStream) -> Result<Visitor<'_>, End> {
         Opening::Hello(hello) => hello,
         Opening::Packet(first) => return Ok(Visitor::Caller(Caller { reader, write, first })),
     };
-    match admit(shared, &hello) {
-        Ok((welcome, place, replaced)) => {
+    match admit(shared, &hello).await {
+        Ok(Admitted::Asks(welcome)) => {
+            let frame = Handshake::Welcome(&welcome).frame(shared.cluster()).ok_or(End::Closed)?;
+            write.write_all(&frame).await.map_err(gone)?;
+            Err(End::Closed)
+        }
+        Ok(Admitted::Enters(welcome, place, replaced)) => {
             let frame = Handshake::Welcome(&welcome).frame(shared.cluster()).ok_or(End::Closed)?;
             write.write_all(&frame).await.map_err(gone)?;
             reader.open(welcome.version);
@@ -170,20 +177,29 @@ async fn greet(shared: &Shared, stream: TcpStream) -> Result<Visitor<'_>, End> {
     }
 }
 
-/// Whether the node that said `hello` may come in, and if so, its place in the registry.
-fn admit<'a>(
-    shared: &'a Shared,
-    hello: &Hello,
-) -> Result<(Welcome, Place<'a>, oneshot::Receiver<()>), Refusal> {
+/// How a hello that breaks no rule is answered.
+enum Admitted<'a> {
+    /// With our name: that is all it asks for.
+    Asks(Welcome),
+    /// With a place in the registry.
+    Enters(Welcome, Place<'a>, oneshot::Receiver<()>),
+}
+
+/// Whether the node that said `hello` may come in.
+async fn admit<'a>(shared: &'a Shared, hello: &Hello) -> Result<Admitted<'a>, Refusal> {
     if !shared.messages {
         let text = "this port is for gossip alone".to_owned();
         return Err(Refusal::Other { text });
     }
     let welcome = negotiate(&framing::hello(shared), hello)?;
+    if asks_who(hello) {
+        return Ok(Admitted::Asks(welcome));
+    }
     if hello.client {
         let text = "this port is for nodes; clients use the HTTP API".to_owned();
         return Err(Refusal::Other { text });
     }
+    shared.vet(hello).await?;
     // Those whom we dial ourselves always find a place: they are few, and strangers may be many.
     let dialled = shared.peers.lock().contains_key(&hello.node);
     let mut inbound = shared.inbound.lock();
@@ -191,11 +207,17 @@ fn admit<'a>(
         let connections = u32::try_from(shared.limits.connections_max).unwrap_or(u32::MAX);
         return Err(Refusal::Overloaded { connections });
     }
-    let registered = inbound.register(hello);
+    let registered = inbound.register(hello, BootClock.now());
     drop(inbound);
-    let (ticket, replaced) =
-        registered.map_err(|address| Refusal::DuplicateId { node: hello.node.clone(), address })?;
-    Ok((welcome, Place { shared, node: hello.node.clone(), ticket }, replaced))
+    let (ticket, replaced) = registered.map_err(|taken| match taken {
+        Taken::For(address) => Refusal::DuplicateId { node: hello.node.clone(), address },
+        Taken::JustNow => {
+            let text = "a later start of this node has just connected: dial again".to_owned();
+            Refusal::Other { text }
+        }
+    })?;
+    let place = Place { shared, node: hello.node.clone(), ticket };
+    Ok(Admitted::Enters(welcome, place, replaced))
 }
 
 /// Reads messages until the connection ends.

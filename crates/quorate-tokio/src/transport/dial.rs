@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use quorate_core::{BootEpoch, Clock, Lane, NodeId, Rng};
-use quorate_wire::{Refusal, confirm};
+use quorate_wire::{Refusal, Welcome, confirm};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, lookup_host};
@@ -15,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::backoff::Backoff;
+use super::claims::Claim;
 use super::framing::{self, End, FrameReader, Handshake};
 use super::lanes::Lanes;
 use super::stats::{Live, count};
@@ -36,6 +38,8 @@ pub(crate) struct Dialer {
     pub(crate) peer: NodeId,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) hurry: Arc<Notify>,
+    /// Which process is at the other end, for as long as there is one.
+    pub(crate) answered: Arc<Mutex<Option<Claim>>>,
     pub(crate) rng: Rng,
 }
 
@@ -79,7 +83,13 @@ impl Dialer {
                 Ok(connection) => {
                     self.tell(&mut told, Told::Connected(connection.boot)).await?;
                     let began = BootClock.now();
+                    *self.answered.lock() = Some(Claim {
+                        boot: connection.boot,
+                        instance: connection.instance,
+                        address,
+                    });
                     let why = self.serve(connection, &mut targets).await;
+                    *self.answered.lock() = None;
                     tracing::debug!(name: "transport.lost", peer = %self.peer, why, "lost");
                     if *targets.borrow() == Target::Close {
                         return Ok(());
@@ -176,7 +186,8 @@ impl Dialer {
             Ok(Ok(welcome)) => match confirm(&ours, &welcome) {
                 Ok(version) if welcome.node == self.peer => {
                     let read = reader.into_inner();
-                    return Ok(Connection { read, write, version, boot: welcome.boot });
+                    let Welcome { boot, instance, .. } = welcome;
+                    return Ok(Connection { read, write, version, boot, instance });
                 }
                 // Another node lives at this address now; gossip will say where the peer went.
                 Ok(_) => "wrong_node",
@@ -270,6 +281,7 @@ struct Connection {
     write: OwnedWriteHalf,
     version: u8,
     boot: BootEpoch,
+    instance: u64,
 }
 
 /// How much one write takes: enough to fill packets, little enough that an urgent message does not

@@ -67,8 +67,8 @@ pub enum TransportEvent {
         /// Its reason.
         refusal: Refusal,
     },
-    /// Another live process bears our own name. It was refused. If its `boot` is higher, we are the
-    /// older copy and must stop.
+    /// Another live process bears our own name: a copy of the data folder was started, or the node
+    /// elsewhere. It was refused, and must stop.
     DuplicateOfUs {
         /// Where it says it is.
         address: String,

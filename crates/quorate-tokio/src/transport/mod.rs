@@ -16,6 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 mod accept;
 mod backoff;
+mod claims;
 mod config;
 mod datagram;
 mod dial;
@@ -34,6 +35,7 @@ pub use packets::{decode_packet, encode_packet};
 pub use socket::BindError;
 pub use stats::TransportStats;
 
+use claims::{Claim, Vetting};
 use dial::Target;
 use lanes::Lanes;
 use packets::Packets;
@@ -155,16 +157,18 @@ impl Transport {
         }
         let lanes = Arc::new(Lanes::new(self.shared.limits.lane_bytes_max));
         let hurry = Arc::new(Notify::new());
+        let answered = Arc::default();
         let (target, targets) = watch::channel(Target::Dial(address));
         let dialer = dial::Dialer {
             shared: Arc::clone(&self.shared),
             peer: peer.clone(),
             lanes: Arc::clone(&lanes),
             hurry: Arc::clone(&hurry),
+            answered: Arc::clone(&answered),
             rng: Rng::stream(self.shared.seed, peer.as_str()),
         };
         let task = self.runtime.spawn(dialer.run(targets)).abort_handle();
-        peers.insert(peer, Peer { target, lanes, hurry, task });
+        peers.insert(peer, Peer { target, lanes, hurry, answered, task });
     }
 
     /// Drops the connection to `peer` and what waits for it. No event tells of it.
@@ -282,6 +286,8 @@ pub(crate) struct Shared {
     inbound: Mutex<Registry>,
     /// Whom we dial.
     peers: Mutex<BTreeMap<NodeId, Peer>>,
+    /// Of whose earlier process is asked whether it is still there.
+    vetting: Vetting,
 }
 
 /// A peer that we dial. Dropping it ends its task.
@@ -291,6 +297,8 @@ struct Peer {
     lanes: Arc<Lanes>,
     /// Cuts the pause between two dials short.
     hurry: Arc<Notify>,
+    /// Which process answered, while there is a connection.
+    answered: Arc<Mutex<Option<Claim>>>,
     task: AbortHandle,
 }
 
@@ -328,6 +336,7 @@ impl Shared {
             counters: Counters::default(),
             inbound: Mutex::default(),
             peers: Mutex::default(),
+            vetting: Vetting::default(),
         }
     }
 

@@ -1,10 +1,13 @@
 //! Who is connected to us, so that one node has one connection.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use quorate_core::{BootEpoch, NodeId};
+use quorate_core::{Instant, NodeId};
 use quorate_wire::Hello;
 use tokio::sync::oneshot;
+
+use super::claims::Claim;
 
 /// The live inbound connections by node.
 #[derive(Debug, Default)]
@@ -15,9 +18,9 @@ pub(crate) struct Registry {
 
 #[derive(Debug)]
 struct Entry {
-    boot: BootEpoch,
-    instance: u64,
-    advertised: String,
+    claim: Claim,
+    /// When the first connection of this process was made.
+    since: Instant,
     ticket: Ticket,
     /// Dropping it ends the connection.
     _alive: oneshot::Sender<()>,
@@ -27,38 +30,55 @@ struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
 
+/// Why there is no place for another process of a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The one at this address is in the right; the other one must stop.
+    For(String),
+    /// A later one came, so lately that others may refuse it yet; and then it stops itself.
+    JustNow,
+}
+
 impl Registry {
-    /// Registers the connection of whoever said `hello`. An error is the address of the one whose
-    /// connection exists and is in the right.
+    /// Registers the connection of whoever said `hello`.
     ///
-    /// A process that restarted has a higher boot epoch and replaces its earlier self, whose
-    /// connection may not have noticed its end yet. The same epoch of another instance is a second
-    /// process with the same name, and the first one stays. The same of both is a process that
-    /// dialled again.
+    /// A process of a higher boot epoch replaces its earlier self: the caller has made sure that
+    /// that one answers no more, and its connection only has not noticed its end yet. The same
+    /// epoch of another instance is a second process with the same name, and the first one stays.
+    /// The same of both is a process that dialled again.
     ///
     /// The receiver is told when another connection replaced this one.
     pub(crate) fn register(
         &mut self,
         hello: &Hello,
-    ) -> Result<(Ticket, oneshot::Receiver<()>), String> {
-        if let Some(known) = self.entries.get(&hello.node) {
-            let twin = hello.boot == known.boot && hello.instance != known.instance;
-            if hello.boot < known.boot || twin {
-                return Err(known.advertised.clone());
+        now: Instant,
+    ) -> Result<(Ticket, oneshot::Receiver<()>), Taken> {
+        let mut since = now;
+        if let Some(Entry { claim, since: begun, .. }) = self.entries.get(&hello.node) {
+            let same = hello.boot == claim.boot && hello.instance == claim.instance;
+            if hello.boot < claim.boot && now.since(*begun) < SETTLED_AFTER {
+                return Err(Taken::JustNow);
+            }
+            if hello.boot <= claim.boot && !same {
+                return Err(Taken::For(claim.address.clone()));
+            }
+            if same {
+                since = *begun;
             }
         }
         self.next += 1;
         let ticket = Ticket(self.next);
         let (alive, replaced) = oneshot::channel();
-        let entry = Entry {
-            boot: hello.boot,
-            instance: hello.instance,
-            advertised: hello.advertised.clone(),
-            ticket,
-            _alive: alive,
-        };
+        let (boot, instance, address) = (hello.boot, hello.instance, hello.advertised.clone());
+        let claim = Claim { boot, instance, address };
+        let entry = Entry { claim, since, ticket, _alive: alive };
         self.entries.insert(hello.node.clone(), entry);
         Ok((ticket, replaced))
+    }
+
+    /// The process of `node` that is connected.
+    pub(crate) fn claim(&self, node: &NodeId) -> Option<Claim> {
+        self.entries.get(node).map(|entry| entry.claim.clone())
     }
 
     /// Whether there are `most` connections, and none that one of `node` would replace.
@@ -74,11 +94,15 @@ impl Registry {
     }
 }
 
+/// How long a process of a higher boot epoch is connected until it is in the right, whatever others
+/// say: those who know of an earlier one that lives have refused it by then.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use oneshot::error::TryRecvError::{Closed, Empty};
-    use quorate_core::ClusterId;
+    use quorate_core::{BootEpoch, ClusterId};
     use quorate_wire::Versions;
 
     use super::*;
@@ -100,21 +124,37 @@ mod tests {
     #[test]
     fn a_later_boot_or_a_second_dial_replaces_and_a_twin_does_not() {
         let mut registry = Registry::default();
-        let (first, mut first_replaced) = registry.register(&hello(3, 1)).unwrap();
-        assert_eq!(registry.register(&hello(2, 1)).unwrap_err(), "host:1", "an earlier self");
-        assert_eq!(registry.register(&hello(3, 2)).unwrap_err(), "host:1", "a twin");
+        let now = Instant::ZERO;
+        let taken = || Err(Taken::For("host:1".to_owned()));
+        let refused = |result: Result<(Ticket, _), Taken>| result.map(|(ticket, _)| ticket);
+        let (first, mut first_replaced) = registry.register(&hello(3, 1), now).unwrap();
+        assert_eq!(refused(registry.register(&hello(3, 2), now)), taken(), "a twin");
         assert_eq!(first_replaced.try_recv(), Err(Empty));
 
-        let (second, mut second_replaced) = registry.register(&hello(3, 1)).unwrap();
+        let (second, mut second_replaced) = registry.register(&hello(3, 1), now).unwrap();
         assert_eq!(first_replaced.try_recv(), Err(Closed));
         registry.release(&hello(3, 1).node, first);
         assert_eq!(second_replaced.try_recv(), Err(Empty), "an old ticket releases nothing");
 
-        let (third, _replaced) = registry.register(&hello(4, 2)).unwrap();
+        let (third, _replaced) = registry.register(&hello(4, 2), now).unwrap();
         assert_eq!(second_replaced.try_recv(), Err(Closed));
         registry.release(&hello(3, 1).node, second);
-        assert!(registry.register(&hello(3, 1)).is_err());
+        assert!(registry.register(&hello(3, 1), now).is_err());
         registry.release(&hello(3, 1).node, third);
-        assert!(registry.register(&hello(3, 1)).is_ok());
+        assert!(registry.register(&hello(3, 1), now).is_ok());
+    }
+
+    #[test]
+    fn an_earlier_self_must_stop_only_for_one_that_stayed() {
+        let mut registry = Registry::default();
+        let (begun, settled) = (Instant::ZERO, Instant::ZERO + SETTLED_AFTER);
+        let _later = registry.register(&hello(4, 1), begun).unwrap();
+        let mut earlier = |now| registry.register(&hello(3, 2), now).map(drop);
+        assert_eq!(earlier(begun), Err(Taken::JustNow));
+        assert_eq!(earlier(settled), Err(Taken::For("host:1".to_owned())));
+        // Who dials again is no other.
+        let _again = registry.register(&hello(4, 1), settled).unwrap();
+        let mut earlier = |now| registry.register(&hello(3, 2), now).map(drop);
+        assert_eq!(earlier(settled), Err(Taken::For("host:1".to_owned())));
     }
 }

@@ -12,13 +12,13 @@ use tokio::net::{TcpStream, UdpSocket};
 use crate::net::{Node, config, id, patiently};
 use crate::transport::datagram;
 
-fn frame<T: serde::Serialize>(kind: FrameKind, body: &T) -> Vec<u8> {
+pub(crate) fn frame<T: serde::Serialize>(kind: FrameKind, body: &T) -> Vec<u8> {
     let mut out = Vec::new();
     encode_frame(kind, ClusterId(7), body, &mut out).unwrap();
     out
 }
 
-fn hello(name: &str) -> Hello {
+pub(crate) fn hello(name: &str) -> Hello {
     Hello {
         versions: Versions::SUPPORTED,
         cluster_name: "test".to_owned(),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod claims;
 mod driving;
 mod hostile;
 mod naming;

@@ -42,11 +42,25 @@ pub enum ConfigError {
     /// The limits of `[storage]` do not fit together.
     #[error("[storage] {0}")]
     Replication(#[from] quorate_replication::ConfigError),
+    /// A key of the keyring is none.
+    #[error("key {position} of cluster.keyring: {why}")]
+    Key {
+        /// Its place in the list, from 1.
+        position: usize,
+        /// What is wrong; never the key.
+        why: String,
+    },
+    /// Keys in two places.
+    #[error("cluster.keyring and cluster.keyring_file are both set: keep the keys in one of them")]
+    TwoKeyrings,
+    /// Gossip without seal is always heard where there are no keys.
+    #[error("cluster.plain speaks of a keyring: set cluster.keyring_file, or leave it out")]
+    PlainWithoutKeyring,
     /// A wide open port without protection.
     #[error(
-        "cluster.address {address} is reachable from outside and the cluster port is not \
-         encrypted yet: bind to 127.0.0.1 or a private address behind a firewall and set \
-         --insecure-cluster (CLUSTER_INSECURE=true) to accept that"
+        "cluster.address {address} is reachable from outside, which takes a keyring (it seals \
+         gossip) and TLS between the nodes (not in this version): bind to 127.0.0.1, or set \
+         --insecure-cluster (CLUSTER_INSECURE=true) to accept an open port in a network of your own"
     )]
     InsecureCluster {
         /// The address.

@@ -8,6 +8,8 @@ pub(crate) enum Shape {
     Number,
     /// Texts separated by commas.
     List,
+    /// The same, never shown.
+    Secrets,
 }
 
 /// One option.
@@ -42,6 +44,21 @@ pub(crate) const KEYS: &[Key] = &[
     key("cluster.seeds", Shape::List, Some("CLUSTER_SEED_NODES"), "host:port of nodes to find"),
     key("cluster.min_nodes", Shape::Number, Some("HA_MIN_NODES"), "nodes that found the cluster"),
     key("cluster.max_voters", Shape::Number, None, "most voters, odd"),
+    key("cluster.keyring", Shape::Secrets, None, "keys that seal gossip; the first is in use"),
+    key(
+        "cluster.keyring_file",
+        Shape::Text,
+        None,
+        "file of such keys, one a line; kept up to date",
+    ),
+    key("cluster.plain", Shape::Text, None, "packets without seal: refused, accepted or sent"),
+    key("cluster.timing", Shape::Text, None, "pace of gossip: local, lan or wan"),
+    key(
+        "cluster.pause_tolerance",
+        Shape::Text,
+        None,
+        "pause that is no death: longer finds it later",
+    ),
     key("cluster.insecure", Shape::Bool, Some("CLUSTER_INSECURE"), "allow a public cluster port"),
     key("election.timing", Shape::Text, None, "fast, lan, wan, seed or dev"),
     key("election.heartbeat", Shape::Text, None, "how often a leader is heard"),

@@ -7,6 +7,7 @@ use toml::Value;
 
 use super::ConfigError;
 use super::keys::{KEYS, LATER, Shape, find, nearest};
+use super::secret::SHOWN;
 
 /// Where a value came from; a later one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,9 +34,20 @@ impl fmt::Display for Origin {
 }
 
 /// Raw settings by full name, with their origin.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Layers {
     values: BTreeMap<&'static str, (Value, Origin)>,
+}
+
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_secret = |name| find(name).is_some_and(|key| key.shape == Shape::Secrets);
+        let shown = self.values.iter().map(|(name, (value, origin))| {
+            let value = if is_secret(name) { SHOWN.to_owned() } else { value.to_string() };
+            (name, (value, origin))
+        });
+        f.debug_map().entries(shown).finish()
+    }
 }
 
 impl Layers {
@@ -79,7 +91,7 @@ impl Layers {
                 _ => return Err(wrong("true or false")),
             },
             Shape::Number => Value::Integer(text.parse().map_err(|_| wrong("a whole number"))?),
-            Shape::List => Value::Array(
+            Shape::List | Shape::Secrets => Value::Array(
                 text.split(',')
                     .map(str::trim)
                     .filter(|part| !part.is_empty())
@@ -92,9 +104,7 @@ impl Layers {
 
     /// Lays a file over the rest.
     pub(crate) fn file(&mut self, text: &str) -> Result<(), ConfigError> {
-        let table: toml::Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| ConfigError::Syntax(error.to_string()))?;
+        let table: toml::Table = text.parse().map_err(|error| unreadable(text, &error))?;
         for (section, value) in table {
             let Value::Table(options) = value else {
                 return Err(ConfigError::UnknownKey {
@@ -149,8 +159,32 @@ impl Layers {
         root
     }
 
+    /// `text` without what may not be shown.
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (name, (value, _)) in &self.values {
+            if find(name).is_some_and(|key| key.shape == Shape::Secrets) {
+                let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                for secret in list.iter().filter_map(Value::as_str).filter(|s| !s.is_empty()) {
+                    text = text.replace(secret, SHOWN);
+                }
+            }
+        }
+        text
+    }
+
     /// Where `name` was set; `None` if it has its default.
     pub(crate) fn origin(&self, name: &str) -> Option<Origin> {
         self.values.get(name).map(|(_, origin)| *origin)
     }
+}
+
+/// What is wrong with a file. The line that is wrong is shown, unless it may hold a key.
+fn unreadable(text: &str, error: &toml::de::Error) -> ConfigError {
+    if !text.contains("keyring") {
+        return ConfigError::Syntax(error.to_string());
+    }
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    ConfigError::Syntax(format!("line {line}: {}", error.message()))
 }

@@ -4,12 +4,14 @@ mod builder;
 mod error;
 mod keys;
 mod layers;
+mod secret;
 mod typed;
 
 pub use builder::ConfigBuilder;
 pub use error::ConfigError;
 pub use layers::Origin;
+pub use secret::Secret;
 pub use typed::{
-    ApiConfig, ClusterConfig, Config, ConfigOption, ElectionConfig, NodeConfig, StateConfig,
-    StorageConfig, Timing,
+    ApiConfig, ClusterConfig, Config, ConfigOption, ElectionConfig, GossipTiming, NodeConfig,
+    PlainGossip, StateConfig, StorageConfig, Timing,
 };

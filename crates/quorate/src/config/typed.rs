@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::KEYS;
 use super::layers::Layers;
-use super::{ConfigBuilder, ConfigError, Origin};
+use super::{ConfigBuilder, ConfigError, Origin, Secret};
 
 /// A consistent configuration of a node. Everything is off until enabled.
 #[derive(Debug, Clone)]
@@ -61,8 +61,49 @@ pub struct ClusterConfig {
     pub min_nodes: Option<u32>,
     /// Most voters, odd. Default 5.
     pub max_voters: u32,
+    /// The keys that seal gossip, as 64 hexadecimal digits or in base64; the first is in use, the
+    /// others open what nodes send that use them. Empty: gossip is not sealed.
+    pub keyring: Vec<Secret>,
+    /// The keys in a file, one a line, the first in use; what is changed while the node runs is
+    /// written to it. In place of `keyring`.
+    pub keyring_file: Option<PathBuf>,
+    /// What becomes of gossip that is not sealed, where there are keys. Default `refused`.
+    pub plain: PlainGossip,
+    /// How fast gossip finds that a node is gone; absent: as `election.timing` has it.
+    pub timing: Option<GossipTiming>,
+    /// How long a node may stall, once the others miss it, without being given up; absent: the
+    /// timing's, a second for `lan`. Longer forgives longer stalls, and finds deaths later by as
+    /// much.
+    #[serde(with = "humantime_serde")]
+    pub pause_tolerance: Option<Duration>,
     /// Accept a cluster port that is reachable from outside without encryption.
     pub insecure: bool,
+}
+
+/// What a node with keys does about gossip that is not sealed: the steps by which a cluster that
+/// runs gets its first key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlainGossip {
+    /// Refuses and counts it.
+    #[default]
+    Refused,
+    /// Hears it, from nodes that have no keys yet: anybody can forge it.
+    Accepted,
+    /// Hears it, and sends like that too: to nodes that have no keys yet.
+    Sent,
+}
+
+/// How fast gossip finds that a node is gone, against how long a pause it takes for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GossipTiming {
+    /// Processes of one machine.
+    Local,
+    /// One data centre.
+    Lan,
+    /// Several regions.
+    Wan,
 }
 
 /// How a leader is found.
@@ -164,6 +205,11 @@ impl Default for ClusterConfig {
             seeds: Vec::new(),
             min_nodes: None,
             max_voters: 5,
+            keyring: Vec::new(),
+            keyring_file: None,
+            plain: PlainGossip::default(),
+            timing: None,
+            pause_tolerance: None,
             insecure: false,
         }
     }
@@ -226,8 +272,9 @@ impl Config {
 
     pub(super) fn from_layers(layers: Layers) -> Result<Self, ConfigError> {
         let Sections { node, cluster, election, state, storage, api } =
-            Sections::deserialize(layers.tables())
-                .map_err(|error| ConfigError::Syntax(error.to_string().trim().to_owned()))?;
+            Sections::deserialize(layers.tables()).map_err(|error| {
+                ConfigError::Syntax(layers.without_secrets(error.to_string().trim()))
+            })?;
         let config = Self { node, cluster, election, state, storage, api, layers };
         config.check()?;
         Ok(config)
@@ -249,6 +296,17 @@ impl Config {
         let min_nodes = self.min_nodes();
         if min_nodes > max_voters || min_nodes == 0 {
             return Err(ConfigError::MinNodes { min_nodes, max_voters });
+        }
+        if !self.cluster.keyring.is_empty() && self.cluster.keyring_file.is_some() {
+            return Err(ConfigError::TwoKeyrings);
+        }
+        #[cfg(feature = "tokio")]
+        self.keyring_of_config()?;
+        if self.cluster.plain != PlainGossip::Refused
+            && self.cluster.keyring.is_empty()
+            && self.cluster.keyring_file.is_none()
+        {
+            return Err(ConfigError::PlainWithoutKeyring);
         }
         if !self.cluster.address.is_loopback() && !self.cluster.insecure {
             let address = self.cluster.address.to_string();
@@ -283,17 +341,35 @@ impl Config {
     /// How peers are found and watched; `bound` is where the cluster port listens.
     #[must_use]
     pub fn membership_config(&self, bound: &str) -> quorate_membership::Config {
-        let pace = match self.election.timing {
-            Timing::Fast | Timing::Dev => quorate_membership::Config::local(),
-            Timing::Lan => quorate_membership::Config::lan(),
-            Timing::Wan | Timing::Seed => quorate_membership::Config::wan(),
+        let timing = self.cluster.timing.unwrap_or(match self.election.timing {
+            Timing::Fast | Timing::Dev => GossipTiming::Local,
+            Timing::Lan => GossipTiming::Lan,
+            Timing::Wan | Timing::Seed => GossipTiming::Wan,
+        });
+        let pace = match timing {
+            GossipTiming::Local => quorate_membership::Config::local(),
+            GossipTiming::Lan => quorate_membership::Config::lan(),
+            GossipTiming::Wan => quorate_membership::Config::wan(),
         };
         quorate_membership::Config {
             cluster_name: self.cluster.name.clone(),
             address: self.cluster.advertise.clone().unwrap_or_else(|| bound.to_owned()),
             seeds: self.cluster.seeds.clone(),
+            pause_tolerance: self.cluster.pause_tolerance.unwrap_or(pace.pause_tolerance),
             ..pace
         }
+    }
+
+    /// The keys that the configuration itself holds.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn keyring_of_config(&self) -> Result<Vec<quorate_tokio::Key>, ConfigError> {
+        let parse = |(n, key): (usize, &Secret)| {
+            key.reveal().parse().map_err(|why: quorate_tokio::KeyError| ConfigError::Key {
+                position: n + 1,
+                why: why.to_string(),
+            })
+        };
+        self.cluster.keyring.iter().enumerate().map(parse).collect()
     }
 
     /// How the first members are found. A node that may found alone has nothing to wait for.

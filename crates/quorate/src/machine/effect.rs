@@ -33,6 +33,8 @@ pub enum NodeInput {
         /// Its addresses; none if it could not be resolved.
         addresses: Vec<SocketAddr>,
     },
+    /// Anything else that concerns the gossip.
+    Gossip(quorate_membership::Input),
     /// The own stream to a peer is up.
     PeerConnected(NodeId),
     /// The own stream to a peer is down.

@@ -15,4 +15,4 @@ pub use effect::{Effect, NodeEvent, NodeInput};
 pub use message::PeerMessage;
 pub use node::{NodeError, NodeMachine, NodeSetup};
 pub use request::{Answer, Doubt, Failure, Found, Query, ReadLevel, Request, RequestId};
-pub use status::{NeighbourStatus, NodeState, NodeStatus};
+pub use status::{GossipStatus, MemberChanges, NeighbourStatus, NodeState, NodeStatus};

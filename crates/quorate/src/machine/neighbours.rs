@@ -15,7 +15,7 @@ use quorate_election::{
 use quorate_membership::{self as membership, Membership, Tags};
 
 use super::node::{NodeMachine, Written};
-use crate::{Effect, NeighbourStatus, NodeEvent, PeerMessage};
+use crate::{Effect, GossipStatus, MemberChanges, NeighbourStatus, NodeEvent, PeerMessage};
 
 /// Gossip and birth, and what the driver was told because of them.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(super) struct Neighbours {
     publish_at: Instant,
     /// As published; made anew when something changed.
     pub(super) view: Arc<BTreeMap<NodeId, NeighbourStatus>>,
+    pub(super) gossip: GossipStatus,
+    changes: MemberChanges,
 }
 
 impl Neighbours {
@@ -62,6 +64,8 @@ impl Neighbours {
             changed: true,
             publish_at: Instant::ZERO,
             view: Arc::default(),
+            gossip: GossipStatus::default(),
+            changes: MemberChanges::default(),
         }
     }
 
@@ -80,6 +84,7 @@ impl Neighbours {
 
     fn publish(&mut self, now: Instant) {
         self.publish_at = now + PUBLISH_EVERY;
+        let here = self.membership.coordinate();
         let status = |(id, member): (&NodeId, membership::MemberView<'_>)| {
             let info = member.info.clone();
             let status = NeighbourStatus {
@@ -87,12 +92,43 @@ impl Neighbours {
                 incarnation: info.incarnation,
                 address: info.address,
                 tags: info.tags,
+                since: member.since,
                 heard_at: member.heard_at,
                 rtt: member.rtt,
+                rtt_expected: member.coordinate.map(|there| here.distance(&there)),
+                loss: member.loss,
+                failed_at: member.failed_at,
+                suspected: member.suspected,
+                by_stream: member.by_stream,
             };
             (id.clone(), status)
         };
         self.view = Arc::new(self.membership.members().map(status).collect());
+        self.gossip = GossipStatus {
+            view_hash: self.membership.view_hash(),
+            health_multiplier: self.membership.health_multiplier(),
+            live: self.membership.live(),
+            suspicion: self.membership.suspicion_time(),
+            changes: self.changes,
+            counters: *self.membership.counters(),
+        };
+    }
+
+    /// Counts what happened to a member.
+    const fn count(&mut self, event: &membership::Event) {
+        use membership::Event;
+        let changes = &mut self.changes;
+        let count = match event {
+            Event::Joined { .. } | Event::Reachable { .. } | Event::Restarted { .. } => {
+                &mut changes.alive
+            }
+            Event::Unreachable { .. } => &mut changes.unreachable,
+            Event::Dead { .. } => &mut changes.dead,
+            Event::Left { .. } => &mut changes.left,
+            // Says nothing of whether somebody is there.
+            _ => return,
+        };
+        *count += 1;
     }
 }
 
@@ -119,6 +155,7 @@ impl NodeMachine {
             membership::Output::Resolve { name } => out.push(Effect::Resolve { name }),
             membership::Output::Event(event) => {
                 self.neighbours.changed = true;
+                self.neighbours.count(&event);
                 out.push(Effect::Event(NodeEvent::Member(event)));
             }
         }

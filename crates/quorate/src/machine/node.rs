@@ -208,6 +208,7 @@ impl NodeMachine {
             open: self.pending.len(),
             lag: self.lag(),
             neighbours: self.neighbours.view.clone(),
+            gossip: self.neighbours.gossip,
             bootstrap: self.neighbours.bootstrap.status(),
         }
     }
@@ -531,6 +532,7 @@ impl Machine for NodeMachine {
             input,
             NodeInput::Packet { .. }
                 | NodeInput::Resolved { .. }
+                | NodeInput::Gossip(_)
                 | NodeInput::PeerConnected(_)
                 | NodeInput::PeerLost { .. }
         );
@@ -542,6 +544,7 @@ impl Machine for NodeMachine {
             NodeInput::Resolved { name, addresses } => {
                 self.gossip(now, membership::Input::Resolved { name, addresses });
             }
+            NodeInput::Gossip(input) => self.gossip(now, input),
             NodeInput::PeerConnected(peer) => {
                 self.connected.insert(peer.clone());
                 self.replicate(now, replication::Input::PeerConnected(peer));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use quorate_core::{ClusterId, Configuration, Instant, LogId, LogIndex, NodeId, Term};
 use quorate_dist_state::Revision;
 use quorate_election::{BootstrapStatus, Role};
-use quorate_membership::{Incarnation, State, Tags};
+use quorate_membership::{Counters, Incarnation, State, Tags};
 
 /// What a node knows at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct NodeStatus {
     pub lag: BTreeMap<NodeId, u64>,
     /// What gossip knows of everyone, this node included.
     pub neighbours: Arc<BTreeMap<NodeId, NeighbourStatus>>,
+    /// How gossip itself fares.
+    pub gossip: GossipStatus,
     /// Whether the cluster is born, and if not, what it waits for.
     pub bootstrap: BootstrapStatus,
 }
@@ -60,10 +62,54 @@ pub struct NeighbourStatus {
     pub address: String,
     /// What it says of itself.
     pub tags: Tags,
+    /// Since when it is in that state here.
+    pub since: Instant,
     /// When it last answered; `None` if it never did, and for this node itself.
     pub heard_at: Option<Instant>,
     /// How long an answer takes; `None` before the first.
     pub rtt: Option<Duration>,
+    /// How long an answer should take, by where both are in the space of round trips; also of one
+    /// that was never asked.
+    pub rtt_expected: Option<Duration>,
+    /// The share of pings to it that stayed unanswered lately, in millionths.
+    pub loss: u32,
+    /// Since when this node itself does not reach it.
+    pub failed_at: Option<Instant>,
+    /// Since when all suspect it, and whether enough others found it silent too.
+    pub suspected: Option<(Instant, bool)>,
+    /// Whether datagrams do not get through to it and streams do.
+    pub by_stream: bool,
+}
+
+/// How gossip fares at one node. At most a second old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GossipStatus {
+    /// Equal on two nodes exactly if they know the same live members in the same incarnations.
+    pub view_hash: u64,
+    /// By how much the node stretches its patience because it fails to hear what it should: 1 is
+    /// well, 8 is worst.
+    pub health_multiplier: u32,
+    /// How many members are live, this node included.
+    pub live: usize,
+    /// How long a member is suspected before it is given up.
+    pub suspicion: Duration,
+    /// How often a member came into each state here.
+    pub changes: MemberChanges,
+    /// How often other things happened.
+    pub counters: Counters,
+}
+
+/// How often a member came into each state, as one node saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemberChanges {
+    /// New, back, or restarted.
+    pub alive: u64,
+    /// Silent; reversible.
+    pub unreachable: u64,
+    /// Given up: final for that life.
+    pub dead: u64,
+    /// Left by its own will.
+    pub left: u64,
 }
 
 /// The state of a node in its cluster, as users see it. Where several hold, the first in this
@@ -110,7 +156,8 @@ impl NodeStatus {
     fn state(&self, id: &NodeId) -> Option<NodeState> {
         let gossip = self.neighbours.get(id).map(|neighbour| neighbour.state);
         let is_member = self.configuration.member(id).is_some();
-        // A stream that works proves more than any rumour.
+        // A stream that works proves more than a suspicion. Not more than a death: a stream on which
+        // nothing is said stays up when the way is cut.
         let is_reached = *id == self.node || self.connected.contains(id);
         let leads = self.leader.as_ref() == Some(id);
         state(gossip, is_member, is_reached, leads)
@@ -127,6 +174,7 @@ fn state(
     Some(match gossip {
         Some(State::Left) if is_member => NodeState::Leaving,
         Some(State::Left) => return None,
+        Some(State::Dead) => NodeState::Unreachable,
         // Only members need a stream: a newcomer's may still be on its way.
         _ if !is_reached && (is_member || gossip != Some(State::Alive)) => NodeState::Unreachable,
         _ if !is_member => NodeState::Joining,
@@ -156,6 +204,7 @@ mod tests {
             (Some(Suspect), false, false, false, Some(Unreachable)),
             (Some(Dead), false, false, false, Some(Unreachable)),
             (Some(Dead), true, false, false, Some(Unreachable)),
+            (Some(Dead), true, true, true, Some(Unreachable)),
         ] {
             let case = (gossip, is_member, is_reached, leads);
             assert_eq!(state(gossip, is_member, is_reached, leads), shown, "{case:?}");

@@ -6,6 +6,7 @@ use quorate_core::InvalidNodeId;
 use quorate_storage::{FolderError, OpenError};
 use quorate_tokio::BindError;
 
+use super::KeyringError;
 use crate::{Doubt, Failure, NodeError};
 
 /// Why a node did not start. Nothing of it runs.
@@ -18,6 +19,9 @@ pub enum StartError {
     /// There is no folder to keep the journal in.
     #[error("`node.data_dir` is not set: name a folder that belongs to this node alone")]
     NoDataDir,
+    /// The keyring cannot be had.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// The data folder cannot be used, or another process uses it.
     #[error(transparent)]
     Folder(#[from] FolderError),

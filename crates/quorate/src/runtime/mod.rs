@@ -1,12 +1,15 @@
 //! A running node: the machine with sockets, the storage thread and a clock around it.
 
 mod error;
+mod keyring;
+mod memory;
 mod node;
 mod perform;
 mod start;
 mod state;
 
 pub use error::{ReadError, StartError, StopReason, WriteError};
+pub use keyring::{KeyStatus, Keyring, KeyringError};
 pub use node::{Cluster, ClusterInfo, LeaderNode, Node};
 pub use start::NodeBuilder;
 pub use state::{Session, State, Swapped, Written};

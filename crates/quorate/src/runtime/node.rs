@@ -11,8 +11,10 @@ use quorate_core::{Clock as _, ClusterId, Instant, NodeId};
 use quorate_tokio::{BootClock, Pulse, Transport, TransportStats};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
-use super::{NodeBuilder, State, StopReason};
-use crate::{Answer, Config, Doubt, Failure, NodeEvent, NodeInput, NodeStatus, Request, RequestId};
+use super::{Keyring, NodeBuilder, State, StopReason};
+use crate::{
+    Answer, Config, Doubt, Failure, NodeEvent, NodeInput, NodeState, NodeStatus, Request, RequestId,
+};
 
 /// A running node. It runs on when this handle is dropped; [`shutdown`](Self::shutdown) stops it.
 pub struct Node {
@@ -32,6 +34,7 @@ pub(super) struct Inner {
     pub(super) events: broadcast::Sender<NodeEvent>,
     pub(super) stopped: watch::Sender<Option<StopReason>>,
     pub(super) transport: Transport,
+    pub(super) keyring: Option<Keyring>,
     pub(super) stop: Notify,
     /// The neighbours know that the node leaves.
     pub(super) left: Notify,
@@ -124,6 +127,12 @@ impl Node {
     #[must_use]
     pub fn state(&self) -> State {
         State::new(self.inner.clone())
+    }
+
+    /// The keys that seal its gossip; `None` where it is not sealed.
+    #[must_use]
+    pub fn keyring(&self) -> Option<Keyring> {
+        self.inner.keyring.clone()
     }
 
     /// What happens from now on. A listener that lags behind by more than 1,024 events is told
@@ -244,19 +253,37 @@ impl Cluster {
     pub fn info(&self) -> ClusterInfo {
         let status = self.inner.status.read().clone();
         let voters: Vec<&NodeId> = status.configuration.voters().collect();
-        let reached = |id: &NodeId| *id == status.node || status.connected.contains(id);
+        let nodes = status.nodes();
+        let reached = |id: &NodeId| {
+            let state = nodes.get(id).copied();
+            state
+                .is_some_and(|state| state != NodeState::Unreachable && state != NodeState::Leaving)
+        };
         let reachable = voters.iter().filter(|id| reached(id)).count();
         let leader_node = self.leader_node();
         ClusterInfo {
             cluster_id: status.cluster,
             cluster_name: self.inner.config.cluster.name.clone(),
-            total_nodes: status.nodes().len(),
+            total_nodes: nodes.len(),
             is_healthy: leader_node.is_some() && reachable == voters.len(),
             leader_node,
             voters: voters.len(),
             reachable,
             needed: quorate_core::majority(voters.len()),
         }
+    }
+
+    /// Tells something to all nodes, once each, also to this one: they are told by
+    /// [`Member`](NodeEvent::Member) events. At most 512 bytes; a node that is cut off meanwhile, or
+    /// comes later, may miss it. `false` if it is too long, or the node too busy or stopping.
+    #[must_use]
+    pub fn broadcast(&self, payload: impl Into<Vec<u8>>) -> bool {
+        let payload = payload.into();
+        if payload.len() > quorate_membership::Broadcast::BYTES_MAX {
+            return false;
+        }
+        let input = quorate_membership::Input::Broadcast { payload };
+        self.inner.inputs.try_send(NodeInput::Gossip(input)).is_ok()
     }
 
     /// The leader, if this node knows one.

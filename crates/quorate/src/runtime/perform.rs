@@ -1,23 +1,24 @@
 //! Carries out what the node wants done.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_core::Instant;
-use quorate_membership as membership;
-use quorate_tokio::{Perform, StorageEnded, StorageError, StorageThread};
+use quorate_membership::{self as membership, Channel};
+use quorate_tokio::{Perform, Resolver, StorageEnded, StorageError, StorageThread, encode_packet};
 use tokio::sync::mpsc;
 
 use super::StopReason;
+use super::memory::Memory;
 use super::node::Inner;
 use crate::{Effect, NodeEvent, NodeInput, NodeMachine};
 
 pub(super) struct Performer {
     pub(super) inner: Arc<Inner>,
     pub(super) storage: StorageThread,
+    pub(super) resolver: Resolver,
+    /// Whom the node met; `None` if it is not to remember.
+    pub(super) memory: Option<Memory>,
 }
 
 impl Perform<NodeMachine> for Performer {
@@ -36,13 +37,15 @@ impl Perform<NodeMachine> for Performer {
                 Ok(bytes) => drop(self.inner.transport.send(&to, lane, Bytes::from(bytes))),
                 Err(error) => tracing::error!(%error, %to, "a message could not be encoded"),
             },
-            Effect::Packet { to, over: _, packet } => match quorate_wire::encode(&packet) {
-                Ok(bytes) => self.inner.transport.send_datagram(to, &bytes),
+            Effect::Packet { to, over, packet } => match encode_packet(&packet) {
+                Ok(bytes) => match over {
+                    Channel::Datagram => self.inner.transport.send_datagram(to, &bytes),
+                    Channel::Stream => self.inner.transport.send_over_stream(to, &bytes),
+                },
                 Err(error) => tracing::error!(%error, %to, "a packet could not be encoded"),
             },
             Effect::Resolve { name } => {
-                let own = self.inner.transport.local_addr();
-                tokio::spawn(resolve(name, own, self.inner.inputs.clone()));
+                tokio::spawn(resolve(name, self.resolver.clone(), self.inner.inputs.clone()));
             }
             Effect::Connect { peer, address } => self.inner.transport.set_peer(peer, address),
             Effect::Disconnect { peer } => self.inner.transport.remove_peer(&peer),
@@ -56,6 +59,11 @@ impl Perform<NodeMachine> for Performer {
             }
             Effect::Event(event) => {
                 log(&event);
+                if let NodeEvent::Member(membership::Event::Refused { by, holder }) = &event {
+                    let text =
+                        format!("another process of this node id answers at {holder}, says {by}");
+                    return Err(StopReason::DuplicateId(text));
+                }
                 if event == NodeEvent::Member(membership::Event::LeaveSpread) {
                     self.inner.left.notify_one();
                 }
@@ -70,6 +78,9 @@ impl Perform<NodeMachine> for Performer {
         if let Some(error) = machine.failure() {
             return Err(StopReason::Snapshot(error.to_string()));
         }
+        if let Some(memory) = &mut self.memory {
+            memory.look_at(machine.membership());
+        }
         let status = machine.status();
         *self.inner.status.write() = Arc::new(status);
         Ok(())
@@ -77,16 +88,8 @@ impl Perform<NodeMachine> for Performer {
 }
 
 /// Looks up a name; the node asks again if the answer is none.
-///
-/// Addresses that the own socket cannot call are left out: each address of the seed list counts,
-/// and `localhost` has one that nobody of an IPv4 cluster answers at.
-async fn resolve(name: String, own: SocketAddr, inputs: mpsc::Sender<NodeInput>) {
-    let reaches = |to: &SocketAddr| own.is_ipv6() || to.is_ipv4();
-    let lookup = async { Ok(tokio::net::lookup_host(&name).await?.filter(reaches).collect()) };
-    let found: io::Result<Vec<SocketAddr>> = tokio::time::timeout(LOOKUP_MAX, lookup)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-    let addresses = found.unwrap_or_else(|error| {
+async fn resolve(name: String, resolver: Resolver, inputs: mpsc::Sender<NodeInput>) {
+    let addresses = resolver.resolve(&name).await.unwrap_or_else(|error| {
         tracing::debug!(%name, %error, "a name could not be resolved");
         Vec::new()
     });
@@ -115,6 +118,17 @@ fn log(event: &NodeEvent) {
         NodeEvent::Member(Event::DuplicateId { from, boot }) => {
             tracing::error!(%from, boot = boot.0, "a later start of this node id is said to run");
         }
+        NodeEvent::Member(Event::OtherVersion { from, theirs }) => {
+            tracing::warn!(%from, theirs, "a node speaks a version of gossip that is unknown here");
+        }
+        NodeEvent::Member(
+            Event::Joined { .. }
+            | Event::Unreachable { .. }
+            | Event::Reachable { .. }
+            | Event::Dead { .. }
+            | Event::Left { .. }
+            | Event::Restarted { .. },
+        ) => tracing::info!(?event),
         NodeEvent::Member(Event::SeedListsDiffer { id, .. }) => {
             tracing::warn!(node = %id, "a node has another seed list: make them the same");
         }
@@ -131,6 +145,3 @@ pub(super) fn storage_failed(error: &StorageError) -> StopReason {
         _ => StopReason::Storage(error.to_string()),
     }
 }
-
-/// The longest a lookup may take.
-const LOOKUP_MAX: Duration = Duration::from_secs(5);

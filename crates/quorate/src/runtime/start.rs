@@ -1,5 +1,6 @@
 //! From a configuration to a running node.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,18 +10,19 @@ use quorate_core::{
     BootEpoch, Clock as _, ClusterId, Configuration, Disk, Identity, Machine as _, NodeId, Outbox,
     Proposal, Record, Recovered, Rng,
 };
-use quorate_membership::{Channel, Tags};
+use quorate_membership::{Channel, Packet, Tags};
 use quorate_storage::{FileDisk, Journal, Options};
 use quorate_tokio::{
-    BootClock, DriveEnd, Perform as _, Pulse, StorageThread, Transport, TransportConfig,
-    TransportEvent, TransportLimits, drive,
+    BootClock, DriveEnd, Perform as _, Pulse, Resolver, StorageThread, Transport, TransportConfig,
+    TransportEvent, TransportLimits, decode_packet, drive,
 };
 use quorate_wire::Refusal;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
+use super::memory::Memory;
 use super::node::{Inner, Node};
 use super::perform::{Performer, storage_failed};
-use super::{StartError, StopReason};
+use super::{Keyring, StartError, StopReason};
 use crate::{Config, Effect, NodeInput, NodeMachine, NodeSetup};
 
 /// How many inputs may wait for the loop before those who bring more must wait.
@@ -88,11 +90,14 @@ impl NodeBuilder {
         if !config.cluster_enabled() {
             return Err(StartError::NothingEnabled);
         }
+        let keyring = Keyring::of(&config)?;
         let options = Options::default().segment_bytes(config.storage.segment_bytes);
+        let own_folder = disk.is_none();
         let (mut journal, mut recovered) = match disk {
             Some(DiskBox(disk)) => Journal::open(disk, options)?,
             None => open_folder(&config, options)?,
         };
+        let (known, memory) = Memory::open(config.node.data_dir.as_deref().filter(|_| own_folder));
         let identity = identify(&config, &recovered)?;
         journal.write(&Record::Identity(identity.clone()))?;
         journal.sync()?;
@@ -106,7 +111,7 @@ impl NodeBuilder {
             boot: identity.boot,
             cluster_name: config.cluster.name.clone(),
             cluster: identity.cluster,
-            keyring: None,
+            keyring: keyring.as_ref().map(Keyring::ring),
             datagrams: true,
             messages: true,
             limits: TransportLimits::default(),
@@ -128,7 +133,11 @@ impl NodeBuilder {
         };
         let mut out = Outbox::new();
         let now = clock.now();
-        let machine = NodeMachine::new(setup, &recovered, seed, now, &mut out)?;
+        let mut machine = NodeMachine::new(setup, &recovered, seed, now, &mut out)?;
+        for (id, address) in known.into_iter().filter(|(id, _)| *id != identity.node) {
+            let known = quorate_membership::Input::Known { id, address };
+            machine.handle(now, NodeInput::Gossip(known), &mut out);
+        }
         let first: Vec<Effect> = out.drain().collect();
 
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
@@ -157,11 +166,17 @@ impl NodeBuilder {
             events: events_out,
             stopped: watch::Sender::new(None),
             transport,
+            keyring,
             clock,
             pulse: Pulse::new(),
         });
         tokio::spawn(listen(events, inputs, inner.clone(), refused));
-        let performer = Performer { inner: inner.clone(), storage };
+        let memory = memory.map(|(memory, keeper)| {
+            tokio::spawn(keeper.keep());
+            memory
+        });
+        let resolver = Resolver::new(inner.transport.local_addr());
+        let performer = Performer { inner: inner.clone(), storage, resolver, memory };
         tokio::spawn(run(machine, performer, first, received, failure));
         Ok(Node { inner })
     }
@@ -227,18 +242,20 @@ async fn listen(
                     }
                 }
             }
-            TransportEvent::Datagram { from, bytes } => match quorate_wire::decode(&bytes) {
-                Ok(packet) => NodeInput::Packet { from, over: Channel::Datagram, packet },
-                Err(error) => {
-                    inner.undecodable.fetch_add(1, Ordering::Relaxed);
-                    tracing::debug!(%error, %from, "a datagram could not be decoded");
-                    continue;
-                }
-            },
-            TransportEvent::DuplicateOfUs { address, boot } if boot.0 > inner.boot => {
-                let text = format!("a later start of this node id runs at {address:?}");
-                let _ = failed.try_send(StopReason::DuplicateId(text));
+            TransportEvent::Datagram { from, bytes } => {
+                let Some(input) = packet(&inner, from, Channel::Datagram, &bytes) else { continue };
+                input
+            }
+            TransportEvent::StreamPacket { from, bytes } => {
+                let Some(input) = packet(&inner, from, Channel::Stream, &bytes) else { continue };
+                input
+            }
+            TransportEvent::DuplicateOfUs { address, boot } => {
+                tracing::error!(%address, boot = boot.0, "another process bears this node id: refused");
                 continue;
+            }
+            TransportEvent::StreamRefused { address } => {
+                NodeInput::Gossip(quorate_membership::Input::Refused { address })
             }
             TransportEvent::Rejected { from, why } => {
                 tracing::debug!(%from, why, "refused");
@@ -249,7 +266,8 @@ async fn listen(
             TransportEvent::Refused { peer, refusal, .. } => {
                 tracing::warn!(%peer, %refusal, "a peer refused this node");
                 if matches!(refusal, Refusal::DuplicateId { .. }) {
-                    // The other one was there first; an error means that we stop already.
+                    // The other one was there first, or is there in our place since; an error means
+                    // that we stop already.
                     let _ = failed.try_send(StopReason::DuplicateId(refusal.to_string()));
                 }
                 continue;
@@ -258,6 +276,21 @@ async fn listen(
         };
         if inputs.send(input).await.is_err() {
             return;
+        }
+    }
+}
+
+/// A packet of the gossip; nothing, and a count, of what is none.
+fn packet(inner: &Inner, from: SocketAddr, over: Channel, bytes: &[u8]) -> Option<NodeInput> {
+    if let Some(version) = bytes.first().copied().filter(|version| *version != Packet::VERSION) {
+        return Some(NodeInput::Gossip(quorate_membership::Input::Unreadable { from, version }));
+    }
+    match decode_packet(bytes) {
+        Ok(packet) => Some(NodeInput::Packet { from, over, packet }),
+        Err(error) => {
+            inner.undecodable.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(%error, %from, "a packet could not be decoded");
+            None
         }
     }
 }
@@ -312,7 +345,8 @@ async fn run(
         reason = ended.err();
     }
     let reason = reason.unwrap_or(StopReason::Asked);
-    let storage = performer.storage;
+    let Performer { storage, memory, .. } = performer;
+    drop(memory);
     // First nobody can ask any more: a request that came in behind the last turn would wait for
     // an answer for ever, and the storage thread for room to report in.
     drop(inputs);
