@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use quorate_tests::{Client, Cluster, ClusterOptions, Weather, now, wait_until, watch};
+use quorate_tests::{Client, Cluster, ClusterOptions, Weather, free_port, now, wait_until, watch};
 use serde_json::Value;
 
 /// Only a broken promise reaches it.
@@ -151,6 +151,30 @@ fn a_killed_node_that_starts_at_another_port_is_found_there_at_once() {
         println!("up after {:?}, found by all after {took:?}", up - started);
         assert!(took < FOUND_MAX, "{took:?}");
     }
+}
+
+#[test]
+fn a_node_finds_its_way_back_when_all_seeds_are_gone() {
+    let mut cluster = Cluster::start(ClusterOptions::default()).expect("processes start");
+    let ready = |cluster: &Cluster| {
+        cluster.wait_ready(PATIENCE).unwrap_or_else(|| panic!("{}", cluster.logs()));
+        let all = || sees_all(cluster, &[0, 1, 2]);
+        wait_until(PATIENCE, all).unwrap_or_else(|| panic!("{}", views(cluster)));
+    };
+    ready(&cluster);
+    // Where the others are is now in no seed list, nor in the log.
+    for node in [0, 1] {
+        cluster.kill(node);
+        cluster.move_node(node).expect("a port is free");
+        cluster.start_node(node).expect("it starts");
+        ready(&cluster);
+    }
+    let daemon = cluster.daemon(2).expect("it runs");
+    daemon.signal("TERM").expect("it hears");
+    assert!(daemon.ended(PATIENCE).is_some(), "{}", cluster.log(2));
+    let nobody = format!("127.0.0.1:{}", free_port());
+    cluster.start_node_with(2, &["--seeds".into(), nobody]).expect("it starts");
+    ready(&cluster);
 }
 
 /// Does something, and says how long it took from then on until all of `nodes` see each other.
