@@ -52,7 +52,7 @@ struct Line {
     points: Vec<(f64, f64)>,
 }
 
-fn name(subject: Subject) -> (&'static str, Colour) {
+const fn name(subject: Subject) -> (&'static str, Colour) {
     match subject {
         Subject::Quorate => ("quorate", QUORATE),
         Subject::Foca => ("foca", FOCA),

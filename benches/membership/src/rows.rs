@@ -97,7 +97,7 @@ impl Part<'_, '_> {
     fn crash(&mut self) {
         let goal = match self.nodes {
             ..=100 => 3.0,
-            ..=1_000 => 3.5,
+            101..=1_000 => 3.5,
             _ => 4.0,
         };
         self.row("crash: dead to the median observer", "s", goal, |g| g.median(dead));

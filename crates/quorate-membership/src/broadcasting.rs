@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quorate_core::{Instant, NodeId, Outbox, mutant};
 
-use crate::agenda::Timer;
 use crate::membership::Membership;
 use crate::packet::Broadcast;
 use crate::{Event, Output};
@@ -114,7 +113,7 @@ impl Membership {
         if !self.broadcasts.push(broadcast) {
             self.counters.broadcasts_dropped += 1;
         }
-        self.agenda.set_by(Timer::Gossip, now + self.config.gossip_interval);
+        self.agenda.gossip_by(now + self.config.gossip_interval);
     }
 
     /// Takes messages of users; those of unknown authors are dropped.

@@ -1,6 +1,7 @@
 //! What is said of a member, and which of two sayings is the newer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use quorate_core::{BootEpoch, ClusterId, Kind, Member, NodeId};
 use serde::{Deserialize, Serialize};
@@ -195,8 +196,8 @@ pub struct Update {
     pub gone_secs: u32,
     /// Of a suspect: who says so, and on what grounds.
     pub accusation: Option<Accusation>,
-    /// What it said of itself last.
-    pub info: Info,
+    /// What it said of itself last. Shared with the view it comes from or goes to.
+    pub info: Arc<Info>,
 }
 
 /// The grounds of a suspicion.

@@ -25,7 +25,7 @@ pub(crate) struct Contact {
     /// The entry of the list it came from, the first of several.
     name: String,
     /// The number of the last question sent there.
-    pub(crate) seq: Option<u32>,
+    seq: Option<u32>,
     /// How often it was asked.
     pub(crate) asked: u32,
     /// Who answered last, and when.
@@ -49,6 +49,8 @@ impl Contact {
 #[derive(Debug)]
 pub(crate) struct Contacts {
     names: Vec<String>,
+    /// Whether a question may be without an answer.
+    waits: bool,
     at: BTreeMap<SocketAddr, Contact>,
 }
 
@@ -57,7 +59,7 @@ impl Contacts {
         let mut names = seeds.to_vec();
         names.sort_unstable();
         names.dedup();
-        Self { names, at: BTreeMap::new() }
+        Self { names, waits: false, at: BTreeMap::new() }
     }
 
     pub(crate) fn names(&self) -> &[String] {
@@ -101,15 +103,30 @@ impl Contacts {
         self.at.get_mut(&address)
     }
 
-    /// Where question `seq` was sent to. O(addresses).
+    /// Where question `seq` was sent to. O(addresses), O(1) if none waits for an answer.
     pub(crate) fn asked(&self, seq: u32) -> Option<SocketAddr> {
+        if !self.waits {
+            return None;
+        }
         self.at.iter().find(|(_, contact)| contact.seq == Some(seq)).map(|(address, _)| *address)
+    }
+
+    /// `address` is asked question `seq`.
+    pub(crate) fn ask(&mut self, address: SocketAddr, seq: u32) {
+        if let Some(contact) = self.at.get_mut(&address) {
+            contact.seq = Some(seq);
+            contact.asked = contact.asked.wrapping_add(1);
+            self.waits = true;
+        }
     }
 
     /// `id` answered at `address`, if that is one of a seed.
     pub(crate) fn answered(&mut self, now: Instant, address: SocketAddr, id: &NodeId) -> bool {
         let Some(contact) = self.at.get_mut(&address) else { return false };
         contact.answered = Some((id.clone(), now));
+        if contact.seq.take().is_some() {
+            self.waits = self.at.values().any(|contact| contact.seq.is_some());
+        }
         true
     }
 

@@ -2,7 +2,8 @@
 
 use crate::packet::Class;
 
-/// How often things happened since the start; each only grows.
+/// How often things happened since the start; each only grows. What grows when all is well comes
+/// first, in one line of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Packets received, good and bad.
@@ -13,6 +14,10 @@ pub struct Counters {
     pub sent_bytes: u64,
     /// The same for pings, answers, and help with them.
     pub probe_bytes: u64,
+    /// Probes begun.
+    pub probes: u64,
+    /// Packets whose sender sees the same members as this node.
+    pub views_equal: u64,
     /// The same for news of members and messages of users.
     pub gossip_bytes: u64,
     /// The same for comparing views.
@@ -41,8 +46,6 @@ pub struct Counters {
     pub no_room: u64,
     /// Accusations and requests not followed, because their author made too many.
     pub over_limit: u64,
-    /// Probes begun.
-    pub probes: u64,
     /// Probes that nobody answered.
     pub probes_failed: u64,
     /// Pings made for others.
@@ -57,8 +60,6 @@ pub struct Counters {
     pub deaths: u64,
     /// Claims about this node that it had to contradict.
     pub refutations: u64,
-    /// Packets whose sender sees the same members as this node.
-    pub views_equal: u64,
     /// Packets whose sender does not.
     pub views_differ: u64,
     /// Comparisons of whole views begun.

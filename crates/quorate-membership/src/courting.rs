@@ -72,8 +72,8 @@ impl Membership {
             self.agenda.set(Timer::Seed(address), now + every / 2);
             return;
         }
-        contact.seq = Some(seq);
-        contact.asked = contact.asked.wrapping_add(1);
+        self.contacts.ask(address, seq);
+        let Some(contact) = self.contacts.get_mut(address) else { return };
         let over = self.config.way(contact.asked);
         let there = contact.answered(now, every * LATELY).cloned();
         let wait = if there.is_some() {

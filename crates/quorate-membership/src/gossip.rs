@@ -17,7 +17,7 @@ impl Membership {
     /// There is news about `id`.
     pub(crate) fn tell(&mut self, now: Instant, id: &NodeId) {
         self.spread.push(id);
-        self.agenda.set_by(Timer::Gossip, now + self.config.gossip_interval);
+        self.agenda.gossip_by(now + self.config.gossip_interval);
     }
 
     /// Tells the news to a few.

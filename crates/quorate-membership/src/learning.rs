@@ -1,6 +1,7 @@
 //! What others claim, and what that changes here.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::{Instant, NodeId, Outbox, mutant};
@@ -246,7 +247,7 @@ impl Membership {
 struct Before {
     state: State,
     shown: State,
-    info: Info,
+    info: Arc<Info>,
 }
 
 impl Before {

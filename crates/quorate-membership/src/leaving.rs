@@ -55,7 +55,7 @@ impl Membership {
         let (counter, tags) = (self.own().incarnation.counter, self.own().tags.clone());
         self.speak_up(now, State::Alive, counter + 1, tags);
         self.agenda = Agenda::default();
-        self.start(now);
+        self.begin(now);
         let gone: Vec<_> = (self.view.sorted().into_iter())
             .map(|(id, peer)| (id.clone(), peer.state, peer.collect_at()))
             .collect();

@@ -43,6 +43,11 @@
 //!   than half a second.
 //! - **M8** Views converge after a split is healed.
 //! - **M9** Islands with a common seed find each other.
+//! - **M10** (with `tokio`) A subscriber that lags is told how many events it missed.
+//! - **M11** (with `tokio`) A node finds back through the peers it knew, also if all its seeds are
+//!   gone.
+//! - **M12** (with `tokio`) Nothing is heard from beyond loopback without keys, unless that was
+//!   asked for.
 //!
 //! # Not here
 //!
@@ -81,6 +86,8 @@ mod raw;
 mod receiving;
 mod relaying;
 mod ring;
+#[cfg(feature = "tokio")]
+mod running;
 mod seam;
 mod spread;
 mod suspicion;
@@ -99,4 +106,9 @@ pub use counters::Counters;
 pub use membership::Membership;
 pub use packet::{Body, Broadcast, Class, Packet, Sum};
 pub use peer::MemberView;
+#[cfg(feature = "tokio")]
+pub use running::{
+    End, Events, LeaveError, MemberSnapshot, Members, Metrics, Options, OrderError, Running,
+    StartError, Told,
+};
 pub use seam::{Channel, Event, Input, Output};

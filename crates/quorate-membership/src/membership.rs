@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::{BootEpoch, ClusterId, Instant, Machine, NodeId, Outbox, Rng};
@@ -17,7 +18,7 @@ use crate::leaving::Leaving;
 use crate::names::Names;
 use crate::observing::Inquiry;
 use crate::peer::{MemberView, Peer};
-use crate::probing::Probe;
+use crate::probing::Probes;
 use crate::relaying::Relay;
 use crate::ring::Ring;
 use crate::spread::Spread;
@@ -57,7 +58,9 @@ pub struct Membership {
     pub(crate) agenda: Agenda,
     /// Whether the successor is probed next, or one of the round.
     pub(crate) successor_next: bool,
-    pub(crate) probes: BTreeMap<u32, Probe>,
+    /// The successor as it was found last, and for which version of the view.
+    pub(crate) successor: Option<(u64, NodeId)>,
+    pub(crate) probes: Probes,
     pub(crate) relays: BTreeMap<u32, Relay>,
     pub(crate) inquiries: BTreeMap<u32, Inquiry>,
     pub(crate) vettings: BTreeMap<NodeId, Vetting>,
@@ -138,7 +141,8 @@ impl Membership {
             ring: Ring::default(),
             agenda: Agenda::default(),
             successor_next: false,
-            probes: BTreeMap::new(),
+            successor: None,
+            probes: Probes::default(),
             relays: BTreeMap::new(),
             inquiries: BTreeMap::new(),
             vettings: BTreeMap::new(),
@@ -165,12 +169,12 @@ impl Membership {
             counters: Counters::default(),
             config,
         };
-        membership.start(now);
+        membership.begin(now);
         membership
     }
 
     /// Begins to probe and to look for others.
-    pub(crate) fn start(&mut self, now: Instant) {
+    pub(crate) fn begin(&mut self, now: Instant) {
         // Nodes that are started together do not probe together.
         let first = self.rng.duration(MOMENT, self.config.probe_interval);
         self.agenda.set(Timer::Probe, now + first);
@@ -431,6 +435,7 @@ fn mark_of(cluster: ClusterId) -> u32 {
 
 /// The claim of a node about itself.
 fn alive(me: &NodeId, info: Info) -> Update {
+    let info = Arc::new(info);
     Update { id: me.clone(), state: State::Alive, gone_secs: 0, accusation: None, info }
 }
 

@@ -1,11 +1,12 @@
 //! One member, as this node sees it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::Instant;
 
-use crate::claim::{Info, Rank, State};
+use crate::claim::{Incarnation, Info, Rank, State};
 use crate::coordinate::Coordinate;
 use crate::link::Link;
 use crate::probing::Pings;
@@ -42,7 +43,9 @@ pub(crate) struct Peer {
     /// The shared claim. Invariant: `rank` never decreases.
     pub(crate) state: State,
     pub(crate) corroborated: bool,
-    pub(crate) info: Info,
+    /// That of `info`, at hand for every packet.
+    pub(crate) incarnation: Incarnation,
+    pub(crate) info: Arc<Info>,
     /// What its address spells, if that is no name.
     pub(crate) at: Option<SocketAddr>,
     /// Since when it is shown as it is.
@@ -87,10 +90,11 @@ impl Trouble {
 }
 
 impl Peer {
-    pub(crate) fn new(state: State, corroborated: bool, info: Info, now: Instant) -> Self {
+    pub(crate) fn new(state: State, corroborated: bool, info: Arc<Info>, now: Instant) -> Self {
         Self {
             state,
             corroborated,
+            incarnation: info.incarnation,
             at: info.address.parse().ok(),
             info,
             since: now,
@@ -103,7 +107,7 @@ impl Peer {
         }
     }
 
-    pub(crate) const fn rank(&self) -> Rank<'_> {
+    pub(crate) fn rank(&self) -> Rank<'_> {
         (self.info.incarnation, self.state, self.corroborated, &self.info)
     }
 

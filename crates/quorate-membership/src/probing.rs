@@ -55,6 +55,42 @@ impl Pings {
     }
 }
 
+/// The probes under way, by their numbers: one in most cases.
+#[derive(Debug, Default)]
+pub(crate) struct Probes(Vec<(u32, Probe)>);
+
+impl Probes {
+    pub(crate) fn get(&self, seq: u32) -> Option<&Probe> {
+        self.0.iter().find(|(known, _)| *known == seq).map(|(_, probe)| probe)
+    }
+
+    fn get_mut(&mut self, seq: u32) -> Option<&mut Probe> {
+        self.0.iter_mut().find(|(known, _)| *known == seq).map(|(_, probe)| probe)
+    }
+
+    fn insert(&mut self, seq: u32, probe: Probe) {
+        self.0.push((seq, probe));
+    }
+
+    fn remove(&mut self, seq: u32) -> Option<Probe> {
+        let index = self.0.iter().position(|(known, _)| *known == seq)?;
+        Some(self.0.remove(index).1)
+    }
+
+    fn is_probed(&self, id: &NodeId) -> bool {
+        self.0.iter().any(|(_, probe)| probe.target == *id)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Ends all of them; their numbers and targets.
+    pub(crate) fn take(&mut self) -> Vec<(u32, NodeId)> {
+        self.0.drain(..).map(|(seq, probe)| (seq, probe.target)).collect()
+    }
+}
+
 impl Membership {
     /// Probes the next one: by turns the successor in the order of hashes, and one of the round.
     ///
@@ -95,7 +131,23 @@ impl Membership {
         }
     }
 
-    fn successor(&self) -> Option<NodeId> {
+    /// The next one in the order of hashes that is not known to be silent. O(1) while nobody comes
+    /// or goes.
+    fn successor(&mut self) -> Option<NodeId> {
+        let version = self.view.version();
+        if let Some((at, id)) = &self.successor
+            && *at == version
+            && self.inquiries.is_empty()
+            && self.view.get(id).is_some_and(|peer| peer.failed_at().is_none())
+        {
+            return Some(id.clone());
+        }
+        let next = self.find_successor();
+        self.successor = next.clone().map(|id| (version, id));
+        next
+    }
+
+    fn find_successor(&self) -> Option<NodeId> {
         let inquired = |id: &NodeId| self.inquiries.values().any(|inquiry| inquiry.target == *id);
         self.view.successor(&self.me, inquired).filter(|id| **id != self.me).cloned()
     }
@@ -103,13 +155,13 @@ impl Membership {
     /// Begins to probe `id`, unless that is under way.
     pub(crate) fn probe(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) {
         let Some(peer) = self.view.get(id).filter(|peer| peer.state.is_live()) else { return };
-        if self.probes.values().any(|probe| probe.target == *id) {
+        if self.probes.is_probed(id) {
             return;
         }
         let timeout = peer.link.timeout(self.config.probe_timeout, self.config.probe_interval);
         let probe = Probe {
             target: id.clone(),
-            incarnation: peer.info.incarnation,
+            incarnation: peer.incarnation,
             at: None,
             passed: 0,
             pings: Pings::default(),
@@ -127,7 +179,7 @@ impl Membership {
     /// Sends the next ping of probe `seq`, with what is claimed of its target. The last one goes by
     /// the other way as well: where datagrams do not get through, a stream may.
     fn ping(&mut self, now: Instant, seq: u32, out: &mut Outbox<Output>) {
-        let Some(probe) = self.probes.get_mut(&seq) else { return };
+        let Some(probe) = self.probes.get_mut(seq) else { return };
         let (target, sent) = (probe.target.clone(), probe.pings.sent);
         probe.pings.push(now);
         let last = sent + 1 == TIMEOUTS;
@@ -139,7 +191,7 @@ impl Membership {
             let body = Body::Ping { seq: ping, target: short_hash(&target) };
             self.send(now, at, over, body, &[], out);
         }
-        if let Some(probe) = self.probes.get_mut(&seq) {
+        if let Some(probe) = self.probes.get_mut(seq) {
             probe.at = at;
         }
     }
@@ -186,7 +238,7 @@ impl Membership {
 
     /// No answer came within another timeout.
     pub(crate) fn step_probe(&mut self, now: Instant, seq: u32, out: &mut Outbox<Output>) {
-        let Some(probe) = self.probes.get_mut(&seq) else { return };
+        let Some(probe) = self.probes.get_mut(seq) else { return };
         probe.passed += 1;
         if probe.passed == TIMEOUTS {
             return self.probe_failed(now, seq, out);
@@ -202,7 +254,7 @@ impl Membership {
 
     /// Asks some others to ping the target.
     fn ask_relays(&mut self, now: Instant, seq: u32, out: &mut Outbox<Output>) {
-        let Some(probe) = self.probes.get_mut(&seq) else { return };
+        let Some(probe) = self.probes.get_mut(seq) else { return };
         let target = probe.target.clone();
         let view = &self.view;
         let well = |id: &NodeId| {
@@ -231,12 +283,12 @@ impl Membership {
         let Some((number, sent_at)) = self.probe_of(seq) else {
             return self.answered_late(now, seq, sender);
         };
-        let Some(probe) = self.probes.get(&number) else { return };
+        let Some(probe) = self.probes.get(number) else { return };
         let direct = probe.target == *sender;
         if !direct && !probe.relays.contains(sender) {
             return;
         }
-        let Some(probe) = self.probes.remove(&number) else { return };
+        let Some(probe) = self.probes.remove(number) else { return };
         self.agenda.cancel(&Timer::Step(number));
         self.health.better();
         if let Some(peer) = self.view.get_mut(&probe.target) {
@@ -258,7 +310,7 @@ impl Membership {
     fn probe_of(&self, seq: u32) -> Option<(u32, Instant)> {
         let numbers = (0..TIMEOUTS).map(|back| seq.wrapping_sub(back));
         numbers
-            .filter_map(|number| Some((number, self.probes.get(&number)?)))
+            .filter_map(|number| Some((number, self.probes.get(number)?)))
             .find_map(|(number, probe)| Some((number, probe.pings.sent_at(number, seq)?)))
     }
 
@@ -300,7 +352,7 @@ impl Membership {
         sender: &NodeId,
         out: &mut Outbox<Output>,
     ) {
-        if let Some(probe) = self.probes.get_mut(&seq).filter(|p| p.relays.contains(sender)) {
+        if let Some(probe) = self.probes.get_mut(seq).filter(|p| p.relays.contains(sender)) {
             probe.nacks.insert(sender.clone());
         } else {
             self.voted_silent(now, seq, sender, out);
@@ -308,7 +360,7 @@ impl Membership {
     }
 
     fn probe_failed(&mut self, now: Instant, seq: u32, out: &mut Outbox<Output>) {
-        let Some(probe) = self.probes.remove(&seq) else { return };
+        let Some(probe) = self.probes.remove(seq) else { return };
         self.counters.probes_failed += 1;
         if probe.nacks.len() < probe.relays.len() {
             // The relays were silent as well: it may be this node that hears nothing.
@@ -319,7 +371,7 @@ impl Membership {
             peer.link.pinged(false);
         }
         peer.trouble().overdue = Some((seq, probe.pings));
-        if peer.info.incarnation != probe.incarnation {
+        if peer.incarnation != probe.incarnation {
             return;
         }
         if probe.at.is_some() {

@@ -58,24 +58,16 @@ impl Membership {
         for update in updates {
             contradict |= self.learn(now, from, update, page, out);
         }
-        self.heard(now, &sender, incarnation, over, out);
+        let (stranger, accused) = self.heard(now, &sender, incarnation, over, out);
         let mut first = Vec::new();
         if contradict || self.leaving.is_some() {
             first.push(self.me.clone());
         }
         // A sender that does not know what is claimed of it is told by the answer.
-        if self.is_accused(&sender, incarnation) {
+        if accused {
             first.push(sender.clone());
         }
-        let known = self.view.get(&sender).map(|peer| peer.info.incarnation);
-        let letter = Letter {
-            from,
-            over,
-            stranger: known.is_none_or(|known| known < incarnation),
-            contradict,
-            view,
-            sender,
-        };
+        let letter = Letter { from, over, stranger, contradict, view, sender };
         self.read(now, &letter, body, first, out);
     }
 
@@ -307,6 +299,8 @@ impl Membership {
     }
 
     /// A packet of `incarnation` came from `sender` itself: whatever is claimed, it can be heard.
+    /// Whether it, or this life of it, is unknown; and whether it speaks as if nothing were claimed
+    /// of it.
     fn heard(
         &mut self,
         now: Instant,
@@ -314,19 +308,18 @@ impl Membership {
         incarnation: Incarnation,
         over: Channel,
         out: &mut Outbox<Output>,
-    ) {
-        let Some(peer) = self.view.get_mut(sender) else { return };
-        if incarnation >= peer.info.incarnation {
+    ) -> (bool, bool) {
+        let Some(peer) = self.view.get_mut(sender) else { return (true, false) };
+        let known = peer.incarnation;
+        let accused = peer.state != State::Alive && known >= incarnation;
+        if incarnation >= known {
             peer.heard_at = Some(now);
             peer.by_stream &= over == Channel::Stream;
-            self.reached(now, sender, out);
+            if peer.trouble.is_some() {
+                self.reached(now, sender, out);
+            }
         }
-    }
-
-    /// Whether the sender speaks as if nothing were claimed of it.
-    fn is_accused(&self, sender: &NodeId, incarnation: Incarnation) -> bool {
-        (self.view.get(sender))
-            .is_some_and(|peer| peer.state != State::Alive && peer.info.incarnation >= incarnation)
+        (known < incarnation, accused)
     }
 
     /// Sends the claims `first` back, where no answer carries them.

@@ -141,7 +141,7 @@ mod tests {
     fn alive(id: &NodeId) -> Update {
         let (tags, protocol) = (Tags::default(), Protocol::SUPPORTED);
         let incarnation = Incarnation::first(BootEpoch(1));
-        let info = Info { incarnation, address: String::new(), tags, protocol };
+        let info = Info { incarnation, address: String::new(), tags, protocol }.into();
         Update { id: id.clone(), state: State::Alive, gone_secs: 0, accusation: None, info }
     }
 }

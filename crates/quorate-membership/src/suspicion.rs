@@ -164,9 +164,9 @@ impl Membership {
             self.agenda.cancel(&Timer::Inquiry(seq));
             silent.push(inquiry.target);
         }
-        for (seq, probe) in std::mem::take(&mut self.probes) {
+        for (seq, target) in self.probes.take() {
             self.agenda.cancel(&Timer::Step(seq));
-            silent.push(probe.target);
+            silent.push(target);
         }
         // Those it asked are asked again: else one that is deaf now and then never has an answer.
         let asked = silent.clone();

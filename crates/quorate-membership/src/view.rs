@@ -26,6 +26,8 @@ pub(crate) struct View {
     sum: u64,
     /// Invariant: the live members, by the hash of their ids.
     order: BTreeSet<(u64, NodeId)>,
+    /// Changes with `order`.
+    version: u64,
     /// Invariant: the others that are gone, by the moment at which they are forgotten.
     graves: BTreeSet<(Instant, NodeId)>,
 }
@@ -46,6 +48,7 @@ impl View {
             parts: [0; PARTS],
             sum: 0,
             order: BTreeSet::new(),
+            version: 0,
             graves: BTreeSet::new(),
         }
     }
@@ -100,6 +103,11 @@ impl View {
         self.behind(text_hash(me.as_str()), me).take(SUCCESSORS).find(reached)
     }
 
+    /// Changes when a member comes or goes.
+    pub(crate) const fn version(&self) -> u64 {
+        self.version
+    }
+
     pub(crate) const fn len(&self) -> usize {
         self.index.len
     }
@@ -146,7 +154,8 @@ impl View {
                     peer.at = info.address.parse().ok();
                     peer.by_stream = false;
                 }
-                (peer.state, peer.corroborated, peer.info) = (state, corroborated, info);
+                (peer.state, peer.corroborated) = (state, corroborated);
+                (peer.incarnation, peer.info) = (incarnation, info);
                 if let Some(trouble) = &mut peer.trouble {
                     trouble.collect_at = Instant::FAR;
                 }
@@ -155,6 +164,7 @@ impl View {
         if state.is_live() {
             self.count(hash, incarnation, u64::wrapping_add);
             self.order.insert((hash, id));
+            self.version += 1;
         }
     }
 
@@ -199,6 +209,7 @@ impl View {
         if live {
             let hash = text_hash(id.as_str());
             self.order.remove(&(hash, id.clone()));
+            self.version += 1;
             self.count(hash, incarnation, u64::wrapping_sub);
         } else {
             self.graves.remove(&(at, id.clone()));
@@ -294,7 +305,7 @@ mod tests {
                     let state = [State::Alive, State::Suspect, State::Dead][rng.index(3)];
                     let incarnation = Incarnation::first(BootEpoch(step));
                     let (tags, protocol) = (Tags::default(), Protocol::SUPPORTED);
-                    let info = Info { incarnation, address: String::new(), tags, protocol };
+                    let info = Info { incarnation, address: String::new(), tags, protocol }.into();
                     let (gone_secs, accusation) = (0, None);
                     view.claim(now, Update { id: id.clone(), state, gone_secs, accusation, info });
                     if !state.is_live() {

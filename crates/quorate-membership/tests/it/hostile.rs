@@ -70,7 +70,7 @@ pub(crate) fn updates() -> impl Strategy<Value = Update> {
             state,
             gone_secs,
             accusation: accusation.filter(|_| state == State::Suspect),
-            info: Info { incarnation, address, tags, protocol: Protocol::SUPPORTED },
+            info: Info { incarnation, address, tags, protocol: Protocol::SUPPORTED }.into(),
         },
     )
 }
@@ -317,7 +317,8 @@ fn a_flood_of_members_is_bounded() {
                 incarnation: Incarnation::first(BootEpoch(1)),
                 address: format!("name-{round}.example:7946"),
                 tags: Tags::default(),
-            },
+            }
+            .into(),
         });
         let packet = Packet {
             version: Packet::VERSION,
@@ -350,7 +351,7 @@ pub(crate) fn invented(name: &str, state: State) -> Update {
         tags: Tags::default(),
         protocol: Protocol::SUPPORTED,
     };
-    Update { id: id(name), state, gone_secs: 0, accusation: None, info }
+    Update { id: id(name), state, gone_secs: 0, accusation: None, info: info.into() }
 }
 
 pub(crate) fn hear(node: &mut Membership, now: Instant, packet: Packet) -> Vec<Output> {

@@ -6,6 +6,7 @@ use quorate_core::{BootEpoch, Instant, Machine, Outbox, Rng};
 use quorate_membership::{
     Accusation, Body, Channel, Config, Incarnation, Input, Membership, Packet, State, Tags, Update,
 };
+use std::sync::Arc;
 
 use crate::hostile::updates;
 use crate::net::{address_of, id};
@@ -48,7 +49,7 @@ fn view(name: u32, claims: &[Update]) -> Vec<(State, Update)> {
             accusation: member
                 .suspected
                 .map(|(_, corroborated)| Accusation { by: 0, corroborated }),
-            info: member.info.clone(),
+            info: member.info.clone().into(),
         };
         (member.state, update)
     });
@@ -82,9 +83,10 @@ fn claims() -> impl Strategy<Value = Vec<Update>> {
             update.state = State::Suspect;
         }
         update.gone_secs = 0;
-        update.info.incarnation.counter %= 4;
-        update.info.tags.zone.truncate(1);
-        update.info.address = format!("host-{}:7946", update.info.address.len() % 3);
+        Arc::make_mut(&mut update.info).incarnation.counter %= 4;
+        Arc::make_mut(&mut update.info).tags.zone.truncate(1);
+        Arc::make_mut(&mut update.info).address =
+            format!("host-{}:7946", update.info.address.len() % 3);
         update
     };
     proptest::collection::vec(updates().prop_map(honest), 0..8)

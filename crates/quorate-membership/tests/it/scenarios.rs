@@ -3,6 +3,7 @@
 use expect_test::{Expect, expect};
 use quorate_core::ClusterId;
 use quorate_membership::{Body, Input, Packet, State, Tags};
+use std::sync::Arc;
 
 use crate::script::{announce, gossip, welcome};
 
@@ -180,7 +181,7 @@ fn one_whose_name_is_nowhere_is_accused_of_nothing() {
     let mut script = Script::knowing(&["c", "d"]);
     script.lively = vec!["c", "d"];
     let mut named = claim("b", State::Alive, 1, 0);
-    named.info.address = "b.example:7946".to_owned();
+    Arc::make_mut(&mut named.info).address = "b.example:7946".to_owned();
     script.hear("c", gossip(), &[named.clone()]);
     script.until(6_000);
     let text = script.take();
@@ -188,7 +189,7 @@ fn one_whose_name_is_nowhere_is_accused_of_nothing() {
     // The others may be able to look it up.
     assert!(text.contains("please ping b"), "{text}");
     let addresses = vec![address_of(1)];
-    script.input(Input::Resolved { name: named.info.address, addresses });
+    script.input(Input::Resolved { name: named.info.address.clone(), addresses });
     script.until(12_000);
     assert!(script.take().contains("b suspect"));
 }
@@ -199,9 +200,9 @@ fn a_restarted_member_replaces_its_dead_self_at_a_new_address() {
     script.hear("c", gossip(), &[claim("b", State::Left, 1, 0)]);
     script.hear("b", Body::ping(9, &id("a")), &[]);
     let mut again = claim("b", State::Alive, 2, 0);
-    again.info.address = address_of(7).to_string();
+    Arc::make_mut(&mut again.info).address = address_of(7).to_string();
     script.hear("b", announce(1, 1), std::slice::from_ref(&again));
-    again.info.incarnation.boot = again.info.incarnation.boot.next();
+    Arc::make_mut(&mut again.info).incarnation.boot = again.info.incarnation.boot.next();
     script.hear("b", announce(2, 1), &[again]);
     check(
         &mut script,
@@ -267,7 +268,7 @@ fn a_twin_of_the_same_epoch_is_counted() {
     let mut twin = claim("a", State::Alive, 2, 0);
     script.hear("b", gossip(), std::slice::from_ref(&twin));
     assert_eq!(script.node.counters().twins, 0);
-    twin.info.address = address_of(9).to_string();
+    Arc::make_mut(&mut twin.info).address = address_of(9).to_string();
     script.hear("b", gossip(), &[twin]);
     assert_eq!(script.node.counters().twins, 1);
 }
@@ -378,7 +379,7 @@ fn a_known_peer_is_announced_to_until_it_answers() {
 fn a_known_peer_is_looked_for_where_it_was_last() {
     let mut script = Script::knowing(&["b", "c"]);
     let mut moved = claim("b", State::Alive, 2, 0);
-    moved.info.address = address_of(6).to_string();
+    Arc::make_mut(&mut moved.info).address = address_of(6).to_string();
     script.hear("c", gossip(), &[moved.clone()]);
     moved.state = State::Dead;
     script.hear("c", gossip(), &[moved]);

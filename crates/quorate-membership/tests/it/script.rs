@@ -214,7 +214,7 @@ pub(crate) fn claim(name: &str, state: State, boot: u64, counter: u64) -> Update
     let incarnation = Incarnation { boot: BootEpoch(boot), counter };
     let address = address_of(index(name)).to_string();
     let info = Info { incarnation, address, tags: Tags::default(), protocol: Protocol::SUPPORTED };
-    Update { id: id(name), state, gone_secs: 0, accusation: None, info }
+    Update { id: id(name), state, gone_secs: 0, accusation: None, info: info.into() }
 }
 
 fn render_updates(updates: &[Update]) -> String {

@@ -81,16 +81,12 @@ impl Gossiper for Member {
     /// Each is shown pages of all, as a joiner is by a member that it asked.
     fn introduce(_: &Members, nodes: &mut [&mut Self], now: Instant) {
         let mut pages: Vec<Packet> = Vec::new();
-        let name = Packet::name_hash("crowd-0");
+        let Some(first) = nodes.first() else { return };
+        let name = name_of(first, now);
         for (node, member) in nodes.iter().enumerate() {
-            let info = member.machine.own().clone();
-            let update = Update {
-                id: id_of(node as u32),
-                state: State::Alive,
-                gone_secs: 0,
-                accusation: None,
-                info,
-            };
+            let info = member.machine.own().clone().into();
+            let (id, state) = (id_of(node as u32), State::Alive);
+            let update = Update { id, state, gone_secs: 0, accusation: None, info };
             match pages.last_mut().filter(|page| page.updates.len() < PAGE) {
                 Some(page) => page.updates.push(update),
                 None => pages.push(Packet {
@@ -180,13 +176,34 @@ fn tell(event: &Event, port: &mut Port) {
         Event::Dead { id } => (id, Belief::Dead),
         Event::Left { id } => (id, Belief::Left),
         Event::ForeignCluster { id, .. } => (id, Belief::Unknown),
-        Event::DuplicateId { .. } => return port.renamed(),
+        // It is told to stop, so it would have to come back as another.
+        Event::DuplicateId { .. } | Event::Refused { .. } => return port.renamed(),
         Event::LeaveSpread => return port.gone(),
         _ => return,
     };
     if let Some(node) = node_of(id) {
         port.news(node, belief);
     }
+}
+
+/// The hash of the cluster's name, as a packet of the node has it: a clone of the node that does
+/// not share its dice is not to be had, so a stand-in of the same cluster speaks.
+fn name_of(member: &Member, now: Instant) -> u32 {
+    let config = Config {
+        cluster_name: "crowd-0".to_owned(),
+        address: member.machine.own().address.clone(),
+        seeds: vec!["10.255.255.254:1".to_owned()],
+        ..Config::lan()
+    };
+    let rng = quorate_core::Rng::seeded(0);
+    let mut speaker = Membership::new(id_of(0), BootEpoch(1), 0, config, Tags::default(), rng, now);
+    let mut out = Outbox::new();
+    speaker.wake(now, &mut out);
+    let said = out.drain().find_map(|output| match output {
+        Output::Send { packet, .. } => Some(packet.name),
+        Output::Resolve { .. } | Output::Event(_) => None,
+    });
+    said.expect("it looks for its seed at once")
 }
 
 /// The id of a node: `n0042`, and longer from ten thousand on.

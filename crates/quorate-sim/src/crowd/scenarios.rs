@@ -195,6 +195,13 @@ fn left<G: Gossiper>(crowd: &mut Crowd<G>, leaver: u32) -> Result<Figures, Broke
     let goes_on = |crowd: &Crowd<G>| crowd.astray() > 0 || crowd.node(leaver).is_some();
     let stopped = crowd.run_while(NOTICE_MAX, goes_on)?;
     let settled = stopped.then(|| crowd.now().since(at));
+    let buries = |node: &u32| crowd.runs(*node) && crowd.belief(*node, leaver) == Belief::Dead;
+    if let Some(node) = (0..crowd.nodes()).find(buries)
+        && crowd.checks.promises.bounds
+    {
+        let what = format!("n{leaver:04} leaves, and n{node:04} takes it for dead");
+        return Err(crowd.break_of("M2", what, &[leaver, node]));
+    }
     let figures = seen(crowd.sightings(), at);
     Ok(Figures { pairs: u64::from(crowd.nodes() - 1), settled, ..figures })
 }

@@ -339,6 +339,12 @@ impl<G: Gossiper> Crowd<G> {
 
     fn declared_dead(&mut self, observer: u32, about: u32) {
         let (own, other) = (&self.seats[observer as usize], &self.seats[about as usize]);
+        // Its life before this one did end.
+        let held = own.node.as_ref().and_then(|node| node.held(about));
+        if held.is_some_and(|held| held.boot < other.boot) {
+            self.tally.true_deaths += 1;
+            return;
+        }
         let healthy = own.group == other.group && !other.troubled;
         self.tally.false_deaths += 1;
         if healthy {

@@ -162,7 +162,7 @@ fn seeded_bugs_are_found_in_crowds() {
         ("membership-resurrects", Scenario::Storm(secs(60)), 24),
         ("suspect-dies-at-once", Scenario::Crash, 24),
         ("death-believed-at-once", Scenario::Storm(secs(60)), 24),
-        ("packet-overfilled", Scenario::MassCrash, 300),
+        ("packet-overfilled", Scenario::ColdBoot, 60),
         ("views-not-compared", Scenario::Join, 60),
         ("refutation-forgotten", Scenario::Split(secs(60)), 24),
         ("foreign-name-accepted", Scenario::Strangers, 24),

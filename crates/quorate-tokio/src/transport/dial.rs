@@ -261,7 +261,7 @@ impl Dialer {
 
 /// Writes all of `bytes`; every piece of progress gets the whole `limit` anew, so that a slow way
 /// is not taken for a dead one.
-pub(crate) async fn write_all(
+async fn write_all(
     write: &mut OwnedWriteHalf,
     mut bytes: &[u8],
     limit: Duration,

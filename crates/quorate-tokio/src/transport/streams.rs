@@ -22,7 +22,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::dial::write_all;
 use super::framing::{End, FrameReader};
 use super::stats::{Live, count};
 use super::{Shared, TransportEvent, socket};
@@ -254,6 +253,14 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     async fn run(mut self) -> End {
+        let end = self.serve().await;
+        // Whoever sends from now on dials anew; what waits here has nobody to take it.
+        self.orders.close();
+        count(&self.shared.counters.stream_packets_dropped, self.orders.len());
+        end
+    }
+
+    async fn serve(&mut self) -> End {
         let mut orders = Vec::new();
         loop {
             // Only whole packets count as use: one that comes byte by byte has as long as silence.
@@ -291,7 +298,10 @@ impl Talk<'_> {
             }
         }
         let counters = &self.shared.counters;
-        let written = write_all(&mut self.write, &bytes, self.shared.limits.write_max).await;
+        // One limit for all of it, which is little: else whoever reads a byte now and then could
+        // hold a connection that is to make room for others.
+        let writing = timeout(self.shared.limits.write_max, self.write.write_all(&bytes));
+        let written = writing.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         if written.is_err() {
             count(&counters.stream_packets_dropped, packets);
         } else {

@@ -186,6 +186,24 @@ async fn t4_what_waits_for_a_stream_is_bounded() {
 }
 
 #[tokio::test]
+async fn t4_a_caller_that_does_not_read_is_hung_up_on() {
+    let mut hasty = config("b");
+    hasty.limits.write_max = Duration::from_millis(50);
+    let mut b = Node::start(hasty).await;
+    let mut deaf = TcpStream::connect(b.transport.local_addr()).await.unwrap();
+    deaf.write_all(&plain(b"talk to me")).await.unwrap();
+    let from = streamed(&mut b).await.0;
+    patiently(async {
+        while b.transport.stats().streams > 0 {
+            b.transport.send_over_stream(from, &[7; PACKET_BYTES_MAX]);
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(b.transport.stats().stream_packets_dropped > 0);
+}
+
+#[tokio::test]
 async fn t3_garbage_on_a_stream_costs_a_counter_and_its_own_connection() {
     let mut hasty = config("b");
     hasty.limits.handshake_max = Duration::from_millis(50);

@@ -222,7 +222,7 @@ fn w4_gossip() {
         let info = Info { incarnation, address: "b:7946".into(), tags, protocol };
         let accusation = Accusation { by: 7, corroborated: true };
         let accusation = (state == State::Suspect).then_some(accusation);
-        Update { id: id("b"), state, gone_secs: 60, accusation, info }
+        Update { id: id("b"), state, gone_secs: 60, accusation, info: info.into() }
     };
     let (target, seq) = (id("b"), 70_000);
     let (from, boot, payload) = (id("b"), BootEpoch(2), b"hi".to_vec());
