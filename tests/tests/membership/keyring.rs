@@ -3,13 +3,11 @@
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use quorate_tests::{Client, Cluster, ClusterOptions, free_port, run_to_end, wait_until};
 use serde_json::{Value, json};
 
-/// Only a broken promise reaches it.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::PATIENCE;
 
 const OLD: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const NEW: &str = "101112131415161718191a1b1c1d1e1f000102030405060708090a0b0c0d0e0f";

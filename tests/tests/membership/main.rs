@@ -1,5 +1,10 @@
 //! Membership of real processes over a bad network: nobody is buried alive, islands find each other
-//! again, and a node that moved is found.
+//! again, and a node that moved is found. One test binary, because its longest test, a minute in
+//! which nothing may happen, leaves room for all others.
+
+mod keyring;
+mod network;
+mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -151,6 +156,30 @@ fn a_killed_node_that_starts_at_another_port_is_found_there_at_once() {
         println!("up after {:?}, found by all after {took:?}", up - started);
         assert!(took < FOUND_MAX, "{took:?}");
     }
+}
+
+/// As in networks that let no UDP through.
+#[test]
+fn where_no_datagram_arrives_streams_carry_the_gossip() {
+    let options = ClusterOptions { network: Some(4), ..ClusterOptions::default() };
+    let mut cluster = Cluster::prepare(options).expect("places");
+    cluster.network().set_weather(Weather { loss_millionths: 1_000_000, ..Weather::default() });
+    for node in 0..3 {
+        cluster.start_node(node).expect("it starts");
+    }
+    cluster.wait_ready(PATIENCE).unwrap_or_else(|| panic!("{}", cluster.logs()));
+    let all = wait_until(PATIENCE, || sees_all(&cluster, &[0, 1, 2]));
+    all.unwrap_or_else(|| panic!("{}", views(&cluster)));
+    assert_eq!(cluster.network().traffic().carried, 0);
+    // It is watched, too.
+    cluster.kill(2);
+    let gone = |node: usize| {
+        let view = view(&cluster.client(node)).unwrap_or_default();
+        view.get(cluster.id(2)).is_some_and(|member| member["gossip"]["state"] == "dead")
+    };
+    let seen = wait_until(PATIENCE, || (gone(0) && gone(1)).then_some(()));
+    seen.unwrap_or_else(|| panic!("{}", views(&cluster)));
+    sees_all(&cluster, &[0, 1]).unwrap_or_else(|| panic!("{}", views(&cluster)));
 }
 
 #[test]
