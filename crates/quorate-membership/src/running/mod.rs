@@ -1,5 +1,7 @@
 //! A membership that runs: sockets, clock, names and a folder around the machine.
 
+use std::net::SocketAddr;
+
 use quorate_core::{Clock as _, Machine as _, Outbox, Rng};
 use quorate_tokio::{BootClock, Resolver, Transport, TransportConfig};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -126,14 +128,18 @@ fn spawn(
     Running::new(shared, stop)
 }
 
-fn resolver(options: &Options, own: std::net::SocketAddr) -> Resolver {
+#[cfg(feature = "srv")]
+fn resolver(options: &Options, own: SocketAddr) -> Resolver {
     let resolver = Resolver::new(own);
-    #[cfg(feature = "srv")]
-    if !options.name_servers.is_empty() {
-        return resolver.name_servers(&options.name_servers);
+    if options.name_servers.is_empty() {
+        return resolver;
     }
-    let _ = options;
-    resolver
+    resolver.name_servers(&options.name_servers)
+}
+
+#[cfg(not(feature = "srv"))]
+fn resolver(_: &Options, own: SocketAddr) -> Resolver {
+    Resolver::new(own)
 }
 
 /// How many inputs may wait for the machine before those who bring more must wait.

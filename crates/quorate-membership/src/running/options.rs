@@ -34,6 +34,7 @@ pub struct Options {
     pub(super) keyring: Option<Keyring>,
     pub(super) insecure: bool,
     pub(super) datagrams: bool,
+    #[cfg(feature = "srv")]
     pub(super) name_servers: Vec<SocketAddr>,
 }
 
@@ -50,6 +51,7 @@ impl Options {
             keyring: None,
             insecure: false,
             datagrams: true,
+            #[cfg(feature = "srv")]
             name_servers: Vec::new(),
         }
     }

@@ -32,12 +32,33 @@ async fn without_the_feature_a_name_of_srv_says_what_to_build_with() {
     assert!(error.to_string().contains("feature `srv`"), "{error}");
 }
 
-#[tokio::test]
-async fn t10_a_lookup_ends_in_time() {
-    // Whatever the system does with it, the limit of nothing is over first.
-    let hasty = Resolver::new(own()).within(Duration::ZERO);
-    let error = patiently(hasty.resolve("localhost:1")).await.unwrap_err();
-    assert!(matches!(error, ResolveError::TimedOut { .. }), "{error:?}");
+/// A name service that hangs: the system's lookups wait for a thread that never comes free.
+#[test]
+fn t10_a_lookup_that_hangs_ends_in_time_and_others_are_refused_meanwhile() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (free, held) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(async {
+        tokio::task::spawn_blocking(move || drop(held.recv()));
+        let resolver = Resolver::new(own()).within(Duration::from_millis(20));
+        for _ in 0..Resolver::LOOKUPS_MAX {
+            let error = patiently(resolver.resolve("localhost:1")).await.unwrap_err();
+            assert!(matches!(error, ResolveError::TimedOut { .. }), "{error:?}");
+        }
+        // They are still under way: nothing can cancel them.
+        let error = patiently(resolver.resolve("localhost:1")).await.unwrap_err();
+        assert!(matches!(error, ResolveError::Busy), "{error:?}");
+        drop(free);
+        patiently(async {
+            while resolver.resolve("localhost:1").await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    });
 }
 
 #[cfg(feature = "srv")]
