@@ -260,6 +260,7 @@ async fn where_udp_is_blocked_tcp_alone_does() {
         UdpSocket::bind(node.local_addr()).await.expect("nobody holds UDP");
         let transfers = node.metrics().transfers;
         assert_eq!((transfers.datagrams_sent, transfers.datagrams_received), (0, 0));
+        assert_eq!(transfers.datagrams_dropped, 0, "none was even tried");
         assert!(transfers.stream_packets_sent > 0 && transfers.stream_packets_received > 0);
     }
     until(&a, |a| a.members().get(b.id()).is_some_and(|b| b.rtt.is_some())).await;
@@ -268,6 +269,18 @@ async fn where_udp_is_blocked_tcp_alone_does() {
     sees(&b, "c", State::Dead).await;
     assert_eq!(patiently(b.leave()).await, Ok(()));
     sees(&a, "b", State::Left).await;
+}
+
+#[tokio::test]
+async fn one_that_no_datagram_reaches_is_a_member_all_the_same() {
+    let a = start(options("a")).await;
+    let b = start(options("b").datagrams(false).seeds([at(&a)])).await;
+    all_see_all(&[&a, &b]).await;
+    until(&a, |a| a.members().get(b.id()).is_some_and(|b| b.by_stream)).await;
+    let probed = a.metrics().counters.probes;
+    until(&a, |a| a.metrics().counters.probes > probed + 10).await;
+    all_see_all(&[&a, &b]).await;
+    assert_eq!(a.metrics().counters.deaths + b.metrics().counters.deaths, 0);
 }
 
 fn with_folder(name: &str, folder: &Path) -> Options {
