@@ -78,6 +78,8 @@ impl Dialer {
             let attempt = tokio::select! {
                 attempt = self.connect(&address) => attempt,
                 Ok(()) = targets.changed() => continue,
+                // What was sent into a gap is sent again by the kernel in its own time only.
+                () = self.hurried(ATTEMPT_LEAST) => continue,
             };
             let news = match attempt {
                 Ok(connection) => {
@@ -128,13 +130,19 @@ impl Dialer {
         self.shared.tell(event).await
     }
 
+    /// Returns when the peer is known to be alive, but not before `least`.
+    async fn hurried(&self, least: Duration) {
+        tokio::time::sleep(least).await;
+        self.hurry.notified().await;
+    }
+
     /// Waits before the next dial; less long if the peer dials us, because then it is alive.
     async fn pause(&self, pause: Duration, targets: &mut watch::Receiver<Target>) {
         // The least pause stays, so that nobody can make us dial in a tight loop.
         let least = self.shared.limits.backoff_min.min(pause);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = async { tokio::time::sleep(least).await; self.hurry.notified().await } => {}
+            () = self.hurried(least) => {}
             Ok(()) = targets.changed() => {}
         }
     }
@@ -275,6 +283,10 @@ async fn write_all(
     }
     Ok(())
 }
+
+/// How long an attempt is left alone: longer than any round trip, so that nobody who makes us hurry
+/// can keep a connection from being made.
+const ATTEMPT_LEAST: Duration = Duration::from_millis(400);
 
 struct Connection {
     read: OwnedReadHalf,

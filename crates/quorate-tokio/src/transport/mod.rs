@@ -142,7 +142,8 @@ impl Transport {
     }
 
     /// Keeps a connection to `peer` at `address` (`host:port`, resolved at each dial) from now on.
-    /// A new address replaces the connection; the same one changes nothing.
+    /// A new address replaces the connection; the same one, while there is no connection, is dialled
+    /// without further pause: the peer is known to be alive.
     pub fn set_peer(&self, peer: NodeId, address: String) {
         let mut peers = self.shared.peers.lock();
         if let Some(known) = peers.get(&peer) {
@@ -153,6 +154,7 @@ impl Transport {
                 }
                 moved
             });
+            known.hurry.notify_one();
             return;
         }
         let lanes = Arc::new(Lanes::new(self.shared.limits.lane_bytes_max));

@@ -164,7 +164,8 @@ impl Layers {
         let mut text = text.to_owned();
         for (name, (value, _)) in &self.values {
             if find(name).is_some_and(|key| key.shape == Shape::Secrets) {
-                let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                let list =
+                    value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
                 for secret in list.iter().filter_map(Value::as_str).filter(|s| !s.is_empty()) {
                     text = text.replace(secret, SHOWN);
                 }

@@ -95,7 +95,8 @@ pub enum Effect {
         /// The name.
         name: String,
     },
-    /// Keep a stream to `peer` from now on; another address replaces the stream.
+    /// Keep a stream to `peer` from now on; another address replaces the stream. The same one again:
+    /// it answers again, so there is no reason to wait with the next dial.
     Connect {
         /// The peer.
         peer: NodeId,

@@ -30,6 +30,8 @@ pub(super) struct Neighbours {
     boot: BootEpoch,
     /// Whom the driver keeps a stream to, and where.
     streams: BTreeMap<NodeId, String>,
+    /// Who answers again since the driver was told last.
+    revived: BTreeSet<NodeId>,
     /// The configuration whose members gossip was told of, and its number in the log.
     told: Configuration,
     told_change: Option<u64>,
@@ -59,6 +61,7 @@ impl Neighbours {
             tags,
             boot,
             streams: BTreeMap::new(),
+            revived: BTreeSet::new(),
             told: Configuration::default(),
             told_change: None,
             changed: true,
@@ -156,6 +159,9 @@ impl NodeMachine {
             membership::Output::Event(event) => {
                 self.neighbours.changed = true;
                 self.neighbours.count(&event);
+                if let membership::Event::Reachable { id } = &event {
+                    self.neighbours.revived.insert(id.clone());
+                }
                 out.push(Effect::Event(NodeEvent::Member(event)));
             }
         }
@@ -324,8 +330,10 @@ impl NodeMachine {
         for id in self.neighbours.streams.keys().filter(|id| !streams.contains_key(*id)) {
             out.push(Effect::Disconnect { peer: id.clone() });
         }
+        let revived = std::mem::take(&mut self.neighbours.revived);
         for (id, address) in &streams {
-            if self.neighbours.streams.get(id) != Some(address) {
+            let revived = revived.contains(id) && !self.connected.contains(id);
+            if revived || self.neighbours.streams.get(id) != Some(address) {
                 let (peer, address) = (id.clone(), address.clone());
                 out.push(Effect::Connect { peer, address });
             }

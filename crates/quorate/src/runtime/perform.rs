@@ -7,6 +7,7 @@ use quorate_core::Instant;
 use quorate_membership::{self as membership, Channel};
 use quorate_tokio::{Perform, Resolver, StorageEnded, StorageError, StorageThread, encode_packet};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::StopReason;
 use super::memory::Memory;
@@ -17,8 +18,8 @@ pub(super) struct Performer {
     pub(super) inner: Arc<Inner>,
     pub(super) storage: StorageThread,
     pub(super) resolver: Resolver,
-    /// Whom the node met; `None` if it is not to remember.
-    pub(super) memory: Option<Memory>,
+    /// Whom the node met, and what writes it down; `None` if it is not to remember.
+    pub(super) memory: Option<(Memory, JoinHandle<()>)>,
 }
 
 impl Perform<NodeMachine> for Performer {
@@ -78,7 +79,7 @@ impl Perform<NodeMachine> for Performer {
         if let Some(error) = machine.failure() {
             return Err(StopReason::Snapshot(error.to_string()));
         }
-        if let Some(memory) = &mut self.memory {
+        if let Some((memory, _)) = &mut self.memory {
             memory.look_at(machine.membership());
         }
         let status = machine.status();

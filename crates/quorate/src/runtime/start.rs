@@ -171,10 +171,7 @@ impl NodeBuilder {
             pulse: Pulse::new(),
         });
         tokio::spawn(listen(events, inputs, inner.clone(), refused));
-        let memory = memory.map(|(memory, keeper)| {
-            tokio::spawn(keeper.keep());
-            memory
-        });
+        let memory = memory.map(|(memory, keeper)| (memory, tokio::spawn(keeper.keep())));
         let resolver = Resolver::new(inner.transport.local_addr());
         let performer = Performer { inner: inner.clone(), storage, resolver, memory };
         tokio::spawn(run(machine, performer, first, received, failure));
@@ -346,11 +343,15 @@ async fn run(
     }
     let reason = reason.unwrap_or(StopReason::Asked);
     let Performer { storage, memory, .. } = performer;
-    drop(memory);
     // First nobody can ask any more: a request that came in behind the last turn would wait for
     // an answer for ever, and the storage thread for room to report in.
     drop(inputs);
     inner.replies.lock().clear();
+    if let Some((memory, keeper)) = memory {
+        // It writes down the last it knows, and ends.
+        drop(memory);
+        let _ = keeper.await;
+    }
     // Joining waits for the disk, which may take long: not on the runtime's threads.
     let _ = tokio::task::spawn_blocking(move || storage.stop()).await;
     let _ = inner.stopped.send_replace(Some(reason));

@@ -7,8 +7,7 @@ use std::time::Duration;
 use quorate_tests::{Client, Cluster, ClusterOptions, now, wait_until};
 use serde_json::Value;
 
-/// Only a broken promise reaches it.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::PATIENCE;
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");

@@ -1,10 +1,15 @@
 //! Membership of real processes over a bad network: nobody is buried alive, islands find each other
-//! again, and a node that moved is found.
+//! again, and a node that moved is found. One test binary, because its longest test, a minute in
+//! which nothing may happen, leaves room for all others.
+
+mod keyring;
+mod network;
+mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use quorate_tests::{Client, Cluster, ClusterOptions, Weather, now, wait_until, watch};
+use quorate_tests::{Client, Cluster, ClusterOptions, Weather, free_port, now, wait_until, watch};
 use serde_json::Value;
 
 /// Only a broken promise reaches it.
@@ -38,9 +43,17 @@ fn view(client: &Client) -> Option<BTreeMap<String, Value>> {
 
 /// Whether each of `nodes` takes each of them for alive.
 fn sees_all(cluster: &Cluster, nodes: &[usize]) -> Option<()> {
+    each_sees_each(cluster, nodes, is_well)
+}
+
+fn each_sees_each(
+    cluster: &Cluster,
+    nodes: &[usize],
+    is_well: impl Fn(&Value) -> bool,
+) -> Option<()> {
     let all = nodes.iter().all(|node| {
         let view = view(&cluster.client(*node)).unwrap_or_default();
-        let alive = |id: &str| view.get(id).is_some_and(|member| is_well(member));
+        let alive = |id: &str| view.get(id).is_some_and(&is_well);
         nodes.iter().all(|other| alive(cluster.id(*other)))
     });
     all.then_some(())
@@ -118,8 +131,18 @@ fn two_islands_are_one_cluster_again_within_seconds() {
     println!("apart after {:?}", now() - cut);
     // The longer it lasts, the rarer they look for each other.
     watch(Duration::from_secs(20), || {});
-    let took = all_see_all(&cluster, &(0..NODES).collect::<Vec<_>>(), || cluster.network().heal());
-    println!("healed within {took:?}");
+    cluster.network().heal();
+    let healed = now();
+    let all: Vec<usize> = (0..NODES).collect();
+    let gossip = |member: &Value| member["gossip"]["state"] == "alive";
+    wait_until(PATIENCE, || each_sees_each(&cluster, &all, gossip))
+        .unwrap_or_else(|| panic!("{}", views(&cluster)));
+    let by_gossip = now() - healed;
+    // A stream is there, too.
+    wait_until(PATIENCE, || sees_all(&cluster, &all))
+        .unwrap_or_else(|| panic!("{}", views(&cluster)));
+    let took = now() - healed;
+    println!("healed within {took:?}, gossip within {by_gossip:?}");
     assert!(took < HEALED_MAX, "{took:?}");
 }
 
@@ -153,13 +176,52 @@ fn a_killed_node_that_starts_at_another_port_is_found_there_at_once() {
     }
 }
 
-/// Does something, and says how long it took from then on until all of `nodes` see each other.
-fn all_see_all(cluster: &Cluster, nodes: &[usize], act: impl FnOnce()) -> Duration {
-    act();
-    let since: Instant = now();
-    wait_until(PATIENCE, || sees_all(cluster, nodes))
-        .unwrap_or_else(|| panic!("{}", views(cluster)));
-    now() - since
+/// As in networks that let no UDP through.
+#[test]
+fn where_no_datagram_arrives_streams_carry_the_gossip() {
+    let options = ClusterOptions { network: Some(4), ..ClusterOptions::default() };
+    let mut cluster = Cluster::prepare(options).expect("places");
+    cluster.network().set_weather(Weather { loss_millionths: 1_000_000, ..Weather::default() });
+    for node in 0..3 {
+        cluster.start_node(node).expect("it starts");
+    }
+    cluster.wait_ready(PATIENCE).unwrap_or_else(|| panic!("{}", cluster.logs()));
+    let all = wait_until(PATIENCE, || sees_all(&cluster, &[0, 1, 2]));
+    all.unwrap_or_else(|| panic!("{}", views(&cluster)));
+    assert_eq!(cluster.network().traffic().carried, 0);
+    // It is watched, too.
+    cluster.kill(2);
+    let gone = |node: usize| {
+        let view = view(&cluster.client(node)).unwrap_or_default();
+        view.get(cluster.id(2)).is_some_and(|member| member["gossip"]["state"] == "dead")
+    };
+    let seen = wait_until(PATIENCE, || (gone(0) && gone(1)).then_some(()));
+    seen.unwrap_or_else(|| panic!("{}", views(&cluster)));
+    sees_all(&cluster, &[0, 1]).unwrap_or_else(|| panic!("{}", views(&cluster)));
+}
+
+#[test]
+fn a_node_finds_its_way_back_when_all_seeds_are_gone() {
+    let mut cluster = Cluster::start(ClusterOptions::default()).expect("processes start");
+    let ready = |cluster: &Cluster| {
+        cluster.wait_ready(PATIENCE).unwrap_or_else(|| panic!("{}", cluster.logs()));
+        let all = || sees_all(cluster, &[0, 1, 2]);
+        wait_until(PATIENCE, all).unwrap_or_else(|| panic!("{}", views(cluster)));
+    };
+    ready(&cluster);
+    // Where the others are is now in no seed list, nor in the log.
+    for node in [0, 1] {
+        cluster.kill(node);
+        cluster.move_node(node).expect("a port is free");
+        cluster.start_node(node).expect("it starts");
+        ready(&cluster);
+    }
+    let daemon = cluster.daemon(2).expect("it runs");
+    daemon.signal("TERM").expect("it hears");
+    assert!(daemon.ended(PATIENCE).is_some(), "{}", cluster.log(2));
+    let nobody = format!("127.0.0.1:{}", free_port());
+    cluster.start_node_with(2, &["--seeds".into(), nobody]).expect("it starts");
+    ready(&cluster);
 }
 
 /// The promise.

@@ -3,13 +3,11 @@
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use quorate_tests::{Client, Cluster, ClusterOptions, free_port, run_to_end, wait_until};
 use serde_json::{Value, json};
 
-/// Only a broken promise reaches it.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::PATIENCE;
 
 const OLD: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const NEW: &str = "101112131415161718191a1b1c1d1e1f000102030405060708090a0b0c0d0e0f";
@@ -106,7 +104,7 @@ fn keys_are_changed_while_the_cluster_runs_and_who_has_none_is_not_heard() {
     cluster.kill(node);
     cluster.start_node_with(node, &flags(node)).expect("it starts");
     wait_until(PATIENCE, || all_alive(&clients)).unwrap_or_else(|| panic!("{}", cluster.logs()));
-    assert_eq!(ids(&clients[node]), [new.clone()]);
+    assert_eq!(ids(&clients[node]), std::slice::from_ref(&new));
 
     // What is asked wrongly changes nothing, and says why.
     let client = &clients[0];

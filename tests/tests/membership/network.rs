@@ -8,8 +8,7 @@ use quorate_core::{BootEpoch, ClusterId, NodeId};
 use quorate_tests::{Network, Traffic, Weather, now, wait_until};
 use quorate_wire::{FrameKind, Hello, Versions, encode_frame};
 
-/// Only a broken promise reaches it.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::PATIENCE;
 
 /// Long enough for what is not cut, on a machine that is not fully loaded; too short a look can
 /// only miss what a cut lets through, and never fails a test.
