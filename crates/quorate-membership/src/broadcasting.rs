@@ -87,11 +87,16 @@ impl Broadcasts {
             return mutant!("broadcast-told-twice");
         }
         seen.above.insert(number);
-        // What is missing for long was lost, and comes too late if it comes.
-        while seen.above.remove(&seen.from) || seen.above.len() > WINDOW {
-            seen.from += 1;
+        loop {
+            if seen.above.remove(&seen.from) {
+                seen.from += 1;
+            } else if let Some(first) = seen.above.first().filter(|_| seen.above.len() > WINDOW) {
+                // What is missing for long was lost, and comes too late if it comes.
+                seen.from = *first;
+            } else {
+                return true;
+            }
         }
-        true
     }
 }
 

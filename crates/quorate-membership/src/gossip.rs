@@ -39,7 +39,8 @@ impl Membership {
                 break;
             }
             if let Some((at, over)) = self.way_to(now, &id, 0, out) {
-                let limit = spread::limit(self.view.live());
+                // No view shows that one was missed, so they are told twice as often as news.
+                let limit = spread::limit(self.view.live()) * 2;
                 // Each class may fill what the other leaves, and a third in any case: neither
                 // starves.
                 let most = if self.spread.is_empty() { ROOM } else { ROOM / 3 };

@@ -36,6 +36,8 @@ impl Membership {
         self.agenda = Agenda::default();
         self.probes.clear();
         self.relays.clear();
+        self.inquiries.clear();
+        self.vettings.clear();
         let view = &self.view;
         let there = |id: &NodeId| view.get(id).is_some_and(|peer| peer.shown() == State::Alive);
         let told = self.ring.sample(TOLD_MAX, &mut self.rng, there);
@@ -56,6 +58,10 @@ impl Membership {
         self.speak_up(now, State::Alive, counter + 1, tags);
         self.agenda = Agenda::default();
         self.begin(now);
+        let lost = self.courts.keys().filter(|id| self.view.get(id).is_none());
+        for id in lost.cloned().collect::<Vec<_>>() {
+            self.agenda.set(Timer::Court(id), now);
+        }
         let gone: Vec<_> = (self.view.sorted().into_iter())
             .map(|(id, peer)| (id.clone(), peer.state, peer.collect_at()))
             .collect();

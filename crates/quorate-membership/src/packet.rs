@@ -253,9 +253,9 @@ impl Body {
         match self {
             Self::Digest { parts } => parts.len() == PARTS,
             Self::AckAt { coordinate, .. } => coordinate.is_sound(),
-            Self::Gossip { broadcasts } => {
-                broadcasts.iter().all(|broadcast| broadcast.payload.len() <= Broadcast::BYTES_MAX)
-            }
+            Self::Gossip { broadcasts } => broadcasts
+                .iter()
+                .all(|said| said.payload.len() <= Broadcast::BYTES_MAX && said.number < u64::MAX),
             _ => true,
         }
     }

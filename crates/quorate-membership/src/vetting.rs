@@ -37,11 +37,12 @@ impl Membership {
         claim: &Update,
         out: &mut Outbox<Output>,
     ) -> bool {
-        if let Some(vetting) = self.vettings.get_mut(&claim.id) {
+        let under_way = self.vettings.get_mut(&claim.id);
+        if let Some(vetting) =
+            under_way.filter(|vetting| vetting.newcomer.info.address == claim.info.address)
+        {
             // It announces itself again and again meanwhile.
-            if vetting.newcomer.info.address == claim.info.address {
-                (vetting.from, vetting.over, vetting.announce) = (from, over, announce);
-            }
+            (vetting.from, vetting.over, vetting.announce) = (from, over, announce);
             return true;
         }
         let Some(holder) = self.view.get(&claim.id) else { return false };
@@ -52,7 +53,7 @@ impl Membership {
         if !(alive && elsewhere && later) || mutant!("newcomer-not-vetted") {
             return false;
         }
-        if self.vettings.len() >= VETTINGS_MAX {
+        if self.vettings.len() >= VETTINGS_MAX || self.vettings.contains_key(&claim.id) {
             return true;
         }
         self.counters.vetted += 1;
@@ -82,13 +83,18 @@ impl Membership {
         }
     }
 
-    /// Nobody listens at `address` any more: whoever was there is gone.
+    /// Nobody listens at `address` any more: whoever was there is gone. O(members).
     pub(crate) fn refused(&mut self, now: Instant, address: SocketAddr, out: &mut Outbox<Output>) {
         let view = &self.view;
         let at = |id: &&NodeId| view.get(id).is_some_and(|peer| peer.at == Some(address));
         let gone: Vec<NodeId> = self.vettings.keys().filter(at).cloned().collect();
         for id in gone {
             self.take_newcomer(now, &id, out);
+        }
+        // A member whose process is gone while its machine runs is found at once.
+        let there = self.view.iter().find(|(_, peer)| peer.at == Some(address));
+        if let Some(id) = there.map(|(id, _)| id.clone()) {
+            self.probe(now, &id, out);
         }
     }
 

@@ -482,19 +482,3 @@ fn a_pause_teaches_no_patience() {
         assert!(took <= Duration::from_secs(2), "seed {seed}: {took:?}");
     }
 }
-
-#[test]
-fn a_copy_of_a_folder_is_refused_while_the_original_answers() {
-    for seed in 0..20 {
-        let mut net = Net::warm(seed, Weather::CALM, Config::lan(), 3);
-        net.add_twin("copy", "n02", address_of(50));
-        net.run(3_000).unwrap();
-        let refused = net
-            .events
-            .iter()
-            .filter(|(_, by, event)| *by == id("copy") && matches!(event, Event::Refused { .. }));
-        assert!(refused.count() > 0, "{seed}: {:?}", net.events);
-        let known = net.node("n00").member(&id("n02")).expect("it is a member").info;
-        assert_eq!(known.address, address_of(2).to_string(), "{seed}");
-    }
-}

@@ -2,7 +2,10 @@
 
 use quorate_core::{choose_mutant, mutant_reached};
 
+use crate::broadcasts::told_once;
 use crate::invariants::{cut_off, leaving, of_two_names, stormy, without_seeds, wordy};
+use crate::lossy::rumours;
+use crate::newcomers::copied;
 
 #[test]
 fn every_seeded_bug_is_found() {
@@ -19,6 +22,9 @@ fn every_seeded_bug_is_found() {
         ("foreign-name-accepted", of_two_names),
         ("lost-peers-forgotten", without_seeds),
         ("leave-becomes-dead", leaving),
+        ("lone-accusation", rumours),
+        ("newcomer-not-vetted", copied),
+        ("broadcast-told-twice", told_once),
     ] {
         choose_mutant(Some(name));
         let found = (0..300).find_map(|seed| property(seed).err());

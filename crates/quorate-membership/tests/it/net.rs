@@ -47,7 +47,8 @@ pub(crate) struct Node {
 }
 
 enum Act {
-    Deliver { from: SocketAddr, to: SocketAddr, packet: Packet },
+    Deliver { from: SocketAddr, to: SocketAddr, over: Channel, packet: Packet },
+    Refused { at: SocketAddr, address: SocketAddr },
     Resolved { node: NodeId, boot: u64, name: String },
 }
 
@@ -65,7 +66,7 @@ pub(crate) struct Net {
     agenda: BTreeMap<(Instant, u64), Act>,
     sequence: u64,
     moves: usize,
-    /// From whom packets to whom are lost.
+    /// From whom datagrams to whom are lost.
     pub(crate) one_way: BTreeSet<(SocketAddr, SocketAddr)>,
     /// Pairs of groups carry nothing; a node in no group is in group 0.
     groups: BTreeMap<SocketAddr, u32>,
@@ -286,10 +287,16 @@ impl Net {
 
     fn act(&mut self, act: Act) {
         match act {
-            Act::Deliver { from, to, packet } => {
+            Act::Refused { at, address } => {
+                let at = self.nodes.iter().find(|(_, node)| node.address == at);
+                if let Some(id) = at.map(|(id, _)| id.clone()) {
+                    self.step(&id, Some(Input::Refused { address }));
+                }
+            }
+            Act::Deliver { from, to, over, packet } => {
                 let at = self.nodes.iter().find(|(_, node)| node.address == to);
                 if let Some(id) = at.map(|(id, _)| id.clone()) {
-                    self.step(&id, Some(Input::Received { from, over: Channel::Datagram, packet }));
+                    self.step(&id, Some(Input::Received { from, over, packet }));
                 }
             }
             Act::Resolved { node, boot, name } => {
@@ -330,7 +337,7 @@ impl Net {
     fn perform(&mut self, id: &NodeId, output: Output) {
         let (from, boot) = (self.nodes[id].address, self.nodes[id].boot);
         match output {
-            Output::Send { to, packet, .. } => self.send(from, to, packet),
+            Output::Send { to, over, packet } => self.send(from, to, over, packet),
             Output::Resolve { name } => {
                 let at = self.now + Duration::from_millis(5);
                 self.schedule(at, Act::Resolved { node: id.clone(), boot, name });
@@ -352,7 +359,7 @@ impl Net {
         }
     }
 
-    fn send(&mut self, from: SocketAddr, to: SocketAddr, packet: Packet) {
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, over: Channel, packet: Packet) {
         let bytes = Limit::Datagram.encode(&packet).map_or(usize::MAX, |bytes| bytes.len());
         if bytes > Packet::BYTES_MAX || bytes != packet.bytes() {
             let counted = packet.bytes();
@@ -364,18 +371,22 @@ impl Net {
             let at = self.now + Duration::from_millis(self.rng.below(120_000));
             let anybody = self.rng.index(self.nodes.len());
             let to = self.nodes.values().nth(anybody).map_or(to, |node| node.address);
-            self.schedule(at, Act::Deliver { from, to, packet: packet.clone() });
+            self.schedule(at, Act::Deliver { from, to, over, packet: packet.clone() });
         }
         let group = |address| self.groups.get(address).copied().unwrap_or(0);
-        if group(&from) != group(&to)
-            || self.one_way.contains(&(from, to))
-            || self.rng.chance(self.weather.loss)
-        {
+        let lost = over == Channel::Datagram
+            && (self.one_way.contains(&(from, to)) || self.rng.chance(self.weather.loss));
+        if group(&from) != group(&to) || lost {
             return;
         }
         let (low, high) = self.weather.delay_micros;
         let at = self.now + Duration::from_micros(self.rng.between(low, high));
-        self.schedule(at, Act::Deliver { from, to, packet });
+        let listens = |node: &Node| node.address == to && node.machine.is_some();
+        if over == Channel::Stream && !self.nodes.values().any(listens) {
+            self.schedule(at, Act::Refused { at: from, address: to });
+        } else {
+            self.schedule(at, Act::Deliver { from, to, over, packet });
+        }
     }
 
     fn schedule(&mut self, at: Instant, act: Act) {

@@ -1,0 +1,83 @@
+//! Nodes that come under an id that is taken, and that go and come back.
+
+use std::time::Duration;
+
+use quorate_membership::{Config, Event, Input, State};
+
+use crate::net::{Net, Weather, address_of, id};
+
+/// A second process of the same folder is refused, and harms nobody.
+pub(crate) fn copied(seed: u64) -> Result<(), String> {
+    let mut net = Net::warm(seed, Weather::CALM, Config::lan(), 3);
+    net.add_twin("copy", "n02", address_of(50));
+    net.run(3_000)?;
+    let told = |event: &Event| matches!(event, Event::Refused { .. });
+    if !net.events.iter().any(|(_, by, event)| *by == id("copy") && told(event)) {
+        return Err(format!("the copy was not refused: {:?}", net.events));
+    }
+    let known = net.node("n00").member(&id("n02")).ok_or("n02 is no member")?.info;
+    if known.address != address_of(2).to_string() {
+        return Err(format!("n02 is taken to be at {}", known.address));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_copy_of_a_folder_is_refused_while_the_original_answers() {
+    (0..20).for_each(|seed| copied(seed).unwrap());
+}
+
+#[test]
+fn a_node_killed_and_started_elsewhere_is_back_at_once() {
+    for seed in 0..20 {
+        let mut net = Net::warm(seed, Weather::CALM, Config::lan(), 5);
+        net.crash("n03");
+        net.relocate("n03");
+        net.start("n03");
+        let there = net.nodes[&id("n03")].address.to_string();
+        let back = |net: &Net| {
+            net.running().iter().filter(|by| **by != id("n03")).all(|by| {
+                let known = net.node(by.as_str()).member(&id("n03"));
+                known.is_some_and(|m| m.state == State::Alive && m.info.address == there)
+            })
+        };
+        let took = net.run_until(5_000, back).unwrap().expect("it comes back");
+        // Its old port refuses, so nobody waits for an answer from there.
+        assert!(took <= Duration::from_millis(300), "{seed}: {took:?}");
+    }
+}
+
+#[test]
+fn a_node_started_elsewhere_is_taken_once_its_old_address_was_silent_for_half_a_second() {
+    for seed in 0..20 {
+        let config = Config { streams: false, ..Config::lan() };
+        let mut net = Net::warm(seed, Weather::CALM, config, 5);
+        net.crash("n03");
+        net.relocate("n03");
+        net.start("n03");
+        let there = net.nodes[&id("n03")].address.to_string();
+        let known = |net: &Net, address: &str| {
+            net.running().iter().filter(|by| **by != id("n03")).all(|by| {
+                let member = net.node(by.as_str()).member(&id("n03"));
+                member.is_some_and(|member| member.info.address == address)
+            })
+        };
+        net.run(450).unwrap();
+        assert!(known(&net, &address_of(3).to_string()), "{seed}");
+        let took = net.run_until(5_000, |net| known(net, &there)).unwrap();
+        assert!(took.is_some_and(|took| took < Duration::from_millis(500)), "{seed}: {took:?}");
+    }
+}
+
+#[test]
+fn a_node_that_left_joins_again_without_a_new_process() {
+    for seed in 0..10 {
+        let mut net = Net::warm(seed, Weather::CALM, Config::lan(), 4);
+        // The net would end a process whose leave is known; this one stays.
+        net.input("n02", Input::Leave);
+        net.run(30).unwrap();
+        net.input("n02", Input::Join);
+        net.run(5_000).unwrap();
+        assert!(net.is_converged(), "{seed}: {}", net.show());
+    }
+}
