@@ -97,12 +97,6 @@ impl<'a> Group<'a> {
         self.per_node_second(count) * 3_600.0
     }
 
-    /// How many nodes that ran were taken for dead by anybody, for each hour of one node.
-    pub(crate) fn buried_alive(&self) -> f64 {
-        let nodes: usize = self.outcomes.iter().map(|outcome| outcome.figures.buried_alive).sum();
-        nodes as f64 * 3_600.0 / self.node_seconds()
-    }
-
     /// Processor time of the protocol and its codec, in microseconds.
     pub(crate) fn cpu(&self) -> f64 {
         let nanos = self.outcomes.iter().map(|outcome| {

@@ -144,3 +144,34 @@ fn stalls(seeds: u64) -> Vec<(Scenario, u64)> {
     }
     cells
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(subject: Subject, topic: Topic, scenario: Scenario) -> Outcome {
+        Job { subject, topic, scenario, nodes: 20, seed: 1 }.run().unwrap()
+    }
+
+    #[test]
+    fn both_notice_in_the_same_network_what_befalls_it() {
+        for subject in [Subject::Quorate, Subject::Foca] {
+            let crash = run(subject, Topic::Crash, Scenario::Crash).figures;
+            assert_eq!((crash.dead.len(), crash.pairs), (19, 19), "{subject:?}");
+            let join = run(subject, Topic::Join, Scenario::Join).figures;
+            assert_eq!((join.alive.len(), join.complete.is_some()), (20, true), "{subject:?}");
+            let leave = run(subject, Topic::Leave, Scenario::Leave).figures;
+            assert!(leave.settled.is_some(), "{subject:?}");
+            let boot = run(subject, Topic::ColdBoot, Scenario::ColdBoot).figures;
+            assert!(boot.settled.is_some(), "{subject:?}");
+            let split = Scenario::Split(Duration::from_secs(60));
+            let heal = run(subject, Topic::Heal, split).figures;
+            assert!(heal.settled.is_some(), "{subject:?}");
+            // One of the two has to come back as another.
+            assert_eq!(heal.tally.renamed > 0, subject == Subject::Foca);
+            let quiet = run(subject, Topic::Quiet, Scenario::Quiet(MINUTE)).figures;
+            assert_eq!((quiet.tally.healthy_deaths, quiet.tally.lost), (0, 0), "{subject:?}");
+            assert!(quiet.tally.busy_nanos > 0 && quiet.tally.calls > quiet.tally.events);
+        }
+    }
+}

@@ -19,14 +19,15 @@ pub(crate) fn draw(folder: &Path, outcomes: &[Outcome]) -> Result<Vec<String>, S
     sizes.dedup();
     for (topic, scenario, nodes) in kinds(outcomes) {
         let (name, title) = match topic {
-            Topic::Crash => ("crash", "of the others know of the crash of one"),
-            Topic::MassCrash => ("mass-crash", "of all pairs know of the crash of a tenth"),
+            Topic::Crash => ("crash", "of the others that know of the crash of one"),
+            Topic::MassCrash => ("mass-crash", "of all pairs that know of the crash of a tenth"),
             _ => continue,
         };
         let lines = informed(outcomes, scenario, nodes);
         let file = format!("{name}-{nodes}.svg");
-        let title = format!("{nodes} nodes: % {title}, over time");
-        chart(&folder.join(&file), &title, ["seconds", "%"], &lines)?;
+        let title = format!("{nodes} nodes: share {title}, over time");
+        let corner = SeriesLabelPosition::LowerRight;
+        chart(&folder.join(&file), &title, ["seconds", "%"], corner, &lines)?;
         files.push(file);
     }
     for nodes in sizes {
@@ -34,7 +35,8 @@ pub(crate) fn draw(folder: &Path, outcomes: &[Outcome]) -> Result<Vec<String>, S
         if !lines.is_empty() {
             let file = format!("loss-{nodes}.svg");
             let title = format!("{nodes} nodes: bytes sent by a node each second, over loss");
-            chart(&folder.join(&file), &title, ["% of packets lost", "bytes"], &lines)?;
+            let corner = SeriesLabelPosition::UpperLeft;
+            chart(&folder.join(&file), &title, ["% of packets lost", "bytes"], corner, &lines)?;
             files.push(file);
         }
     }
@@ -108,7 +110,13 @@ fn losses(outcomes: &[Outcome], nodes: u32) -> Vec<Line> {
     [Subject::Quorate, Subject::Foca].into_iter().filter_map(line).collect()
 }
 
-fn chart(file: &Path, title: &str, axes: [&str; 2], lines: &[Line]) -> Result<(), String> {
+fn chart(
+    file: &Path,
+    title: &str,
+    axes: [&str; 2],
+    corner: SeriesLabelPosition,
+    lines: &[Line],
+) -> Result<(), String> {
     let most = |which: fn(&(f64, f64)) -> f64| {
         let all = lines.iter().flat_map(|line| line.points.iter().map(which));
         all.fold(0.0, f64::max).max(1.0) * 1.02
@@ -127,6 +135,8 @@ fn chart(file: &Path, title: &str, axes: [&str; 2], lines: &[Line]) -> Result<()
         .configure_mesh()
         .x_desc(axes[0])
         .y_desc(axes[1])
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0}"))
         .light_line_style(TRANSPARENT)
         .draw()
         .map_err(told)?;
@@ -141,7 +151,7 @@ fn chart(file: &Path, title: &str, axes: [&str; 2], lines: &[Line]) -> Result<()
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(corner)
         .background_style(WHITE.mix(0.9))
         .border_style(BLACK.mix(0.3))
         .draw()
@@ -174,7 +184,8 @@ fn stalls(file: &Path, outcomes: &[Outcome]) -> Result<(), String> {
         20,
         12,
         18,
-        "128 nodes, some of which are blocked: healthy ones declared dead".to_owned(),
+        "Of 128 nodes 1 to 32 are blocked, again and again: deaths of healthy ones declared"
+            .to_owned(),
     )?;
     for (panel, subject) in [Subject::Quorate, Subject::Foca].into_iter().enumerate() {
         let left = 110 + panel as i32 * 420;
@@ -196,7 +207,7 @@ fn stalls(file: &Path, outcomes: &[Outcome]) -> Result<(), String> {
                 let words = deaths.map_or_else(String::new, |deaths| format!("{deaths:.0}"));
                 text(x + 6, y + 18, 13, words)?;
                 if row + 1 == times.len() {
-                    text(x + 6, y + 58, 13, format!("{count} stall"))?;
+                    text(x + 6, y + 58, 13, count.to_string())?;
                 }
             }
         }
@@ -214,3 +225,35 @@ const FOCA: Colour = Colour(0xc2, 0x4d, 0x2c);
 
 /// How many points a line has at most, about.
 const POINTS: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::job::Effort;
+
+    #[test]
+    fn whatever_was_measured_is_drawn() {
+        let mut jobs = Vec::new();
+        for subject in [Subject::Quorate, Subject::Foca] {
+            for topic in [Topic::Crash, Topic::Quiet, Topic::Loss] {
+                jobs.extend(Effort { seeds: 1, node_hours: 0.1 }.jobs(subject, topic, 8));
+            }
+        }
+        let is_short = |scenario: &Scenario| match scenario {
+            Scenario::Loss(_, time) | Scenario::Quiet(time) => *time <= Duration::from_secs(60),
+            _ => true,
+        };
+        let jobs = jobs.into_iter().filter(|job| is_short(&job.scenario));
+        let outcomes: Vec<Outcome> = jobs.map(|job| job.run().unwrap()).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let files = draw(folder.path(), &outcomes).unwrap();
+        assert_eq!(files, ["crash-8.svg", "loss-8.svg"]);
+        for file in files {
+            let text = std::fs::read_to_string(folder.path().join(file)).unwrap();
+            assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"));
+            assert!(text.contains("quorate") && text.contains("foca"), "both have a line");
+        }
+    }
+}

@@ -168,7 +168,9 @@ impl Part<'_, '_> {
         self.row(&what("false deaths, each observer counts"), "", 0.0, |g| {
             g.sum(|tally| tally.false_deaths)
         });
-        self.row(&what("nodes taken for dead, per node-hour"), "", 0.0, |g| g.buried_alive());
+        self.row(&what("false deaths, per node-hour"), "", 0.0, |g| {
+            g.per_node_hour(|tally| tally.false_deaths)
+        });
         self.row(&what("forced identities, per node-hour"), "", 0.0, |g| {
             g.per_node_hour(|tally| tally.renamed)
         });

@@ -21,8 +21,8 @@ impl Scenario {
         }
     }
 
-    /// Which invariant the figures of a run with so many nodes break, and how; the bounds are those
-    /// of `docs/membership.md`.
+    /// Which invariant the figures of a run with so many nodes break, and how; the bounds are
+    /// what `cargo xtask bench membership` aims at.
     ///
     /// # Errors
     ///
