@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quorate_core::ClusterId;
-use quorate_wire::{FrameKind, decode_datagram, encode_frame};
+use quorate_wire::{FrameKind, Versions, decode_frame, encode_frame};
 use serde::{Deserialize, Serialize};
 
 #[cfg(madsim)]
@@ -170,7 +170,8 @@ impl Note {
     }
 
     fn decode(bytes: &[u8]) -> Self {
-        let frame = decode_datagram(bytes, CLUSTER).expect("messages are lost whole");
+        let frame =
+            decode_frame(bytes, CLUSTER, Versions::SUPPORTED).expect("messages are lost whole");
         frame.read().expect("nobody else sends")
     }
 }
