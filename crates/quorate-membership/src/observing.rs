@@ -192,7 +192,10 @@ impl Membership {
         let known = self.view.get(&inquiry.target);
         if known.is_some_and(|peer| peer.info.incarnation == inquiry.incarnation) {
             self.missed(now, &inquiry.target, out);
-            self.accuse(now, &inquiry.target, corroborated, out);
+            // It may have gone deaf meanwhile: then that is why nobody answers.
+            if corroborated || !self.is_deaf(now) {
+                self.accuse(now, &inquiry.target, corroborated, out);
+            }
         }
     }
 

@@ -159,7 +159,10 @@ impl Membership {
         if self.leaving.is_some() {
             return;
         }
-        let mut silent = Vec::new();
+        // Accusations come first: only the accused can take them back.
+        let accused = self.view.sorted().into_iter();
+        let accused = accused.filter(|(_, peer)| peer.state == State::Suspect);
+        let mut silent: Vec<NodeId> = accused.map(|(id, _)| id.clone()).collect();
         for (seq, inquiry) in std::mem::take(&mut self.inquiries) {
             self.agenda.cancel(&Timer::Inquiry(seq));
             silent.push(inquiry.target);
