@@ -18,6 +18,7 @@ pub(crate) struct Letter {
     pub(crate) from: SocketAddr,
     pub(crate) over: Channel,
     pub(crate) sender: NodeId,
+    pub(crate) incarnation: Incarnation,
     /// The hash of its sender's view.
     pub(crate) view: u64,
     /// Whether this node does not know its sender, or not this life of it.
@@ -67,7 +68,7 @@ impl Membership {
         if accused {
             first.push(sender.clone());
         }
-        let letter = Letter { from, over, stranger, contradict, view, sender };
+        let letter = Letter { from, over, stranger, contradict, view, sender, incarnation };
         self.read(now, &letter, body, first, out);
     }
 
@@ -365,7 +366,7 @@ impl Membership {
         }
         self.seed_answered(now, seq, sender);
         if self.relay_answered(now, seq, sender, out)
-            || self.holder_answered(seq, sender, out)
+            || self.holder_answered(now, seq, letter, out)
             || self.voted_alive(now, seq, sender, out)
         {
             return;

@@ -9,6 +9,7 @@ use crate::agenda::Timer;
 use crate::claim::{State, Update};
 use crate::membership::Membership;
 use crate::packet::Body;
+use crate::receiving::Letter;
 use crate::view::short_hash;
 use crate::{Channel, Output};
 
@@ -108,15 +109,23 @@ impl Membership {
         self.welcome(now, from, over, announce, out);
     }
 
-    /// `sender` answered `seq`: if it is a holder that was asked, the newcomer is refused.
+    /// `letter` answers `seq`: if it is of a holder that was asked, the newcomer is refused.
     pub(crate) fn holder_answered(
         &mut self,
+        now: Instant,
         seq: u32,
-        sender: &NodeId,
+        letter: &Letter,
         out: &mut Outbox<Output>,
     ) -> bool {
+        let sender = &letter.sender;
         if self.vettings.get(sender).is_none_or(|vetting| vetting.seq != seq) {
             return false;
+        }
+        // One host may have several addresses: where a later life answers, the earlier one is gone.
+        let boot = letter.incarnation.boot;
+        if self.view.get(sender).is_some_and(|holder| holder.incarnation.boot < boot) {
+            self.take_newcomer(now, sender, out);
+            return true;
         }
         if let Some(vetting) = self.vettings.remove(sender) {
             self.agenda.cancel(&Timer::Vet(sender.clone()));

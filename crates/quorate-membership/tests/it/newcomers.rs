@@ -1,10 +1,14 @@
 //! Nodes that come under an id that is taken, and that go and come back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_membership::{Config, Event, Input, State};
+use quorate_core::Instant;
+use quorate_membership::{Body, Config, Event, Input, Membership, Output, Packet, State, Update};
 
+use crate::hostile::{hear, node, packet};
 use crate::net::{Net, Weather, address_of, id};
+use crate::script::{announce, claim, gossip};
 
 /// A second process of the same folder is refused, and harms nobody.
 pub(crate) fn copied(seed: u64) -> Result<(), String> {
@@ -80,4 +84,45 @@ fn a_node_that_left_joins_again_without_a_new_process() {
         net.run(5_000).unwrap();
         assert!(net.is_converged(), "{seed}: {}", net.show());
     }
+}
+
+/// What `b` says of itself in its second life, at another address.
+fn moved() -> Update {
+    let mut moved = claim("b", State::Alive, 2, 0);
+    Arc::make_mut(&mut moved.info).address = address_of(7).to_string();
+    moved
+}
+
+/// A packet of the second life of `b`.
+fn of_moved(body: Body, updates: Vec<Update>) -> Packet {
+    let packet = packet("b", body, updates);
+    Packet { incarnation: moved().info.incarnation, ..packet }
+}
+
+/// A node that knows `b` in its first life, and was just told of the second.
+fn told_of_moved(moved: Update) -> (Membership, Vec<Output>) {
+    let mut node = node(Config::lan());
+    hear(&mut node, Instant::ZERO, packet("b", gossip(), vec![claim("b", State::Alive, 1, 0)]));
+    let sent = hear(&mut node, Instant::ZERO, of_moved(announce(1, 1), vec![moved]));
+    (node, sent)
+}
+
+#[test]
+fn a_node_that_answers_at_its_old_address_too_is_not_taken_for_its_own_copy() {
+    let (mut node, sent) = told_of_moved(moved());
+    let asked = sent.iter().find_map(|output| match output {
+        Output::Send { packet: Packet { body: Body::Ping { seq, .. }, .. }, .. } => Some(*seq),
+        _ => None,
+    });
+    // The old address is another name of the same host: the new process answers there.
+    let ack = Body::Ack { seq: asked.expect("the holder is asked") };
+    let sent = hear(&mut node, Instant::ZERO, of_moved(ack, Vec::new()));
+    let body = |output: &Output| match output {
+        Output::Send { packet, .. } => Some(packet.body.clone()),
+        _ => None,
+    };
+    let bodies: Vec<_> = sent.iter().filter_map(body).collect();
+    assert!(bodies.iter().any(|body| matches!(body, Body::Welcome { seq: 1, .. })), "{bodies:?}");
+    let known = node.member(&id("b")).expect("it is a member").info;
+    assert_eq!(known.address, moved().info.address);
 }
