@@ -103,10 +103,12 @@ impl Membership {
         let Some(vetting) = self.vettings.remove(id) else { return };
         self.agenda.cancel(&Timer::Vet(id.clone()));
         let Vetting { newcomer, from, over, announce, .. } = vetting;
-        if self.view.get(id).is_none_or(|peer| newcomer.rank() > peer.rank()) {
-            self.adopt(now, newcomer, true, out);
+        // What is known of its id and its cluster may have changed since.
+        let foreign = self.is_foreign(newcomer.info.tags.cluster);
+        self.learn(now, from, newcomer, false, out);
+        if !foreign {
+            self.welcome(now, from, over, announce, out);
         }
-        self.welcome(now, from, over, announce, out);
     }
 
     /// `letter` answers `seq`: if it is of a holder that was asked, the newcomer is refused.

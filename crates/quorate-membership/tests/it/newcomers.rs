@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_core::Instant;
-use quorate_membership::{Body, Config, Event, Input, Membership, Output, Packet, State, Update};
+use quorate_core::{BootEpoch, ClusterId, Instant, Machine, Outbox};
+use quorate_membership::{
+    Body, Config, Event, Input, Membership, Output, Packet, State, Tags, Update,
+};
 
 use crate::hostile::{hear, node, packet};
 use crate::net::{Net, Weather, address_of, id};
@@ -125,4 +127,21 @@ fn a_node_that_answers_at_its_old_address_too_is_not_taken_for_its_own_copy() {
     assert!(bodies.iter().any(|body| matches!(body, Body::Welcome { seq: 1, .. })), "{bodies:?}");
     let known = node.member(&id("b")).expect("it is a member").info;
     assert_eq!(known.address, moved().info.address);
+}
+
+#[test]
+fn m4_a_newcomer_of_a_cluster_that_turned_out_foreign_is_not_taken() {
+    let mut foreign = moved();
+    Arc::make_mut(&mut foreign.info).tags.cluster = ClusterId(2);
+    let (mut node, _) = told_of_moved(foreign);
+    let mut out = Outbox::new();
+    // While the holder of its id is asked, this node's cluster is born.
+    let tags = Tags { cluster: ClusterId(1), ..Tags::default() };
+    node.handle(Instant::ZERO, Input::SetTags(tags), &mut out);
+    for millis in 1..1_000 {
+        node.wake(Instant::from_millis(millis), &mut out);
+    }
+    let known = node.member(&id("b")).expect("it is a member").info;
+    assert_eq!(known.tags.cluster, ClusterId::NONE);
+    assert_eq!(known.incarnation.boot, BootEpoch(1));
 }
