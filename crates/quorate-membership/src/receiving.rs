@@ -194,10 +194,6 @@ impl Membership {
             self.counters.malformed += 1;
             return false;
         }
-        if packet.from == self.me {
-            self.hear_own_id(now, from, packet, out);
-            return false;
-        }
         let theirs = match packet.body {
             Body::Announce { cluster, .. } | Body::Welcome { cluster, .. } => cluster,
             _ => ClusterId::NONE,
@@ -213,6 +209,10 @@ impl Membership {
                 let theirs = (theirs != ClusterId::NONE).then_some(theirs);
                 out.push(Output::Event(Event::ForeignCluster { id, theirs }));
             }
+            return false;
+        }
+        if packet.from == self.me {
+            self.hear_own_id(now, from, packet, out);
             return false;
         }
         true

@@ -480,3 +480,25 @@ fn a_leave_ends_when_all_know_it() {
         "#]],
     );
 }
+
+#[test]
+fn a_node_of_that_name_in_another_cluster_is_no_twin() {
+    let mut script = Script::knowing(&["b"]);
+    script.input(Input::SetTags(Tags { cluster: ClusterId(5), ..Tags::default() })).take();
+    let mut other = claim("a", State::Alive, 9, 0);
+    Arc::make_mut(&mut other.info).tags.cluster = ClusterId(6);
+    let mut foreign = script.packet("a", announce(1, 1), std::slice::from_ref(&other));
+    (foreign.cluster, foreign.incarnation) = (6, other.info.incarnation);
+    script.receive("g", foreign);
+    // One that has no cluster yet may know both.
+    script.hear("b", gossip(), &[other]);
+    check(
+        &mut script,
+        &expect![[r#"
+            400ms <- g announce [a alive 9.0]
+              -> g of another cluster: test
+              foreign cluster: a 0
+            400ms <- b gossip [a alive 9.0]
+        "#]],
+    );
+}
