@@ -212,7 +212,7 @@ impl Membership {
             return false;
         }
         if packet.from == self.me {
-            self.hear_own_id(now, from, packet, out);
+            self.hear_own_id(now, from, over, packet, out);
             return false;
         }
         true
@@ -265,18 +265,23 @@ impl Membership {
         &mut self,
         now: Instant,
         from: SocketAddr,
+        over: Channel,
         packet: &Packet,
         out: &mut Outbox<Output>,
     ) {
-        let same_boot = packet.incarnation.boot == self.boot;
-        match packet.body {
-            Body::Announce { seq, instance, .. } if instance == self.instance => {
-                let me = self.me.clone();
-                return self.seed_answered(now, seq, &me);
+        let (me, boot) = (self.me.clone(), packet.incarnation.boot);
+        let same_boot = boot == self.boot;
+        match &packet.body {
+            Body::Announce { seq, instance, .. } if *instance == self.instance => {
+                return self.seed_answered(now, *seq, &me);
             }
             // Only an announce tells two processes of one boot apart; anything else may be our own
             // packet, gone astray.
+            Body::Announce { seq, .. } if boot <= self.boot && self.leaving.is_none() => {
+                self.refuse(from, over, *seq, self.config.address.clone(), out);
+            }
             Body::Announce { .. } => {}
+            Body::Refused { seq, holder } => self.hear_refusal(*seq, &me, holder.clone(), out),
             _ if same_boot => return,
             _ => {}
         }

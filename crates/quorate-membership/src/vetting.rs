@@ -131,14 +131,25 @@ impl Membership {
         }
         if let Some(vetting) = self.vettings.remove(sender) {
             self.agenda.cancel(&Timer::Vet(sender.clone()));
-            self.counters.refused += 1;
             let holder = self.view.get(sender).map(|peer| peer.info.address.clone());
             let holder = holder.unwrap_or_default();
-            let body = Body::Refused { seq: vetting.announce, holder };
-            let packet = self.packet(body);
-            self.emit(vetting.from, vetting.over, packet, out);
+            self.refuse(vetting.from, vetting.over, vetting.announce, holder, out);
         }
         true
+    }
+
+    /// Answers an announce: the id is that of another process, at `holder`.
+    pub(crate) fn refuse(
+        &mut self,
+        to: SocketAddr,
+        over: Channel,
+        seq: u32,
+        holder: String,
+        out: &mut Outbox<Output>,
+    ) {
+        self.counters.refused += 1;
+        let packet = self.packet(Body::Refused { seq, holder });
+        self.emit(to, over, packet, out);
     }
 }
 

@@ -145,3 +145,19 @@ fn m4_a_newcomer_of_a_cluster_that_turned_out_foreign_is_not_taken() {
     assert_eq!(known.tags.cluster, ClusterId::NONE);
     assert_eq!(known.incarnation.boot, BootEpoch(1));
 }
+
+#[test]
+fn a_copy_that_knows_only_the_original_is_refused_by_it() {
+    for seed in 0..20 {
+        let mut net = Net::cluster(seed, Weather::CALM, Config::lan(), 1);
+        net.run(3_000).unwrap();
+        net.add_twin("copy", "n00", address_of(50));
+        net.run(3_000).unwrap();
+        let refused = |(_, by, event): &(_, _, Event)| {
+            *by == id("copy")
+                && matches!(event, Event::Refused { holder, .. }
+                if *holder == address_of(0).to_string())
+        };
+        assert!(net.events.iter().any(refused), "{seed}: {:?}", net.events);
+    }
+}

@@ -234,6 +234,7 @@ fn a_twin_with_a_higher_epoch_stops_this_node() {
         &mut script,
         &expect![[r#"
         400ms <- g announce [a alive 3.0]
+          -> g refused, it is at 10.0.0.0:7946
         400ms <- g announce [a alive 3.0]
           duplicate id: g 3
         400ms <- g announce [a alive 3.0]
