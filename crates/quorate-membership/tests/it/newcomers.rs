@@ -10,7 +10,7 @@ use quorate_membership::{
 
 use crate::hostile::{hear, node, packet};
 use crate::net::{Net, Weather, address_of, id};
-use crate::script::{announce, claim, gossip};
+use crate::script::{Script, announce, claim, gossip};
 
 /// A second process of the same folder is refused, and harms nobody.
 pub(crate) fn copied(seed: u64) -> Result<(), String> {
@@ -160,4 +160,31 @@ fn a_copy_that_knows_only_the_original_is_refused_by_it() {
         };
         assert!(net.events.iter().any(refused), "{seed}: {:?}", net.events);
     }
+}
+
+#[test]
+fn what_came_during_a_leave_does_not_outlast_it() {
+    let mut script = Script::knowing(&["b", "c"]);
+    script.lively = vec!["b", "c"];
+    script.input(Input::Leave).input(Input::Refused { address: address_of(2) });
+    let newcomer = script.packet("b", announce(1, 1), &[moved()]);
+    script.receive("h", newcomer).until(2_000).input(Input::Join).take();
+    script.until(8_000);
+    let text = script.take();
+    assert!(text.contains("ping c"), "{text}");
+    script.lively.clear();
+    let newcomer = script.packet("b", announce(2, 1), &[moved()]);
+    script.receive("h", newcomer).until(9_000);
+    let known = script.node.member(&id("b")).expect("it is a member").info;
+    assert_eq!(known.address, moved().info.address);
+}
+
+#[test]
+fn one_that_joins_again_says_so_at_once() {
+    let mut script = Script::knowing(&["b", "c"]);
+    script.lively = vec!["b", "c"];
+    script.input(Input::Leave).until(2_000).input(Input::Join).take();
+    script.until(2_050);
+    let text = script.take();
+    assert!(text.contains("gossip [a alive 2.1"), "{text}");
 }
