@@ -130,9 +130,10 @@ impl Membership {
         out: &mut Outbox<Output>,
     ) {
         for broadcast in broadcasts {
-            // Only members have a say, so what is remembered of authors is bounded.
+            // Only members have a say, so what is remembered of authors is bounded. The last words
+            // of one that is gone may come after the news of that.
             let author = &broadcast.from;
-            if *author == self.me || !self.view.is_live(author) {
+            if *author == self.me || self.view.get(author).is_none() {
                 continue;
             }
             if self.broadcasts.is_new(&broadcast) {

@@ -32,6 +32,10 @@ impl Membership {
         if self.leaving.is_some() {
             return;
         }
+        if !self.broadcasts.is_empty() {
+            // The process may end before the next round.
+            self.gossip(now, out);
+        }
         // It judges, relays and seeks nobody any more.
         self.stop();
         let view = &self.view;

@@ -95,3 +95,15 @@ fn long_messages_of_users_do_not_starve_either() {
     net.run(5_000).unwrap();
     assert!(net.is_converged(), "{}", net.show());
 }
+
+#[test]
+fn what_is_said_before_a_leave_is_heard() {
+    for seed in 0..20 {
+        let mut net = Net::warm(seed, Weather::CALM, Config::lan(), 8);
+        net.input("n03", Input::Broadcast { payload: b"good bye".to_vec() });
+        net.input("n03", Input::Leave);
+        net.run(3_000).unwrap();
+        let heard = |(_, _, event): &&(_, _, Event)| matches!(event, Event::Broadcast { .. });
+        assert_eq!(net.events.iter().filter(heard).count(), 7, "{seed}");
+    }
+}
