@@ -503,3 +503,23 @@ fn a_node_of_that_name_in_another_cluster_is_no_twin() {
         "#]],
     );
 }
+
+#[test]
+fn a_node_that_hears_nobody_accuses_nobody() {
+    let mut script = Script::knowing(&["b", "c", "d"]);
+    // Nobody answers, neither those it probes nor those it asks.
+    script.until(10_000);
+    let text = script.take();
+    for name in ["b", "c", "d"] {
+        assert!(text.contains(&format!("unreachable: {name}")), "{text}");
+        assert!(!text.contains(&format!("{name} suspect")), "{text}");
+    }
+    // It is heard again, and so are the others.
+    script.lively = vec!["b", "c", "d"];
+    script.hear("b", gossip(), &[]).until(12_000);
+    let text = script.take();
+    assert!(!text.contains("suspect") && !text.contains("dead"), "{text}");
+    for name in ["b", "c", "d"] {
+        assert!(text.contains(&format!("reachable: {name}")), "{text}");
+    }
+}
