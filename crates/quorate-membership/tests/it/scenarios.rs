@@ -523,3 +523,14 @@ fn a_node_that_hears_nobody_accuses_nobody() {
         assert!(text.contains(&format!("reachable: {name}")), "{text}");
     }
 }
+
+#[test]
+fn an_observer_that_stood_still_votes_after_it_has_read_the_answer() {
+    let mut script = Script::knowing(&["b", "c", "d"]);
+    script.hear("b", Body::Observe { seq: 9, target: id("c") }, &[]).until(510).take();
+    script.stall(760);
+    script.hear("c", Body::Ack { seq: script.seq(1) }, &[]);
+    let text = script.take();
+    assert!(!text.contains("nack"), "{text}");
+    assert!(text.contains("-> b ack"), "{text}");
+}
