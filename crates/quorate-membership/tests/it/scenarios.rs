@@ -534,3 +534,23 @@ fn an_observer_that_stood_still_votes_after_it_has_read_the_answer() {
     assert!(!text.contains("nack"), "{text}");
     assert!(text.contains("-> b ack"), "{text}");
 }
+
+#[test]
+fn the_successor_is_looked_at_regularly_again_once_others_reached_it() {
+    let mut script = Script::knowing(&["b", "c", "d"]);
+    script.lively = vec!["b", "d"];
+    // Its successor is `c`: silent once, but not to its observers.
+    script.until(850).take();
+    script.helpful = true;
+    script.until(1_000);
+    let text = script.take();
+    assert!(text.contains("do you reach c"), "{text}");
+    script.lively.push("c");
+    // Nothing changes in the view, and somebody is heard all the time.
+    let mut looks = 0;
+    for step in 0..80 {
+        script.until(1_000 + step * 300).hear("b", gossip(), &[]);
+        looks += script.take().matches("-> c ping c").count();
+    }
+    assert!(looks >= 18, "{looks} in 40 periods");
+}
