@@ -554,3 +554,15 @@ fn the_successor_is_looked_at_regularly_again_once_others_reached_it() {
     }
     assert!(looks >= 18, "{looks} in 40 periods");
 }
+
+#[test]
+fn a_peer_that_is_made_known_is_an_acquaintance() {
+    let mut script = Script::new(&[]);
+    let before = script.node.acquaintances_version();
+    let known = Input::Known { id: id("b"), address: address_of(1).to_string() };
+    script.input(known.clone());
+    let after = script.node.acquaintances_version();
+    assert!(after != before && script.node.acquaintances().count() == 1);
+    script.input(known);
+    assert_eq!(script.node.acquaintances_version(), after, "nothing changed");
+}
