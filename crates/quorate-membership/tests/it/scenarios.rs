@@ -1,10 +1,13 @@
 //! What one node does, step by step.
 
-use expect_test::{Expect, expect};
-use quorate_core::ClusterId;
-use quorate_membership::{Body, Input, Packet, State, Tags};
 use std::sync::Arc;
+use std::time::Duration;
 
+use expect_test::{Expect, expect};
+use quorate_core::{ClusterId, Instant};
+use quorate_membership::{Body, Config, Input, Output, Packet, State, Tags};
+
+use crate::hostile::{hear, node, packet};
 use crate::script::{announce, gossip, welcome};
 
 use crate::net::{address_of, id};
@@ -565,4 +568,20 @@ fn a_peer_that_is_made_known_is_an_acquaintance() {
     assert!(after != before && script.node.acquaintances().count() == 1);
     script.input(known);
     assert_eq!(script.node.acquaintances_version(), after, "nothing changed");
+}
+
+#[test]
+fn a_tombstone_gets_older_at_every_hop_whatever_the_horizon() {
+    let tombstone_horizon = Duration::from_millis(20_900);
+    let mut node = node(Config { tombstone_horizon, ..Config::lan() });
+    let left = vec![claim("b", State::Left, 1, 0)];
+    hear(&mut node, Instant::ZERO, packet("c", gossip(), left));
+    // `b` itself is told what is claimed of it.
+    let ping = packet("b", Body::ping(9, &id("a")), vec![claim("b", State::Alive, 1, 0)]);
+    let told = hear(&mut node, Instant::from_millis(800), ping);
+    let updates = told.iter().find_map(|output| match output {
+        Output::Send { packet, .. } => packet.updates.first(),
+        _ => None,
+    });
+    assert_eq!(updates.map(|update| (update.state, update.gone_secs)), Some((State::Left, 1)));
 }
