@@ -192,11 +192,14 @@ impl Membership {
         let Some(inquiry) = self.inquiries.remove(&seq) else { return };
         self.agenda.cancel(&Timer::Inquiry(seq));
         let known = self.view.get(&inquiry.target);
-        if known.is_some_and(|peer| peer.info.incarnation == inquiry.incarnation) {
-            self.missed(now, &inquiry.target, out);
-            if corroborated || !self.heard_nobody(now, inquiry.since) {
-                self.accuse(now, &inquiry.target, corroborated, out);
-            }
+        let Some(peer) = known.filter(|peer| peer.info.incarnation == inquiry.incarnation) else {
+            return;
+        };
+        // It speaks, so it may be this node's own packets that are lost on the way there.
+        let spoke = peer.heard_at.is_some_and(|at| at >= inquiry.since);
+        self.missed(now, &inquiry.target, out);
+        if corroborated || !(spoke || self.heard_nobody(now, inquiry.since)) {
+            self.accuse(now, &inquiry.target, corroborated, out);
         }
     }
 
