@@ -346,7 +346,7 @@ impl Membership {
     /// This node itself stood still.
     fn stalled(&mut self, now: Instant, out: &mut Outbox<Output>) {
         self.counters.stalls += 1;
-        self.health.stalled();
+        self.health.stalled(now);
         self.judge_anew(now, out);
     }
 
