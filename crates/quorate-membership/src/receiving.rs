@@ -47,7 +47,7 @@ impl Membership {
         }
         self.health.heard(now, &sender);
         if let Some(claim) = updates.iter().find(|update| update.id == sender) {
-            let announce = if let Body::Announce { seq, .. } = &body { *seq } else { 0 };
+            let announce = if let Body::Announce { seq, .. } = &body { Some(*seq) } else { None };
             if self.must_vet(now, from, over, announce, claim, out) {
                 return;
             }

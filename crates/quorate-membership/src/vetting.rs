@@ -27,14 +27,14 @@ pub(crate) struct Vetting {
 }
 
 impl Membership {
-    /// Whether `claim`, which its subject made itself in announce `announce`, must wait: a member
-    /// of its id is elsewhere and may still be there.
+    /// Whether `claim`, which its subject made itself, possibly in announce `announce`, must wait: a
+    /// member of its id is elsewhere and may still be there.
     pub(crate) fn must_vet(
         &mut self,
         now: Instant,
         from: SocketAddr,
         over: Channel,
-        announce: u32,
+        announce: Option<u32>,
         claim: &Update,
         out: &mut Outbox<Output>,
     ) -> bool {
@@ -42,8 +42,10 @@ impl Membership {
         if let Some(vetting) =
             under_way.filter(|vetting| vetting.newcomer.info.address == claim.info.address)
         {
-            // It announces itself again and again meanwhile.
-            (vetting.from, vetting.over, vetting.announce) = (from, over, announce);
+            // It announces itself again and again meanwhile; nothing else asks for the answer.
+            if let Some(announce) = announce {
+                (vetting.from, vetting.over, vetting.announce) = (from, over, announce);
+            }
             return true;
         }
         let Some(holder) = self.view.get(&claim.id) else { return false };
@@ -59,6 +61,7 @@ impl Membership {
         }
         self.counters.vetted += 1;
         let (seq, newcomer) = (self.rng.next_u64() as u32, claim.clone());
+        let announce = announce.unwrap_or_default();
         let vetting = Vetting { newcomer, from, over, announce, seq, asked: 0 };
         let id = claim.id.clone();
         self.vettings.insert(id.clone(), vetting);

@@ -109,21 +109,28 @@ fn told_of_moved(moved: Update) -> (Membership, Vec<Output>) {
     (node, sent)
 }
 
-#[test]
-fn a_node_that_answers_at_its_old_address_too_is_not_taken_for_its_own_copy() {
-    let (mut node, sent) = told_of_moved(moved());
+/// The answer to the first ping among these.
+fn ack(sent: &[Output]) -> Body {
     let asked = sent.iter().find_map(|output| match output {
         Output::Send { packet: Packet { body: Body::Ping { seq, .. }, .. }, .. } => Some(*seq),
         _ => None,
     });
-    // The old address is another name of the same host: the new process answers there.
-    let ack = Body::Ack { seq: asked.expect("the holder is asked") };
-    let sent = hear(&mut node, Instant::ZERO, of_moved(ack, Vec::new()));
-    let body = |output: &Output| match output {
-        Output::Send { packet, .. } => Some(packet.body.clone()),
+    Body::Ack { seq: asked.expect("the holder is asked") }
+}
+
+fn bodies(sent: Vec<Output>) -> Vec<Body> {
+    let body = |output| match output {
+        Output::Send { packet, .. } => Some(packet.body),
         _ => None,
     };
-    let bodies: Vec<_> = sent.iter().filter_map(body).collect();
+    sent.into_iter().filter_map(body).collect()
+}
+
+#[test]
+fn a_node_that_answers_at_its_old_address_too_is_not_taken_for_its_own_copy() {
+    let (mut node, sent) = told_of_moved(moved());
+    // The old address is another name of the same host: the new process answers there.
+    let bodies = bodies(hear(&mut node, Instant::ZERO, of_moved(ack(&sent), Vec::new())));
     assert!(bodies.iter().any(|body| matches!(body, Body::Welcome { seq: 1, .. })), "{bodies:?}");
     let known = node.member(&id("b")).expect("it is a member").info;
     assert_eq!(known.address, moved().info.address);
@@ -187,4 +194,12 @@ fn one_that_joins_again_says_so_at_once() {
     script.until(2_050);
     let text = script.take();
     assert!(text.contains("gossip [a alive 2.1"), "{text}");
+}
+
+#[test]
+fn a_refusal_answers_the_announce_whatever_else_was_said_meanwhile() {
+    let (mut node, sent) = told_of_moved(moved());
+    hear(&mut node, Instant::ZERO, of_moved(gossip(), vec![moved()]));
+    let bodies = bodies(hear(&mut node, Instant::ZERO, packet("b", ack(&sent), Vec::new())));
+    assert!(bodies.iter().any(|body| matches!(body, Body::Refused { seq: 1, .. })), "{bodies:?}");
 }
