@@ -34,6 +34,16 @@ pub(crate) enum Timer {
     Leave,
 }
 
+impl Timer {
+    /// Whether it ends in a verdict on somebody who may have answered meanwhile.
+    pub(crate) const fn judges(&self) -> bool {
+        matches!(
+            self,
+            Self::Step(_) | Self::Relay(_) | Self::Suspicion(_) | Self::Inquiry(_) | Self::Vet(_)
+        )
+    }
+}
+
 /// At most one moment for each timer. Everything is O(log timers).
 ///
 /// What is set again and again when all is well lies apart and close together: then a node touches

@@ -50,16 +50,17 @@ impl Broadcasts {
         fits
     }
 
-    /// Those to be told in one packet, the least told first, of `room` bytes at most; after `limit`
-    /// times one is told no more.
+    /// Those to be told in one packet, the least told first; after `limit` times one is told no
+    /// more. They take `room` bytes at most, but the first goes in any case: else a long one would
+    /// wait for ever, and all behind it.
     pub(crate) fn take(&mut self, room: usize, limit: u32) -> Vec<Broadcast> {
-        let mut taken = Vec::new();
+        let mut taken: Vec<Broadcast> = Vec::new();
         let mut left = room;
         for _ in 0..self.pending.len() {
             let Some((broadcast, told)) = self.pending.pop_front() else { break };
             let bytes = broadcast.bytes();
-            if bytes <= left {
-                left -= bytes;
+            if bytes <= left || taken.is_empty() {
+                left = left.saturating_sub(bytes);
                 taken.push(broadcast.clone());
                 if told + 1 < limit {
                     self.pending.push_back((broadcast, told + 1));
@@ -129,9 +130,10 @@ impl Membership {
         out: &mut Outbox<Output>,
     ) {
         for broadcast in broadcasts {
-            // Only members have a say, so what is remembered of authors is bounded.
+            // Only members have a say, so what is remembered of authors is bounded. The last words
+            // of one that is gone may come after the news of that.
             let author = &broadcast.from;
-            if *author == self.me || !self.view.is_live(author) {
+            if *author == self.me || self.view.get(author).is_none() {
                 continue;
             }
             if self.broadcasts.is_new(&broadcast) {

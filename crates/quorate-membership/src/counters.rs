@@ -66,9 +66,9 @@ pub struct Counters {
     pub syncs: u64,
     /// Pages of the view sent.
     pub pages: u64,
-    /// Messages of users told for the first time here, and those dropped for want of room.
+    /// Messages of users told for the first time here.
     pub broadcasts: u64,
-    /// Messages of users that were dropped for want of room.
+    /// Messages of users that were dropped: for want of room, or as none may be told.
     pub broadcasts_dropped: u64,
     /// Times this node found that it had been stalled.
     pub stalls: u64,

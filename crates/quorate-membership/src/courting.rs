@@ -148,7 +148,9 @@ impl Membership {
             }
         }
         let wait = self.config.announce_min;
-        self.courts.insert(id.clone(), Court { address, wait, asked: 0, known: true });
+        let court = Court { address: address.clone(), wait, asked: 0, known: true };
+        let before = self.courts.insert(id.clone(), court);
+        self.acquaintance += u64::from(before.is_none_or(|before| before.address != address));
         if !live {
             // A few at once, many one after the other.
             let later = self.config.announce_min.saturating_mul(self.agenda.courts() / AT_ONCE);

@@ -105,7 +105,7 @@ impl Membership {
     pub(crate) fn update(&self, now: Instant, id: &NodeId) -> Option<Update> {
         // Of this node itself there is no tombstone: it has just left.
         let horizon = self.config.tombstone_horizon;
-        let update = self.view.update(now, horizon.as_secs(), id)?;
+        let update = self.view.update(now, horizon, id)?;
         if *id == self.me {
             return Some(Update { gone_secs: 0, ..update });
         }

@@ -12,13 +12,15 @@ pub(crate) struct Health {
     score: u32,
     /// When anybody was heard.
     heard_at: Option<Instant>,
+    /// When it went on after it had stalled, if nobody was heard since.
+    stalled_at: Option<Instant>,
     /// Who was heard last.
     heard: Option<NodeId>,
 }
 
 impl Health {
     pub(crate) const fn new() -> Self {
-        Self { score: 0, heard_at: None, heard: None }
+        Self { score: 0, heard_at: None, stalled_at: None, heard: None }
     }
 
     /// By how much this node stretches its patience: 1 to 8.
@@ -44,14 +46,14 @@ impl Health {
         self.heard.as_ref()
     }
 
-    /// For how long nobody was heard; none if that is not known.
+    /// For how long nobody was heard, a stall left out; none if that is not known.
     pub(crate) fn silence(&self, now: Instant) -> Duration {
-        self.heard_at.map_or(Duration::ZERO, |at| now.since(at))
+        self.heard_at.or(self.stalled_at).map_or(Duration::ZERO, |at| now.since(at))
     }
 
     /// It was stalled: whatever it did not hear says nothing.
-    pub(crate) fn stalled(&mut self) {
-        self.heard_at = None;
+    pub(crate) fn stalled(&mut self, now: Instant) {
+        (self.heard_at, self.stalled_at) = (None, Some(now));
         self.worse();
     }
 

@@ -28,12 +28,12 @@ impl Membership {
         if update.state == State::Left && mutant!("leave-becomes-dead") {
             update.state = State::Dead;
         }
-        if update.id == self.me {
-            return self.hear_of_me(now, from, &update, out);
-        }
         if self.is_foreign(update.info.tags.cluster) {
             self.counters.foreign_cluster += 1;
             return false;
+        }
+        if update.id == self.me {
+            return self.hear_of_me(now, from, &update, out);
         }
         let Some(peer) = self.view.get(&update.id) else {
             self.take_up(now, update, page, out);

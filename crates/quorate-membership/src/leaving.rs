@@ -32,12 +32,12 @@ impl Membership {
         if self.leaving.is_some() {
             return;
         }
+        if !self.broadcasts.is_empty() {
+            // The process may end before the next round.
+            self.gossip(now, out);
+        }
         // It judges, relays and seeks nobody any more.
-        self.agenda = Agenda::default();
-        self.probes.clear();
-        self.relays.clear();
-        self.inquiries.clear();
-        self.vettings.clear();
+        self.stop();
         let view = &self.view;
         let there = |id: &NodeId| view.get(id).is_some_and(|peer| peer.shown() == State::Alive);
         let told = self.ring.sample(TOLD_MAX, &mut self.rng, there);
@@ -49,14 +49,24 @@ impl Membership {
         self.tell_leave(now, out);
     }
 
+    /// Ends all that is under way.
+    fn stop(&mut self) {
+        self.agenda = Agenda::default();
+        self.probes.clear();
+        self.relays.clear();
+        self.inquiries.clear();
+        self.vettings.clear();
+    }
+
     /// Comes back after a leave, with a new incarnation, and looks for others as at its start.
     pub(crate) fn rejoin(&mut self, now: Instant) {
         if self.leaving.take().is_none() {
             return;
         }
+        // What began while it was leaving waits for timers that did not fire.
+        self.stop();
         let (counter, tags) = (self.own().incarnation.counter, self.own().tags.clone());
         self.speak_up(now, State::Alive, counter + 1, tags);
-        self.agenda = Agenda::default();
         self.begin(now);
         let lost = self.courts.keys().filter(|id| self.view.get(id).is_none());
         for id in lost.cloned().collect::<Vec<_>>() {

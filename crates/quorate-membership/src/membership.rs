@@ -346,7 +346,7 @@ impl Membership {
     /// This node itself stood still.
     fn stalled(&mut self, now: Instant, out: &mut Outbox<Output>) {
         self.counters.stalls += 1;
-        self.health.stalled();
+        self.health.stalled(now);
         self.judge_anew(now, out);
     }
 
@@ -406,7 +406,7 @@ impl Machine for Membership {
         let before = std::mem::replace(&mut self.paused, paused);
         let unread = paused && !before;
         while let Some(timer) = self.agenda.pop_due(now) {
-            if unread && matches!(timer, Timer::Step(_) | Timer::Suspicion(_) | Timer::Inquiry(_)) {
+            if unread && timer.judges() {
                 self.agenda.set(timer, now + self.config.probe_timeout / 4);
             } else {
                 self.fire(now, timer, out);

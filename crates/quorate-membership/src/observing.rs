@@ -25,6 +25,7 @@ pub(crate) struct Inquiry {
     /// Who of them found it silent too.
     silent: Vec<NodeId>,
     rounds: u32,
+    since: Instant,
 }
 
 impl Membership {
@@ -53,7 +54,8 @@ impl Membership {
         self.counters.inquiries += 1;
         let seq = self.rng.next_u64() as u32;
         let (target, asked, silent) = (id.clone(), Vec::new(), Vec::new());
-        self.inquiries.insert(seq, Inquiry { target, incarnation, asked, silent, rounds: 0 });
+        let inquiry = Inquiry { target, incarnation, asked, silent, rounds: 0, since: now };
+        self.inquiries.insert(seq, inquiry);
         self.ask_observers(now, seq, out);
     }
 
@@ -190,13 +192,22 @@ impl Membership {
         let Some(inquiry) = self.inquiries.remove(&seq) else { return };
         self.agenda.cancel(&Timer::Inquiry(seq));
         let known = self.view.get(&inquiry.target);
-        if known.is_some_and(|peer| peer.info.incarnation == inquiry.incarnation) {
-            self.missed(now, &inquiry.target, out);
-            // It may have gone deaf meanwhile: then that is why nobody answers.
-            if corroborated || !self.is_deaf(now) {
-                self.accuse(now, &inquiry.target, corroborated, out);
-            }
+        let Some(peer) = known.filter(|peer| peer.info.incarnation == inquiry.incarnation) else {
+            return;
+        };
+        // It speaks, so it may be this node's own packets that are lost on the way there.
+        let spoke = peer.heard_at.is_some_and(|at| at >= inquiry.since);
+        self.missed(now, &inquiry.target, out);
+        if corroborated || !(spoke || self.heard_nobody(now, inquiry.since)) {
+            self.accuse(now, &inquiry.target, corroborated, out);
         }
+    }
+
+    /// Whether nobody was heard since an inquiry began: then it may be this node's own deafness that
+    /// nobody votes.
+    fn heard_nobody(&self, now: Instant, since: Instant) -> bool {
+        let silent = since < now && self.health.is_deaf(now, now.since(since));
+        self.is_deaf(now) || (silent && !mutant!("deaf-node-accuses"))
     }
 
     /// Ends the inquiry about `id`, of whom something else is known now.

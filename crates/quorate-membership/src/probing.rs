@@ -11,7 +11,7 @@ use crate::claim::{Incarnation, State};
 use crate::coordinate::Coordinate;
 use crate::membership::Membership;
 use crate::packet::Body;
-use crate::view::short_hash;
+use crate::view::{short_hash, text_hash};
 use crate::{Channel, Output};
 
 /// A probe under way.
@@ -143,7 +143,10 @@ impl Membership {
             return Some(id.clone());
         }
         let next = self.find_successor();
-        self.successor = next.clone().map(|id| (version, id));
+        // One that only stands in for the next one does so until that is well again.
+        let place = text_hash(self.me.as_str());
+        let nearest = self.view.behind(place, &self.me).next();
+        self.successor = next.clone().filter(|id| nearest == Some(id)).map(|id| (version, id));
         next
     }
 

@@ -18,6 +18,7 @@ pub(crate) struct Letter {
     pub(crate) from: SocketAddr,
     pub(crate) over: Channel,
     pub(crate) sender: NodeId,
+    pub(crate) incarnation: Incarnation,
     /// The hash of its sender's view.
     pub(crate) view: u64,
     /// Whether this node does not know its sender, or not this life of it.
@@ -46,7 +47,7 @@ impl Membership {
         }
         self.health.heard(now, &sender);
         if let Some(claim) = updates.iter().find(|update| update.id == sender) {
-            let announce = if let Body::Announce { seq, .. } = &body { *seq } else { 0 };
+            let announce = if let Body::Announce { seq, .. } = &body { Some(*seq) } else { None };
             if self.must_vet(now, from, over, announce, claim, out) {
                 return;
             }
@@ -67,7 +68,7 @@ impl Membership {
         if accused {
             first.push(sender.clone());
         }
-        let letter = Letter { from, over, stranger, contradict, view, sender };
+        let letter = Letter { from, over, stranger, contradict, view, sender, incarnation };
         self.read(now, &letter, body, first, out);
     }
 
@@ -193,10 +194,6 @@ impl Membership {
             self.counters.malformed += 1;
             return false;
         }
-        if packet.from == self.me {
-            self.hear_own_id(now, from, packet, out);
-            return false;
-        }
         let theirs = match packet.body {
             Body::Announce { cluster, .. } | Body::Welcome { cluster, .. } => cluster,
             _ => ClusterId::NONE,
@@ -212,6 +209,10 @@ impl Membership {
                 let theirs = (theirs != ClusterId::NONE).then_some(theirs);
                 out.push(Output::Event(Event::ForeignCluster { id, theirs }));
             }
+            return false;
+        }
+        if packet.from == self.me {
+            self.hear_own_id(now, from, over, packet, out);
             return false;
         }
         true
@@ -264,18 +265,23 @@ impl Membership {
         &mut self,
         now: Instant,
         from: SocketAddr,
+        over: Channel,
         packet: &Packet,
         out: &mut Outbox<Output>,
     ) {
-        let same_boot = packet.incarnation.boot == self.boot;
-        match packet.body {
-            Body::Announce { seq, instance, .. } if instance == self.instance => {
-                let me = self.me.clone();
-                return self.seed_answered(now, seq, &me);
+        let (me, boot) = (self.me.clone(), packet.incarnation.boot);
+        let same_boot = boot == self.boot;
+        match &packet.body {
+            Body::Announce { seq, instance, .. } if *instance == self.instance => {
+                return self.seed_answered(now, *seq, &me);
             }
             // Only an announce tells two processes of one boot apart; anything else may be our own
             // packet, gone astray.
+            Body::Announce { seq, .. } if boot <= self.boot && self.leaving.is_none() => {
+                self.refuse(from, over, *seq, self.config.address.clone(), out);
+            }
             Body::Announce { .. } => {}
+            Body::Refused { seq, holder } => self.hear_refusal(*seq, &me, holder.clone(), out),
             _ if same_boot => return,
             _ => {}
         }
@@ -365,7 +371,7 @@ impl Membership {
         }
         self.seed_answered(now, seq, sender);
         if self.relay_answered(now, seq, sender, out)
-            || self.holder_answered(seq, sender, out)
+            || self.holder_answered(now, seq, letter, out)
             || self.voted_alive(now, seq, sender, out)
         {
             return;

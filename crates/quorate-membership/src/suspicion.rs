@@ -91,7 +91,7 @@ impl Membership {
         let Some(peer) = self.view.get(id).filter(|peer| peer.state == State::Suspect) else {
             return;
         };
-        let end = peer.suspected_at() + self.patience(now, peer);
+        let end = silent_since(peer) + self.patience(now, peer);
         let soon = now + self.config.probe_timeout * 2;
         let at = if peer.failed_at().is_some() { end.min(soon) } else { end };
         self.agenda.set(Timer::Suspicion(id.clone()), at.max(now + LEAST));
@@ -128,7 +128,7 @@ impl Membership {
             return;
         };
         let own = peer.failed_at().is_some();
-        let over = now.since(peer.suspected_at()) >= self.patience(now, peer);
+        let over = now.since(silent_since(peer)) >= self.patience(now, peer);
         let sure = own || peer.corroborated || peer.is_condemned();
         let frozen = self.is_deaf(now) && !self.is_pair();
         if sure && !frozen && (over || mutant!("suspect-dies-at-once")) {
@@ -199,6 +199,16 @@ impl Membership {
     pub(crate) fn is_pair(&self) -> bool {
         self.view.live() <= 2
     }
+}
+
+/// Since when a suspect counts as silent. What it says itself outweighs the word of a single one,
+/// whose own packets may be those that are lost.
+fn silent_since(peer: &Peer) -> Instant {
+    let suspected_at = peer.suspected_at();
+    if peer.corroborated || peer.is_condemned() {
+        return suspected_at;
+    }
+    peer.heard_at.map_or(suspected_at, |heard_at| suspected_at.max(heard_at))
 }
 
 /// How much longer one is suspected that nobody else found silent: Lifeguard's stretch for a

@@ -9,6 +9,7 @@ use crate::agenda::Timer;
 use crate::claim::{State, Update};
 use crate::membership::Membership;
 use crate::packet::Body;
+use crate::receiving::Letter;
 use crate::view::short_hash;
 use crate::{Channel, Output};
 
@@ -26,14 +27,14 @@ pub(crate) struct Vetting {
 }
 
 impl Membership {
-    /// Whether `claim`, which its subject made itself in announce `announce`, must wait: a member
-    /// of its id is elsewhere and may still be there.
+    /// Whether `claim`, which its subject made itself, possibly in announce `announce`, must wait: a
+    /// member of its id is elsewhere and may still be there.
     pub(crate) fn must_vet(
         &mut self,
         now: Instant,
         from: SocketAddr,
         over: Channel,
-        announce: u32,
+        announce: Option<u32>,
         claim: &Update,
         out: &mut Outbox<Output>,
     ) -> bool {
@@ -41,8 +42,10 @@ impl Membership {
         if let Some(vetting) =
             under_way.filter(|vetting| vetting.newcomer.info.address == claim.info.address)
         {
-            // It announces itself again and again meanwhile.
-            (vetting.from, vetting.over, vetting.announce) = (from, over, announce);
+            // It announces itself again and again meanwhile; nothing else asks for the answer.
+            if let Some(announce) = announce {
+                (vetting.from, vetting.over, vetting.announce) = (from, over, announce);
+            }
             return true;
         }
         let Some(holder) = self.view.get(&claim.id) else { return false };
@@ -58,6 +61,7 @@ impl Membership {
         }
         self.counters.vetted += 1;
         let (seq, newcomer) = (self.rng.next_u64() as u32, claim.clone());
+        let announce = announce.unwrap_or_default();
         let vetting = Vetting { newcomer, from, over, announce, seq, asked: 0 };
         let id = claim.id.clone();
         self.vettings.insert(id.clone(), vetting);
@@ -102,32 +106,53 @@ impl Membership {
         let Some(vetting) = self.vettings.remove(id) else { return };
         self.agenda.cancel(&Timer::Vet(id.clone()));
         let Vetting { newcomer, from, over, announce, .. } = vetting;
-        if self.view.get(id).is_none_or(|peer| newcomer.rank() > peer.rank()) {
-            self.adopt(now, newcomer, true, out);
+        // What is known of its id and its cluster may have changed since.
+        let foreign = self.is_foreign(newcomer.info.tags.cluster);
+        self.learn(now, from, newcomer, false, out);
+        if !foreign {
+            self.welcome(now, from, over, announce, out);
         }
-        self.welcome(now, from, over, announce, out);
     }
 
-    /// `sender` answered `seq`: if it is a holder that was asked, the newcomer is refused.
+    /// `letter` answers `seq`: if it is of a holder that was asked, the newcomer is refused.
     pub(crate) fn holder_answered(
         &mut self,
+        now: Instant,
         seq: u32,
-        sender: &NodeId,
+        letter: &Letter,
         out: &mut Outbox<Output>,
     ) -> bool {
+        let sender = &letter.sender;
         if self.vettings.get(sender).is_none_or(|vetting| vetting.seq != seq) {
             return false;
         }
+        // One host may have several addresses: where a later life answers, the earlier one is gone.
+        let boot = letter.incarnation.boot;
+        if self.view.get(sender).is_some_and(|holder| holder.incarnation.boot < boot) {
+            self.take_newcomer(now, sender, out);
+            return true;
+        }
         if let Some(vetting) = self.vettings.remove(sender) {
             self.agenda.cancel(&Timer::Vet(sender.clone()));
-            self.counters.refused += 1;
             let holder = self.view.get(sender).map(|peer| peer.info.address.clone());
             let holder = holder.unwrap_or_default();
-            let body = Body::Refused { seq: vetting.announce, holder };
-            let packet = self.packet(body);
-            self.emit(vetting.from, vetting.over, packet, out);
+            self.refuse(vetting.from, vetting.over, vetting.announce, holder, out);
         }
         true
+    }
+
+    /// Answers an announce: the id is that of another process, at `holder`.
+    pub(crate) fn refuse(
+        &mut self,
+        to: SocketAddr,
+        over: Channel,
+        seq: u32,
+        holder: String,
+        out: &mut Outbox<Output>,
+    ) {
+        self.counters.refused += 1;
+        let packet = self.packet(Body::Refused { seq, holder });
+        self.emit(to, over, packet, out);
     }
 }
 

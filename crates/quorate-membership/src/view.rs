@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::time::Duration;
 
 use quorate_core::{Instant, NodeId};
 
@@ -224,14 +225,15 @@ impl View {
     }
 
     /// The claim about `id`, to be sent.
-    pub(crate) fn update(&self, now: Instant, horizon_secs: u64, id: &NodeId) -> Option<Update> {
+    pub(crate) fn update(&self, now: Instant, horizon: Duration, id: &NodeId) -> Option<Update> {
         let peer = self.get(id)?;
         let gone_secs = if peer.state.is_live() {
             0
         } else {
             // Rounded up, so that no hop makes a tombstone younger.
-            let left = peer.collect_at().since(now).as_secs();
-            u32::try_from(horizon_secs.saturating_sub(left)).unwrap_or(u32::MAX)
+            let gone = horizon.saturating_sub(peer.collect_at().since(now));
+            let secs = gone.as_secs() + u64::from(gone.subsec_nanos() > 0);
+            u32::try_from(secs).unwrap_or(u32::MAX)
         };
         // Told on, an accusation has no author: only who makes it counts towards its limit.
         let accusation = (peer.state == State::Suspect)
@@ -299,7 +301,7 @@ mod tests {
             match rng.index(4) {
                 0 => view.remove(&id),
                 1 if view.get(&id).is_some_and(|peer| !peer.state.is_live()) => {
-                    view.bury(&id, now + std::time::Duration::from_millis(rng.below(50)));
+                    view.bury(&id, now + Duration::from_millis(rng.below(50)));
                 }
                 _ => {
                     let state = [State::Alive, State::Suspect, State::Dead][rng.index(3)];
@@ -309,7 +311,7 @@ mod tests {
                     let (gone_secs, accusation) = (0, None);
                     view.claim(now, Update { id: id.clone(), state, gone_secs, accusation, info });
                     if !state.is_live() {
-                        view.bury(&id, now + std::time::Duration::from_millis(rng.below(50)));
+                        view.bury(&id, now + Duration::from_millis(rng.below(50)));
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_membership::{Broadcast, Config, Event, Input};
+use quorate_membership::{Broadcast, Config, Event, Input, Tags};
 
 use crate::net::{Net, Weather, id};
 
@@ -51,7 +51,7 @@ fn neither_news_of_members_nor_messages_of_users_starve() {
             if index % 3 == 0 {
                 net.input(&by, Input::Broadcast { payload: vec![round; 20] });
             }
-            net.input(&by, Input::SetTags(quorate_membership::Tags { priority: round, ..tags }));
+            net.input(&by, Input::SetTags(Tags { priority: round, ..tags }));
         }
         net.run(300).unwrap();
     }
@@ -70,4 +70,40 @@ fn what_nobody_may_say_is_not_told() {
     assert_eq!(net.node("n00").counters().broadcasts_dropped, 1);
     assert!(!net.events.iter().any(|(_, _, event)| matches!(event, Event::Broadcast { .. })));
     assert!(net.node("n01").member(&id("n00")).is_some());
+}
+
+#[test]
+fn long_messages_of_users_do_not_starve_either() {
+    let mut net = Net::warm(3, Weather::CALM, Config::lan(), 10);
+    // The zones fill what a packet holds.
+    let zone = "z".repeat(Tags::ZONE_MAX);
+    let extra = [("k".to_owned(), "v".repeat(200))].into();
+    let tags = Tags { zone, extra, ..Tags::default() };
+    for round in 0..100_u8 {
+        for index in 0..10 {
+            let by = format!("n{index:02}");
+            if index == 0 && round % 10 == 0 {
+                let payload = vec![round; Broadcast::BYTES_MAX];
+                net.input(&by, Input::Broadcast { payload });
+            }
+            net.input(&by, Input::SetTags(Tags { priority: round, ..tags.clone() }));
+        }
+        net.run(100).unwrap();
+    }
+    let heard = net.events.iter().filter(|(_, _, event)| matches!(event, Event::Broadcast { .. }));
+    assert_eq!(heard.count(), 9 * 10);
+    net.run(5_000).unwrap();
+    assert!(net.is_converged(), "{}", net.show());
+}
+
+#[test]
+fn what_is_said_before_a_leave_is_heard() {
+    for seed in 0..20 {
+        let mut net = Net::warm(seed, Weather::CALM, Config::lan(), 8);
+        net.input("n03", Input::Broadcast { payload: b"good bye".to_vec() });
+        net.input("n03", Input::Leave);
+        net.run(3_000).unwrap();
+        let heard = |(_, _, event): &&(_, _, Event)| matches!(event, Event::Broadcast { .. });
+        assert_eq!(net.events.iter().filter(heard).count(), 7, "{seed}");
+    }
 }

@@ -255,6 +255,26 @@ fn m6_several_crashes_at_once_are_found_by_the_few_that_are_left() {
     }
 }
 
+#[test]
+fn m6_one_that_stood_still_while_all_others_crashed_finds_out() {
+    for (count, limit) in [(3, 3_000), (5, 3_000), (9, 4_000)] {
+        let took = (0..30).map(|seed| {
+            let mut net = Net::warm(seed, Weather::CALM, Config::lan(), count);
+            net.pause("n00", 1_500);
+            let names: Vec<_> = (1..count).map(|index| format!("n{index:02}")).collect();
+            names.iter().for_each(|name| net.crash(name));
+            net.run(1_500).expect("no invariant is broken");
+            let known =
+                |net: &Net| names.iter().all(|name| net.state("n00", name) != Some(State::Alive));
+            let took = net.run_until(60_000, known).expect("no invariant is broken");
+            took.unwrap_or(Duration::MAX)
+        });
+        let worst = took.max().expect("there were runs");
+        println!("{count}: {worst:?}");
+        assert!(worst <= Duration::from_millis(limit), "{count}: {worst:?}");
+    }
+}
+
 /// How long until all that are left know that the first `gone` are.
 fn crash(seed: u64, count: usize, gone: usize) -> Duration {
     let mut net = Net::warm(seed, Weather::CALM, Config::lan(), count);

@@ -67,3 +67,24 @@ fn one_where_only_streams_work_joins() {
     net.run(30_000).unwrap();
     assert!(net.is_converged(), "{}", net.show());
 }
+
+#[test]
+fn one_whose_own_packets_are_lost_gives_up_nobody() {
+    for (seed, count) in [3, 5, 8].into_iter().enumerate() {
+        let config = Config { streams: false, ..Config::lan() };
+        let mut net = Net::warm(seed as u64, Weather::CALM, config, count);
+        for index in 1..count {
+            net.one_way.insert((address_of(0), address_of(index)));
+        }
+        net.run(60_000).unwrap();
+        let dead = |(_, by, event): &&(_, _, Event)| {
+            *by == id("n00") && matches!(event, Event::Dead { .. })
+        };
+        assert_eq!(net.events.iter().find(dead), None, "{count}");
+        assert_eq!(net.state("n01", "n00"), Some(State::Dead), "{count}");
+        net.no_false_deaths = true;
+        net.heal();
+        let took = net.run_until(40_000, Net::is_converged).unwrap();
+        assert!(took.is_some(), "{count}: {}", net.show());
+    }
+}

@@ -1,10 +1,13 @@
 //! What one node does, step by step.
 
-use expect_test::{Expect, expect};
-use quorate_core::ClusterId;
-use quorate_membership::{Body, Input, Packet, State, Tags};
 use std::sync::Arc;
+use std::time::Duration;
 
+use expect_test::{Expect, expect};
+use quorate_core::{ClusterId, Instant};
+use quorate_membership::{Body, Config, Input, Output, Packet, State, Tags};
+
+use crate::hostile::{hear, node, packet};
 use crate::script::{announce, gossip, welcome};
 
 use crate::net::{address_of, id};
@@ -234,6 +237,7 @@ fn a_twin_with_a_higher_epoch_stops_this_node() {
         &mut script,
         &expect![[r#"
         400ms <- g announce [a alive 3.0]
+          -> g refused, it is at 10.0.0.0:7946
         400ms <- g announce [a alive 3.0]
           duplicate id: g 3
         400ms <- g announce [a alive 3.0]
@@ -479,4 +483,105 @@ fn a_leave_ends_when_all_know_it() {
               leave spread
         "#]],
     );
+}
+
+#[test]
+fn a_node_of_that_name_in_another_cluster_is_no_twin() {
+    let mut script = Script::knowing(&["b"]);
+    script.input(Input::SetTags(Tags { cluster: ClusterId(5), ..Tags::default() })).take();
+    let mut other = claim("a", State::Alive, 9, 0);
+    Arc::make_mut(&mut other.info).tags.cluster = ClusterId(6);
+    let mut foreign = script.packet("a", announce(1, 1), std::slice::from_ref(&other));
+    (foreign.cluster, foreign.incarnation) = (6, other.info.incarnation);
+    script.receive("g", foreign);
+    // One that has no cluster yet may know both.
+    script.hear("b", gossip(), &[other]);
+    check(
+        &mut script,
+        &expect![[r#"
+            400ms <- g announce [a alive 9.0]
+              -> g of another cluster: test
+              foreign cluster: a 0
+            400ms <- b gossip [a alive 9.0]
+        "#]],
+    );
+}
+
+#[test]
+fn a_node_that_hears_nobody_accuses_nobody() {
+    let mut script = Script::knowing(&["b", "c", "d"]);
+    // Nobody answers, neither those it probes nor those it asks.
+    script.until(10_000);
+    let text = script.take();
+    for name in ["b", "c", "d"] {
+        assert!(text.contains(&format!("unreachable: {name}")), "{text}");
+        assert!(!text.contains(&format!("{name} suspect")), "{text}");
+    }
+    // It is heard again, and so are the others.
+    script.lively = vec!["b", "c", "d"];
+    script.hear("b", gossip(), &[]).until(12_000);
+    let text = script.take();
+    assert!(!text.contains("suspect") && !text.contains("dead"), "{text}");
+    for name in ["b", "c", "d"] {
+        assert!(text.contains(&format!("reachable: {name}")), "{text}");
+    }
+}
+
+#[test]
+fn an_observer_that_stood_still_votes_after_it_has_read_the_answer() {
+    let mut script = Script::knowing(&["b", "c", "d"]);
+    script.hear("b", Body::Observe { seq: 9, target: id("c") }, &[]).until(510).take();
+    script.stall(760);
+    script.hear("c", Body::Ack { seq: script.seq(1) }, &[]);
+    let text = script.take();
+    assert!(!text.contains("nack"), "{text}");
+    assert!(text.contains("-> b ack"), "{text}");
+}
+
+#[test]
+fn the_successor_is_looked_at_regularly_again_once_others_reached_it() {
+    let mut script = Script::knowing(&["b", "c", "d"]);
+    script.lively = vec!["b", "d"];
+    // Its successor is `c`: silent once, but not to its observers.
+    script.until(850).take();
+    script.helpful = true;
+    script.until(1_000);
+    let text = script.take();
+    assert!(text.contains("do you reach c"), "{text}");
+    script.lively.push("c");
+    // Nothing changes in the view, and somebody is heard all the time.
+    let mut looks = 0;
+    for step in 0..80 {
+        script.until(1_000 + step * 300).hear("b", gossip(), &[]);
+        looks += script.take().matches("-> c ping c").count();
+    }
+    assert!(looks >= 18, "{looks} in 40 periods");
+}
+
+#[test]
+fn a_peer_that_is_made_known_is_an_acquaintance() {
+    let mut script = Script::new(&[]);
+    let before = script.node.acquaintances_version();
+    let known = Input::Known { id: id("b"), address: address_of(1).to_string() };
+    script.input(known.clone());
+    let after = script.node.acquaintances_version();
+    assert!(after != before && script.node.acquaintances().count() == 1);
+    script.input(known);
+    assert_eq!(script.node.acquaintances_version(), after, "nothing changed");
+}
+
+#[test]
+fn a_tombstone_gets_older_at_every_hop_whatever_the_horizon() {
+    let tombstone_horizon = Duration::from_millis(20_900);
+    let mut node = node(Config { tombstone_horizon, ..Config::lan() });
+    let left = vec![claim("b", State::Left, 1, 0)];
+    hear(&mut node, Instant::ZERO, packet("c", gossip(), left));
+    // `b` itself is told what is claimed of it.
+    let ping = packet("b", Body::ping(9, &id("a")), vec![claim("b", State::Alive, 1, 0)]);
+    let told = hear(&mut node, Instant::from_millis(800), ping);
+    let updates = told.iter().find_map(|output| match output {
+        Output::Send { packet, .. } => packet.updates.first(),
+        _ => None,
+    });
+    assert_eq!(updates.map(|update| (update.state, update.gone_secs)), Some((State::Left, 1)));
 }

@@ -22,6 +22,8 @@ pub(crate) struct Script {
     seqs: Vec<u32>,
     /// Who answers pings at once, and requests with a nack.
     pub(crate) lively: Vec<&'static str>,
+    /// Whether those reach everybody that they are asked to look at.
+    pub(crate) helpful: bool,
     text: String,
 }
 
@@ -37,7 +39,7 @@ impl Script {
         let tags = Tags::default();
         let node = Membership::new(id("a"), boot, 7, config, tags, rng, Instant::ZERO);
         let (out, seqs, text) = (Outbox::new(), Vec::new(), String::new());
-        Self { node, now: Instant::ZERO, out, seqs, lively: Vec::new(), text }
+        Self { node, now: Instant::ZERO, out, seqs, lively: Vec::new(), helpful: false, text }
     }
 
     /// A node that knows these members, and has nothing to tell of them any more.
@@ -151,6 +153,7 @@ impl Script {
         let name = *self.lively.iter().find(|name| **name == to)?;
         match body {
             Body::Ping { seq, .. } => Some((name, Body::Ack { seq: *seq })),
+            Body::Observe { seq, .. } if self.helpful => Some((name, Body::Ack { seq: *seq })),
             Body::PingReq { seq, .. } | Body::Observe { seq, .. } => {
                 Some((name, Body::Nack { seq: *seq }))
             }
