@@ -140,7 +140,11 @@ fn wrong_configuration_is_refused_with_the_fix() {
 
     let (code, said) = refused(&["--seeds", "127.0.0.1"], &[]);
     assert_eq!(code, 64, "{said}");
-    assert!(said.contains("host:port"), "{said}");
+    assert_eq!(said.matches("write host:port").count(), 1, "once, {said}");
+
+    let (code, said) = refused(&["--data-dir", "none", "--seeds", "_quorate._tcp.example"], &[]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("feature `srv`, or write host:port"), "{said}");
 
     let (code, said) = refused(&["--bind", "0.0.0.0:7946"], &[]);
     assert_eq!(code, 64, "{said}");

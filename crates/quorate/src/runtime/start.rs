@@ -92,6 +92,10 @@ impl NodeBuilder {
         }
         let keyring = Keyring::of(&config)?;
         let options = Options::default().segment_bytes(config.storage.segment_bytes);
+        let srv = config.cluster.seeds.iter().find(|seed| Resolver::is_srv(seed));
+        if let Some(seed) = srv.filter(|_| !Resolver::knows_srv()) {
+            return Err(StartError::NoSrv { seed: seed.clone() });
+        }
         let own_folder = disk.is_none();
         let (mut journal, mut recovered) = match disk {
             Some(DiskBox(disk)) => Journal::open(disk, options)?,
