@@ -138,6 +138,10 @@ fn wrong_configuration_is_refused_with_the_fix() {
     assert_eq!(code, 64, "{said}");
     assert!(said.contains("a whole number"), "{said}");
 
+    let (code, said) = refused(&[], &[("QUORATE__CLUSTER__PAUSE_TOLERANCE", "5")]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("expected a duration in `cluster.pause_tolerance`"), "{said}");
+
     let (code, said) = refused(&["--seeds", "127.0.0.1"], &[]);
     assert_eq!(code, 64, "{said}");
     assert_eq!(said.matches("write host:port").count(), 1, "once, {said}");
