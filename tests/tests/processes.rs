@@ -219,6 +219,18 @@ fn seeds_may_be_names_and_one_of_them_may_be_down() {
 }
 
 #[test]
+fn a_seed_without_an_address_is_told_once() {
+    let mut cluster = Cluster::prepare(ClusterOptions::default()).expect("places");
+    let seeds = [cluster.cluster_address(1), "nowhere.invalid:7946"].join(",");
+    cluster.start_node_with(0, &["--seeds".to_owned(), seeds]).expect("it starts");
+    let told = "a name has no address now";
+    let heard = wait_until(PATIENCE, || cluster.log(0).contains(told).then(|| cluster.log(0)));
+    assert!(heard.is_some_and(|log| log.contains("nowhere.invalid:7946")), "{}", cluster.log(0));
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(cluster.log(0).matches(told).count(), 1, "{}", cluster.log(0));
+}
+
+#[test]
 fn clusters_of_one_name_refuse_each_other_and_say_so() {
     let (cluster, leader) = three();
     let alone = ClusterOptions { nodes: 1, ..ClusterOptions::default() };

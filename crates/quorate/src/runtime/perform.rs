@@ -1,8 +1,11 @@
 //! Carries out what the node wants done.
 
+use std::collections::BTreeSet;
+use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use quorate_core::Instant;
 use quorate_membership::{self as membership, Channel};
 use quorate_tokio::{Perform, Resolver, StorageEnded, StorageError, StorageThread, encode_packet};
@@ -18,6 +21,8 @@ pub(super) struct Performer {
     pub(super) inner: Arc<Inner>,
     pub(super) storage: StorageThread,
     pub(super) resolver: Resolver,
+    /// The names that had no address when they were last looked up.
+    pub(super) unresolved: Arc<Mutex<BTreeSet<String>>>,
     /// Whom the node met, and what writes it down; `None` if it is not to remember.
     pub(super) memory: Option<(Memory, JoinHandle<()>)>,
 }
@@ -46,7 +51,8 @@ impl Perform<NodeMachine> for Performer {
                 Err(error) => tracing::error!(%error, %to, "a packet could not be encoded"),
             },
             Effect::Resolve { name } => {
-                tokio::spawn(resolve(name, self.resolver.clone(), self.inner.inputs.clone()));
+                let (resolver, unresolved) = (self.resolver.clone(), self.unresolved.clone());
+                tokio::spawn(resolve(name, resolver, unresolved, self.inner.inputs.clone()));
             }
             Effect::Connect { peer, address } => self.inner.transport.set_peer(peer, address),
             Effect::Disconnect { peer } => self.inner.transport.remove_peer(&peer),
@@ -61,8 +67,10 @@ impl Perform<NodeMachine> for Performer {
             Effect::Event(event) => {
                 log(&event);
                 if let NodeEvent::Member(membership::Event::Refused { by, holder }) = &event {
-                    let text =
-                        format!("another process of this node id answers at {holder}, says {by}");
+                    let text = format!(
+                        "another process of this node id answers at {holder}, says {by}: give this \
+                         node another node id, or stop the other process"
+                    );
                     return Err(StopReason::DuplicateId(text));
                 }
                 if event == NodeEvent::Member(membership::Event::LeaveSpread) {
@@ -89,11 +97,26 @@ impl Perform<NodeMachine> for Performer {
 }
 
 /// Looks up a name; the node asks again if the answer is none.
-async fn resolve(name: String, resolver: Resolver, inputs: mpsc::Sender<NodeInput>) {
-    let addresses = resolver.resolve(&name).await.unwrap_or_else(|error| {
-        tracing::debug!(%name, %error, "a name could not be resolved");
-        Vec::new()
-    });
+async fn resolve(
+    name: String,
+    resolver: Resolver,
+    unresolved: Arc<Mutex<BTreeSet<String>>>,
+    inputs: mpsc::Sender<NodeInput>,
+) {
+    let addresses = match resolver.resolve(&name).await {
+        Ok(addresses) => {
+            unresolved.lock().remove(&name);
+            addresses
+        }
+        Err(error) => {
+            // A person is told once, until it has an address again.
+            if unresolved.lock().insert(name.clone()) {
+                let error: &(dyn Error + 'static) = &error;
+                tracing::warn!(%name, error, "a name has no address now; it is looked up again");
+            }
+            Vec::new()
+        }
+    };
     // An error means that the node has stopped.
     let _ = inputs.send(NodeInput::Resolved { name, addresses }).await;
 }
