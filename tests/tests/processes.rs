@@ -219,14 +219,17 @@ fn seeds_may_be_names_and_one_of_them_may_be_down() {
 }
 
 #[test]
-fn a_seed_without_an_address_is_told_once() {
+fn a_node_that_finds_nobody_says_why() {
     let mut cluster = Cluster::prepare(ClusterOptions::default()).expect("places");
     let seeds = [cluster.cluster_address(1), "nowhere.invalid:7946"].join(",");
     cluster.start_node_with(0, &["--seeds".to_owned(), seeds]).expect("it starts");
     let told = "a name has no address now";
     let heard = wait_until(PATIENCE, || cluster.log(0).contains(told).then(|| cluster.log(0)));
     assert!(heard.is_some_and(|log| log.contains("nowhere.invalid:7946")), "{}", cluster.log(0));
-    std::thread::sleep(Duration::from_secs(3));
+    // Meanwhile it is looked up again and again. And what the node waits for is told, too.
+    let why = "in no cluster yet why=waiting for seeds: 0 of 2 answer";
+    let heard = wait_until(PATIENCE, || cluster.log(0).contains(why).then_some(()));
+    assert!(heard.is_some(), "{}", cluster.log(0));
     assert_eq!(cluster.log(0).matches(told).count(), 1, "{}", cluster.log(0));
 }
 

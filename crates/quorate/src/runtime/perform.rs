@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use quorate_core::Instant;
+use quorate_election::BootstrapStatus;
 use quorate_membership::{self as membership, Channel};
 use quorate_tokio::{Perform, Resolver, StorageEnded, StorageError, StorageThread, encode_packet};
 use tokio::sync::mpsc;
@@ -23,6 +25,8 @@ pub(super) struct Performer {
     pub(super) resolver: Resolver,
     /// The names that had no address when they were last looked up.
     pub(super) unresolved: Arc<Mutex<BTreeSet<String>>>,
+    /// When a person is told next that the node is in no cluster, if it is in none then.
+    pub(super) alone_at: Instant,
     /// Whom the node met, and what writes it down; `None` if it is not to remember.
     pub(super) memory: Option<(Memory, JoinHandle<()>)>,
 }
@@ -83,7 +87,7 @@ impl Perform<NodeMachine> for Performer {
         Ok(())
     }
 
-    fn turned(&mut self, _now: Instant, machine: &NodeMachine) -> Result<(), StopReason> {
+    fn turned(&mut self, now: Instant, machine: &NodeMachine) -> Result<(), StopReason> {
         if let Some(error) = machine.failure() {
             return Err(StopReason::Snapshot(error.to_string()));
         }
@@ -91,10 +95,22 @@ impl Perform<NodeMachine> for Performer {
             memory.look_at(machine.membership());
         }
         let status = machine.status();
+        if now >= self.alone_at && !knows_cluster(&status.bootstrap) {
+            self.alone_at = now + ALONE_EVERY;
+            tracing::warn!(why = %status.bootstrap, "in no cluster yet");
+        }
         *self.inner.status.write() = Arc::new(status);
         Ok(())
     }
 }
+
+const fn knows_cluster(status: &BootstrapStatus) -> bool {
+    matches!(status, BootstrapStatus::Formed(_) | BootstrapStatus::Joining(_))
+}
+
+/// After how long a node in no cluster says so, and how often again.
+pub(super) const ALONE_FIRST: Duration = Duration::from_secs(5);
+const ALONE_EVERY: Duration = Duration::from_secs(60);
 
 /// Looks up a name; the node asks again if the answer is none.
 async fn resolve(

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use super::memory::Memory;
 use super::node::{Inner, Node};
-use super::perform::{Performer, storage_failed};
+use super::perform::{ALONE_FIRST, Performer, storage_failed};
 use super::{Keyring, StartError, StopReason};
 use crate::{Config, Effect, NodeInput, NodeMachine, NodeSetup};
 
@@ -180,7 +180,14 @@ impl NodeBuilder {
         let memory = memory.map(|(memory, keeper)| (memory, tokio::spawn(keeper.keep())));
         let resolver = Resolver::new(inner.transport.local_addr());
         let unresolved = Arc::default();
-        let performer = Performer { inner: inner.clone(), storage, resolver, unresolved, memory };
+        let performer = Performer {
+            inner: inner.clone(),
+            storage,
+            resolver,
+            unresolved,
+            alone_at: now + ALONE_FIRST,
+            memory,
+        };
         tokio::spawn(run(machine, performer, first, received, failure));
         Ok(Node { inner })
     }
