@@ -138,9 +138,17 @@ fn wrong_configuration_is_refused_with_the_fix() {
     assert_eq!(code, 64, "{said}");
     assert!(said.contains("a whole number"), "{said}");
 
+    let (code, said) = refused(&[], &[("QUORATE__CLUSTER__PAUSE_TOLERANCE", "5")]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("expected a duration in `cluster.pause_tolerance`"), "{said}");
+
     let (code, said) = refused(&["--seeds", "127.0.0.1"], &[]);
     assert_eq!(code, 64, "{said}");
-    assert!(said.contains("host:port"), "{said}");
+    assert_eq!(said.matches("write host:port").count(), 1, "once, {said}");
+
+    let (code, said) = refused(&["--data-dir", "none", "--seeds", "_quorate._tcp.example"], &[]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("feature `srv`, or write host:port"), "{said}");
 
     let (code, said) = refused(&["--bind", "0.0.0.0:7946"], &[]);
     assert_eq!(code, 64, "{said}");
@@ -208,6 +216,21 @@ fn seeds_may_be_names_and_one_of_them_may_be_down() {
     cluster.start_node_with(1, &flags).expect("it starts");
     let written = wait_until(PATIENCE, || cluster.client(0).put("k", "v").ok());
     assert!(written.is_some(), "{}", cluster.logs());
+}
+
+#[test]
+fn a_node_that_finds_nobody_says_why() {
+    let mut cluster = Cluster::prepare(ClusterOptions::default()).expect("places");
+    let seeds = [cluster.cluster_address(1), "nowhere.invalid:7946"].join(",");
+    cluster.start_node_with(0, &["--seeds".to_owned(), seeds]).expect("it starts");
+    let told = "a name has no address now";
+    let heard = wait_until(PATIENCE, || cluster.log(0).contains(told).then(|| cluster.log(0)));
+    assert!(heard.is_some_and(|log| log.contains("nowhere.invalid:7946")), "{}", cluster.log(0));
+    // Meanwhile it is looked up again and again. And what the node waits for is told, too.
+    let why = "in no cluster yet why=waiting for seeds: 0 of 2 answer";
+    let heard = wait_until(PATIENCE, || cluster.log(0).contains(why).then_some(()));
+    assert!(heard.is_some(), "{}", cluster.log(0));
+    assert_eq!(cluster.log(0).matches(told).count(), 1, "{}", cluster.log(0));
 }
 
 #[test]
@@ -329,10 +352,17 @@ fn the_api_keeps_its_words() {
     assert_eq!(states.iter().filter(|state| **state == "ACTIVE").count(), 2, "{members}");
     let (_, metrics) = get("/metrics");
     let metrics = metrics.as_str().expect("text");
-    assert!(
-        metrics.contains("quorate_is_leader{node=\"") && metrics.contains("\"} 1\n"),
-        "{metrics}"
-    );
+    assert!(metrics.contains("\nquorate_is_leader 1\n"), "{metrics}");
+    let itself = format!("\nquorate_node_info{{node=\"{}\",", cluster.id(leader));
+    assert!(metrics.contains(&itself), "{metrics}");
+    // Prometheus refuses a whole page for one label that stands twice.
+    for series in metrics.lines().filter(|line| !line.starts_with('#')) {
+        let labels = series.split_once('{').map_or("", |(_, rest)| rest);
+        let mut names: Vec<&str> =
+            labels.split("\",").filter_map(|label| Some(label.split_once('=')?.0)).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{series}");
+    }
     assert!(client.probe("/leader") && !cluster.client((leader + 1) % 3).probe("/leader"));
 }
 

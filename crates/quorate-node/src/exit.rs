@@ -27,6 +27,7 @@ impl Exit {
         match error {
             StartError::NothingEnabled
             | StartError::NoDataDir
+            | StartError::NoSrv { .. }
             | StartError::Keyring(_)
             | StartError::Bind(_)
             | StartError::Id(_) => Self::Usage,

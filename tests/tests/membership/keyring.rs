@@ -79,6 +79,8 @@ fn keys_are_changed_while_the_cluster_runs_and_who_has_none_is_not_heard() {
         (status["rejected_frames"]["plain"].as_u64()? > 2).then_some(())
     });
     assert!(refused.is_some(), "{:?}", clients[0].call("GET", "/v1/status", None));
+    let told = cluster.log(0).matches("the keyring does not open").count();
+    assert_eq!(told, 1, "once a minute, {}", cluster.log(0));
     wait_until(PATIENCE, || all_alive(&clients)).unwrap_or_else(|| panic!("{}", cluster.logs()));
     stranger.kill(0);
 

@@ -11,6 +11,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use quorate::{Answer, Node};
 
@@ -63,9 +64,9 @@ pub(super) struct Metrics {
 impl Metrics {
     pub(super) fn new(node: &Node) -> Self {
         let metrics = Self {
-            registry: Mutex::new(Registry::with_labels(
-                [("node".into(), node.id().to_string().into())].into_iter(),
-            )),
+            // Without a label of its own: `node` is whom a figure is about, and a series that bears a
+            // label twice makes Prometheus refuse the whole page.
+            registry: Mutex::default(),
             answers: Family::default(),
             operations: Family::default(),
             term: Gauge::default(),
@@ -82,13 +83,16 @@ impl Metrics {
             gossip: GossipMetrics::default(),
             counted_term: AtomicU64::new(0),
         };
-        metrics.register();
+        metrics.register(node);
         metrics
     }
 
-    fn register(&self) {
+    fn register(&self, node: &Node) {
         let mut registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let r = &mut *registry;
+        let cluster = node.config().cluster.name.clone();
+        let itself = Info::new(vec![("node", node.id().to_string()), ("cluster", cluster)]);
+        r.register("quorate_node", "which node this is", itself);
         r.register("quorate_http_answers", "HTTP answers by status", self.answers.clone());
         r.register(
             "quorate_state_operations",

@@ -273,7 +273,9 @@ impl Config {
     pub(super) fn from_layers(layers: Layers) -> Result<Self, ConfigError> {
         let Sections { node, cluster, election, state, storage, api } =
             Sections::deserialize(layers.tables()).map_err(|error| {
-                ConfigError::Syntax(layers.without_secrets(error.to_string().trim()))
+                // One line, as logs are read by the line.
+                let text = error.to_string().trim().replace('\n', " ");
+                ConfigError::Syntax(layers.without_secrets(&text))
             })?;
         let config = Self { node, cluster, election, state, storage, api, layers };
         config.check()?;

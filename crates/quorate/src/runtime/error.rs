@@ -19,6 +19,12 @@ pub enum StartError {
     /// There is no folder to keep the journal in.
     #[error("`node.data_dir` is not set: name a folder that belongs to this node alone")]
     NoDataDir,
+    /// A seed is a name of DNS SRV, and the build cannot ask for those.
+    #[error("seed `{seed}` is a name of DNS SRV: build with feature `srv`, or write host:port")]
+    NoSrv {
+        /// The seed.
+        seed: String,
+    },
     /// The keyring cannot be had.
     #[error(transparent)]
     Keyring(#[from] KeyringError),

@@ -142,6 +142,7 @@ impl Keyring {
             // It was installed a moment ago, and is not in use.
             let _ = self.ring.remove(id);
         })?;
+        tracing::info!(key = %id, "a key of gossip is installed");
         Ok(id.to_string())
     }
 
@@ -160,7 +161,9 @@ impl Keyring {
             sort(&mut keys, &before);
             // It was in use until a moment ago.
             let _ = before.first().map(|id| self.ring.use_key(*id));
-        })
+        })?;
+        tracing::info!(key = %id, "gossip is sealed with another key");
+        Ok(())
     }
 
     /// Does not open gossip with this key any more. No node may use it any longer.
@@ -182,7 +185,9 @@ impl Keyring {
             }
         }
         *keys = left;
-        written
+        written?;
+        tracing::info!(key = %id, "a key of gossip is removed");
+        Ok(())
     }
 
     /// Changes what becomes of gossip that is not sealed, until the process ends.

@@ -291,7 +291,10 @@ impl Cluster {
     pub fn leader_node(&self) -> Option<LeaderNode> {
         let status = self.inner.status.read().clone();
         let node_id = status.leader.clone()?;
-        let address = status.configuration.member(&node_id)?.address.clone();
+        // Gossip knows where a node is now; the log, where it was when it joined.
+        let now = status.neighbours.get(&node_id).map(|neighbour| &neighbour.address);
+        let joined = || Some(&status.configuration.member(&node_id)?.address);
+        let address = now.or_else(joined)?.clone();
         Some(LeaderNode { node_id, address })
     }
 }

@@ -1,9 +1,14 @@
 //! Carries out what the node wants done.
 
+use std::collections::BTreeSet;
+use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use quorate_core::Instant;
+use quorate_election::BootstrapStatus;
 use quorate_membership::{self as membership, Channel};
 use quorate_tokio::{Perform, Resolver, StorageEnded, StorageError, StorageThread, encode_packet};
 use tokio::sync::mpsc;
@@ -18,6 +23,10 @@ pub(super) struct Performer {
     pub(super) inner: Arc<Inner>,
     pub(super) storage: StorageThread,
     pub(super) resolver: Resolver,
+    /// The names that had no address when they were last looked up.
+    pub(super) unresolved: Arc<Mutex<BTreeSet<String>>>,
+    /// When a person is told next that the node is in no cluster, if it is in none then.
+    pub(super) alone_at: Instant,
     /// Whom the node met, and what writes it down; `None` if it is not to remember.
     pub(super) memory: Option<(Memory, JoinHandle<()>)>,
 }
@@ -46,7 +55,8 @@ impl Perform<NodeMachine> for Performer {
                 Err(error) => tracing::error!(%error, %to, "a packet could not be encoded"),
             },
             Effect::Resolve { name } => {
-                tokio::spawn(resolve(name, self.resolver.clone(), self.inner.inputs.clone()));
+                let (resolver, unresolved) = (self.resolver.clone(), self.unresolved.clone());
+                tokio::spawn(resolve(name, resolver, unresolved, self.inner.inputs.clone()));
             }
             Effect::Connect { peer, address } => self.inner.transport.set_peer(peer, address),
             Effect::Disconnect { peer } => self.inner.transport.remove_peer(&peer),
@@ -61,8 +71,10 @@ impl Perform<NodeMachine> for Performer {
             Effect::Event(event) => {
                 log(&event);
                 if let NodeEvent::Member(membership::Event::Refused { by, holder }) = &event {
-                    let text =
-                        format!("another process of this node id answers at {holder}, says {by}");
+                    let text = format!(
+                        "another process of this node id answers at {holder}, says {by}: give this \
+                         node another node id, or stop the other process"
+                    );
                     return Err(StopReason::DuplicateId(text));
                 }
                 if event == NodeEvent::Member(membership::Event::LeaveSpread) {
@@ -75,7 +87,7 @@ impl Perform<NodeMachine> for Performer {
         Ok(())
     }
 
-    fn turned(&mut self, _now: Instant, machine: &NodeMachine) -> Result<(), StopReason> {
+    fn turned(&mut self, now: Instant, machine: &NodeMachine) -> Result<(), StopReason> {
         if let Some(error) = machine.failure() {
             return Err(StopReason::Snapshot(error.to_string()));
         }
@@ -83,17 +95,44 @@ impl Perform<NodeMachine> for Performer {
             memory.look_at(machine.membership());
         }
         let status = machine.status();
+        if now >= self.alone_at && !knows_cluster(&status.bootstrap) {
+            self.alone_at = now + ALONE_EVERY;
+            tracing::warn!(why = %status.bootstrap, "in no cluster yet");
+        }
         *self.inner.status.write() = Arc::new(status);
         Ok(())
     }
 }
 
+const fn knows_cluster(status: &BootstrapStatus) -> bool {
+    matches!(status, BootstrapStatus::Formed(_) | BootstrapStatus::Joining(_))
+}
+
+/// After how long a node in no cluster says so, and how often again.
+pub(super) const ALONE_FIRST: Duration = Duration::from_secs(5);
+const ALONE_EVERY: Duration = Duration::from_secs(60);
+
 /// Looks up a name; the node asks again if the answer is none.
-async fn resolve(name: String, resolver: Resolver, inputs: mpsc::Sender<NodeInput>) {
-    let addresses = resolver.resolve(&name).await.unwrap_or_else(|error| {
-        tracing::debug!(%name, %error, "a name could not be resolved");
-        Vec::new()
-    });
+async fn resolve(
+    name: String,
+    resolver: Resolver,
+    unresolved: Arc<Mutex<BTreeSet<String>>>,
+    inputs: mpsc::Sender<NodeInput>,
+) {
+    let addresses = match resolver.resolve(&name).await {
+        Ok(addresses) => {
+            unresolved.lock().remove(&name);
+            addresses
+        }
+        Err(error) => {
+            // A person is told once, until it has an address again.
+            if unresolved.lock().insert(name.clone()) {
+                let error: &(dyn Error + 'static) = &error;
+                tracing::warn!(%name, error, "a name has no address now; it is looked up again");
+            }
+            Vec::new()
+        }
+    };
     // An error means that the node has stopped.
     let _ = inputs.send(NodeInput::Resolved { name, addresses }).await;
 }

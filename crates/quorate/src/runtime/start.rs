@@ -21,7 +21,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use super::memory::Memory;
 use super::node::{Inner, Node};
-use super::perform::{Performer, storage_failed};
+use super::perform::{ALONE_FIRST, Performer, storage_failed};
 use super::{Keyring, StartError, StopReason};
 use crate::{Config, Effect, NodeInput, NodeMachine, NodeSetup};
 
@@ -30,6 +30,8 @@ const INPUTS_MAX: usize = 4_096;
 /// The longest a stopping node waits until its neighbours know; shorter than the timeout after
 /// which it could be elected again.
 const GOODBYE_MAX: Duration = Duration::from_millis(100);
+/// How often a person is told of gossip under other keys: anybody can send such.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 /// How many events a listener may lag behind.
 const EVENTS_MAX: usize = 1_024;
 
@@ -89,6 +91,10 @@ impl NodeBuilder {
         let Self { config, disk, founders, api } = self;
         if !config.cluster_enabled() {
             return Err(StartError::NothingEnabled);
+        }
+        let srv = config.cluster.seeds.iter().find(|seed| Resolver::is_srv(seed));
+        if let Some(seed) = srv.filter(|_| !Resolver::knows_srv()) {
+            return Err(StartError::NoSrv { seed: seed.clone() });
         }
         let keyring = Keyring::of(&config)?;
         let options = Options::default().segment_bytes(config.storage.segment_bytes);
@@ -173,7 +179,15 @@ impl NodeBuilder {
         tokio::spawn(listen(events, inputs, inner.clone(), refused));
         let memory = memory.map(|(memory, keeper)| (memory, tokio::spawn(keeper.keep())));
         let resolver = Resolver::new(inner.transport.local_addr());
-        let performer = Performer { inner: inner.clone(), storage, resolver, memory };
+        let unresolved = Arc::default();
+        let performer = Performer {
+            inner: inner.clone(),
+            storage,
+            resolver,
+            unresolved,
+            alone_at: now + ALONE_FIRST,
+            memory,
+        };
         tokio::spawn(run(machine, performer, first, received, failure));
         Ok(Node { inner })
     }
@@ -227,6 +241,7 @@ async fn listen(
     inner: Arc<Inner>,
     failed: mpsc::Sender<StopReason>,
 ) {
+    let mut warned_at = None;
     while let Some(event) = events.recv().await {
         let input = match event {
             TransportEvent::Message { from, bytes, room: _room } => {
@@ -256,6 +271,16 @@ async fn listen(
             }
             TransportEvent::Rejected { from, why } => {
                 tracing::debug!(%from, why, "refused");
+                let now = inner.clock.now();
+                if is_of_keys(why) && warned_at.is_none_or(|at| now.since(at) >= WARN_EVERY) {
+                    warned_at = Some(now);
+                    tracing::warn!(
+                        %from,
+                        why,
+                        "gossip that the keyring does not open: if it is from a node of this \
+                         cluster, correct its keys or its cluster.name"
+                    );
+                }
                 continue;
             }
             TransportEvent::Connected { peer, .. } => NodeInput::PeerConnected(peer),
@@ -275,6 +300,11 @@ async fn listen(
             return;
         }
     }
+}
+
+/// Whether a node with the wrong keys is refused for this.
+fn is_of_keys(why: &str) -> bool {
+    matches!(why, "plain" | "unknown_key" | "forged")
 }
 
 /// A packet of the gossip; nothing, and a count, of what is none.

@@ -46,3 +46,24 @@ async fn who_asks_while_the_node_stops_is_answered_all_the_same() {
         assert_eq!(stopped.expect("it stops"), StopReason::Asked);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_is_shown_where_it_is_now() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Each life at an address of its own: the log names the first.
+    for ip in ["127.0.0.1:0", "127.0.0.2:0"] {
+        let config = Config::builder()
+            .node_id("a")
+            .data_dir(folder.path())
+            .bind(ip.parse().expect("an address"))
+            .enable_state()
+            .build()
+            .expect("a whole configuration");
+        let node = Node::builder(config).start().await.expect("it starts");
+        node.state().set("k", "v").await.expect("a cluster of one takes a write");
+        let leader = node.cluster().leader_node().expect("it leads itself");
+        assert_eq!(leader.address, node.address().to_string());
+        node.stop();
+        tokio::time::timeout(PATIENCE, node.stopped()).await.expect("it stops");
+    }
+}
