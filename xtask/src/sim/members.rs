@@ -10,7 +10,7 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use indicatif::{ProgressBar, ProgressStyle};
 use quorate_sim::crowd::{Broken, Figures, Member, Members, Scenario, Size, Stall};
 
-use crate::sh::say;
+use crate::sh::{USAGE, say};
 
 /// What befalls the crowd, and what it is called.
 const SCENARIOS: &[(&str, Scenario)] = &[
@@ -35,11 +35,24 @@ const SCENARIOS: &[(&str, Scenario)] = &[
 const MINUTE: Duration = Duration::from_secs(60);
 const STALLED: Duration = Duration::from_millis(8_200);
 
-/// Runs every scenario with so many nodes.
-pub(super) fn run(nodes: u32, seeds: Option<&Range<u64>>, jobs: usize) -> ExitCode {
+/// Runs every scenario, or those whose names hold `only`, with so many nodes.
+pub(super) fn run(
+    nodes: u32,
+    only: Option<&str>,
+    seeds: Option<&Range<u64>>,
+    jobs: usize,
+) -> ExitCode {
     let seeds = seeds.cloned().unwrap_or(0..1);
-    let runs: Vec<(usize, u64)> =
-        (0..SCENARIOS.len()).flat_map(|at| seeds.clone().map(move |seed| (at, seed))).collect();
+    let wanted = |at: &usize| only.is_none_or(|text| SCENARIOS[*at].0.contains(text));
+    let runs: Vec<(usize, u64)> = (0..SCENARIOS.len())
+        .filter(wanted)
+        .flat_map(|at| seeds.clone().map(move |seed| (at, seed)))
+        .collect();
+    if runs.is_empty() {
+        let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+        say(&format!("no such scenario: choose from\n  {}", names.join("\n  ")));
+        return ExitCode::from(USAGE);
+    }
     let bar = bar(runs.len());
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
@@ -59,10 +72,10 @@ pub(super) fn run(nodes: u32, seeds: Option<&Range<u64>>, jobs: usize) -> ExitCo
         }
     });
     bar.finish_and_clear();
-    tell(nodes, &done.into_inner().expect("nobody panicked with it"))
+    tell(nodes, only, &done.into_inner().expect("nobody panicked with it"))
 }
 
-fn tell(nodes: u32, ended: &[(usize, Result<Figures, Broken>)]) -> ExitCode {
+fn tell(nodes: u32, only: Option<&str>, ended: &[(usize, Result<Figures, Broken>)]) -> ExitCode {
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED);
     table.set_header([
@@ -73,7 +86,8 @@ fn tell(nodes: u32, ended: &[(usize, Result<Figures, Broken>)]) -> ExitCode {
         "bytes per node-s",
         "events",
     ]);
-    for (at, (name, scenario)) in SCENARIOS.iter().enumerate() {
+    let wanted = |name: &str| only.is_none_or(|text| name.contains(text));
+    for (at, (name, scenario)) in SCENARIOS.iter().enumerate().filter(|(_, (n, _))| wanted(n)) {
         let all: Vec<&Figures> = ended
             .iter()
             .filter(|(other, _)| *other == at)

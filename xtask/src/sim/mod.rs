@@ -65,6 +65,9 @@ pub(crate) struct Sim {
         conflicts_with_all = ["short", "long", "birth", "scenario", "nodes", "plan", "mutant",
             "mutants", "hashes", "state"])]
     members: Option<u32>,
+    /// With --members: only the scenarios whose names hold this, as "crash".
+    #[arg(long, value_name = "TEXT", requires = "members")]
+    only: Option<String>,
     /// The same as `sim replay FILE`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "mutants", "hashes", "state"])]
     plan: Option<PathBuf>,
@@ -110,7 +113,8 @@ Try it:
   cargo xtask sim replay target/sim/plan.toml --mutant vote-twice   its small plan again
   cargo xtask sim --short --state total.toml --budget 10m           count seeds over days
   cargo xtask sim exhaust --small            all states of small worlds
-  cargo xtask sim --members 1000             a thousand memberships";
+  cargo xtask sim --members 1000             a thousand memberships
+  cargo xtask sim --members 5000 --only crashes --jobs 1   more, which takes 10 GB";
 
 impl Sim {
     pub(crate) fn run(self) -> ExitCode {
@@ -118,7 +122,7 @@ impl Sim {
             return told::list();
         }
         if let Some(nodes) = self.members.filter(|_| self.one.is_none()) {
-            return members::run(nodes, self.seeds.as_ref(), self.jobs);
+            return members::run(nodes, self.only.as_deref(), self.seeds.as_ref(), self.jobs);
         }
         if let Some(name) = &self.mutant
             && !MUTANTS.iter().any(|mutant| mutant.name == name)
@@ -156,6 +160,7 @@ impl Sim {
             ("--hashes", self.hashes),
             ("--state", self.state.is_some()),
             ("--members", self.members.is_some()),
+            ("--only", self.only.is_some()),
         ];
         if matches!(one, One::Exhaust { .. }) {
             let others = [
