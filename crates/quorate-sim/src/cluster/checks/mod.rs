@@ -155,6 +155,7 @@ impl Checks {
             if self.log.entries(seat, program)? {
                 mark("entries that were not committed are replaced");
             }
+            self.counts_what_it_holds(seat, program)?;
             count!(self, "R5");
             let committed = self.log.commits(seat, program)?;
             for id in committed.iter().copied() {
@@ -274,6 +275,21 @@ impl Checks {
             return Ok(());
         }
         let message = format!("{seat} calls {id} committed, but {holders} disks hold it");
+        Err(Violation::new("R4", message))
+    }
+
+    /// What a node counts as its own durable copy must be on its disk: seen here, a quorum that
+    /// counts it too early is found before it takes a crash to show.
+    fn counts_what_it_holds(&self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
+        let log = program.machine.log();
+        let durable = log.durable();
+        // What a snapshot covers is committed; it may be installed before it is on the disk.
+        let founding = durable.term == Term::ZERO;
+        let covered = durable.index < log.first_index();
+        if founding || covered || self.disks.holds(seat, durable) {
+            return Ok(());
+        }
+        let message = format!("{seat} counts {durable} as durable, which its disk does not hold");
         Err(Violation::new("R4", message))
     }
 
