@@ -260,14 +260,5 @@ impl Shared {
     }
 }
 
-impl Shared {
-    /// Whether packets come from members alone: they are sealed, or from this machine. Then this
-    /// node stops if one of them says that it is a twin.
-    pub(super) fn trusts_packets(&self) -> bool {
-        let sealed = self.keyring.as_ref().is_some_and(|keyring| !keyring.accepts_plain());
-        sealed || self.bound.ip().is_loopback()
-    }
-}
-
 /// How much longer than the machine itself a leave may take.
 const LEAVE_SLACK: Duration = Duration::from_secs(1);

@@ -206,7 +206,7 @@ impl Perform<Membership> for Performer {
                 tracing::debug!(?event);
                 let twin = matches!(event, Event::DuplicateId { .. } | Event::Refused { .. });
                 self.pending.push(event);
-                if twin && self.shared.trusts_packets() {
+                if twin && self.transport.trusts_packets() {
                     return Err(End::DuplicateId);
                 }
             }

@@ -135,6 +135,13 @@ impl Transport {
         self.local
     }
 
+    /// Whether packets come from those with a key alone, or from this machine alone. Otherwise
+    /// anybody who sees them can forge one, and none should end a process.
+    #[must_use]
+    pub fn trusts_packets(&self) -> bool {
+        self.shared.packets.are_sealed() || self.local.ip().is_loopback()
+    }
+
     /// The cluster became known: from now on handshakes and datagrams carry it, and those of
     /// another one are refused. Connections that are up stay.
     pub fn set_cluster(&self, cluster: ClusterId) {

@@ -45,6 +45,11 @@ impl Packets {
         Self { keyring, purpose }
     }
 
+    /// Whether nothing is read that is not sealed.
+    pub(crate) fn are_sealed(&self) -> bool {
+        self.keyring.as_ref().is_some_and(|ring| !ring.accepts_plain())
+    }
+
     /// The ring that seals what is sent.
     fn sealing(&self) -> Option<&Keyring> {
         self.keyring.as_ref().filter(|ring| !ring.sends_plain())

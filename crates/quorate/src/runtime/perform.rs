@@ -70,7 +70,10 @@ impl Perform<NodeMachine> for Performer {
             }
             Effect::Event(event) => {
                 log(&event);
-                if let NodeEvent::Member(membership::Event::Refused { by, holder }) = &event {
+                // Where anybody could have said so, a peer that refuses the connection decides.
+                if let NodeEvent::Member(membership::Event::Refused { by, holder }) = &event
+                    && self.inner.transport.trusts_packets()
+                {
                     let text = format!(
                         "another process of this node id answers at {holder}, says {by}: give this \
                          node another node id, or stop the other process"
@@ -157,6 +160,9 @@ fn log(event: &NodeEvent) {
         // name, a peer refuses this one when it connects, and that stops it.
         NodeEvent::Member(Event::DuplicateId { from, boot }) => {
             tracing::error!(%from, boot = boot.0, "a later start of this node id is said to run");
+        }
+        NodeEvent::Member(Event::Refused { by, holder }) => {
+            tracing::error!(%by, holder, "another process of this node id is said to answer");
         }
         NodeEvent::Member(Event::OtherVersion { from, theirs }) => {
             tracing::warn!(%from, theirs, "a node speaks a version of gossip that is unknown here");
