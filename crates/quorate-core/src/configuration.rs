@@ -59,6 +59,9 @@ pub struct Configuration {
     pub members: BTreeMap<NodeId, Member>,
     /// The members before the change; `None` when no change is under way.
     pub outgoing: Option<BTreeMap<NodeId, Member>>,
+    /// Those that were removed for good, the latest at the end: they do not join again by
+    /// themselves. At most [`Configuration::REMOVED_MAX`].
+    pub removed: Vec<NodeId>,
 }
 
 impl Configuration {
@@ -70,7 +73,19 @@ impl Configuration {
             priority: Member::PRIORITY_DEFAULT,
             address: String::new(),
         };
-        Self { members: ids.into_iter().map(|id| (id, member())).collect(), outgoing: None }
+        Self::of_members(ids.into_iter().map(|id| (id, member())).collect())
+    }
+
+    /// These members, and no change under way.
+    #[must_use]
+    pub const fn of_members(members: BTreeMap<NodeId, Member>) -> Self {
+        Self { members, outgoing: None, removed: Vec::new() }
+    }
+
+    /// Whether a change of the voters is under way.
+    #[must_use]
+    pub const fn is_joint(&self) -> bool {
+        self.outgoing.is_some()
     }
 
     /// Whether no member exists yet.
@@ -105,9 +120,20 @@ impl Configuration {
 
     /// Every member of either half, each once, in order.
     pub fn ids(&self) -> impl Iterator<Item = &NodeId> {
-        let old = self.outgoing.iter().flat_map(BTreeMap::keys);
-        let only_old = old.filter(|id| !self.members.contains_key(*id));
-        self.members.keys().chain(only_old)
+        let mut new = self.members.keys().peekable();
+        let mut old = self.outgoing.iter().flat_map(BTreeMap::keys).peekable();
+        // Merged rather than chained: whoever keeps something for each looks it up by order.
+        std::iter::from_fn(move || match (new.peek(), old.peek()) {
+            (Some(a), Some(b)) if a > b => old.next(),
+            (Some(a), Some(b)) => {
+                if a == b {
+                    old.next();
+                }
+                new.next()
+            }
+            (Some(_), None) => new.next(),
+            (None, _) => old.next(),
+        })
     }
 
     /// Every voter and witness of either half, each once.
@@ -124,7 +150,10 @@ impl Configuration {
     /// refusal, `None` for silence. Won only if every half is won.
     pub fn vote_result(&self, vote: impl Fn(&NodeId) -> Option<bool>) -> VoteResult {
         let mut overall = VoteResult::Won;
-        for half in self.halves() {
+        for (place, half) in self.halves().enumerate() {
+            if place == 0 && self.is_joint() && mutant!("vote-by-old-half") {
+                continue;
+            }
             let (mut voters, mut granted, mut refused) = (0, 0, 0);
             for id in voters_of(half) {
                 voters += 1;
@@ -163,10 +192,14 @@ impl Configuration {
             }
             committed_index(&mut marks)
         };
+        if mutant!("commit-by-new-half") {
+            return LogIndex(half(&self.members));
+        }
         LogIndex(self.halves().map(half).min().unwrap_or(0))
     }
 }
 
 fn voters_of(half: &BTreeMap<NodeId, Member>) -> impl Iterator<Item = &NodeId> {
-    half.iter().filter(|(_, member)| member.kind.votes()).map(|(id, _)| id)
+    let counts = |kind: Kind| kind.votes() || (mutant!("learner-votes") && kind == Kind::Learner);
+    half.iter().filter(move |(_, member)| counts(member.kind)).map(|(id, _)| id)
 }

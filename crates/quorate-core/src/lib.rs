@@ -36,6 +36,7 @@
 //! Ongaro and Ousterhout 2014 (terms, log matching); Ongaro 2014, section 4.3 (joint consensus);
 //! Blackman and Vigna 2018 (the generator behind [`Rng`]).
 
+mod change;
 mod configuration;
 mod disk;
 mod durable;
@@ -53,6 +54,7 @@ mod rng;
 mod seam;
 mod time;
 
+pub use change::{Change, ChangeRefused};
 pub use configuration::{Configuration, Kind, Member};
 pub use disk::{Disk, DiskFile};
 pub use durable::{Ballot, Identity, Pledge, PledgeBallot, Proposal, Record, Recovered, Snapshot};

@@ -473,8 +473,9 @@ impl Voter {
     }
 
     pub(crate) fn hear_peer(&mut self, now: Instant, peer: NodeId, log: &dyn LogView) {
+        // Of learners too: once one is promoted it must not count as silent since the election.
         if let State::Leader(reign) = &mut self.state
-            && log.configuration().votes(&peer)
+            && log.configuration().member(&peer).is_some()
         {
             reign.hear(peer, now);
         }

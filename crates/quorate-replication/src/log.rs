@@ -51,6 +51,11 @@ impl LogView for Log {
     }
 
     fn configuration(&self) -> &Configuration {
+        if mutant!("configuration-once-committed")
+            && let Some(committed) = self.configuration_at(self.commit)
+        {
+            return committed;
+        }
         &self.configurations.last().expect("the configuration at the base never leaves").1
     }
 
@@ -182,6 +187,12 @@ impl Log {
     #[must_use]
     pub const fn configuration_changes(&self) -> u64 {
         self.configuration_changes
+    }
+
+    /// The index from which the configuration in force counts.
+    #[must_use]
+    pub fn configured_at(&self) -> LogIndex {
+        self.configurations.last().map_or(LogIndex::ZERO, |(from, _)| *from)
     }
 
     /// The configuration in force at `index`; `None` below the base. `O(configurations)`.
@@ -343,7 +354,10 @@ impl Log {
         }
         self.entries.clear();
         self.ends = [snapshot.last].into();
-        self.configurations = vec![(snapshot.last.index, snapshot.configuration.clone())];
+        let newest = self.configurations.pop().map(|(_, configuration)| configuration);
+        let kept = newest.filter(|it| mutant!("configuration-lost-in-snapshot") && !it.is_empty());
+        let configuration = kept.unwrap_or_else(|| snapshot.configuration.clone());
+        self.configurations = vec![(snapshot.last.index, configuration)];
         self.configuration_changes += 1;
         self.commit = snapshot.last.index;
         // Until the record of the snapshot is durable nothing of this log is.

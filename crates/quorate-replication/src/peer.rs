@@ -77,6 +77,9 @@ pub(crate) struct Peer {
     last_heard: Option<Instant>,
     /// The last round of reads it confirmed.
     pub(crate) probed: u64,
+    /// The configuration that it is no member of, and when it was appended. It is served until it
+    /// knows of it: else it would stand for ever in a cluster that goes on without it.
+    leaves: Option<(LogIndex, Instant)>,
     transfer: Option<Transfer>,
 }
 
@@ -131,6 +134,7 @@ impl Peer {
             patience,
             last_heard: None,
             probed: 0,
+            leaves: None,
             transfer: None,
         }
     }
@@ -185,15 +189,34 @@ impl Peer {
             patience: _,
             last_heard: _,
             probed,
+            leaves,
             transfer,
         } = self;
         (id, mode, next, matched, commit_sent, commit_known, attempt).hash(hasher);
         (inflight, inflight_bytes, lane, probed, transfer).hash(hasher);
+        leaves.map(|(index, since)| (index, now.since(since))).hash(hasher);
         ask_at.map(|at| at.since(now)).hash(hasher);
     }
 
     pub(crate) const fn heard(&mut self, now: Instant) {
         self.last_heard = Some(now);
+    }
+
+    /// It is no member from the configuration at `index` on; `None`: it is one.
+    pub(crate) const fn leave(&mut self, leaves: Option<(LogIndex, Instant)>) {
+        self.leaves = leaves;
+    }
+
+    pub(crate) const fn is_leaving(&self) -> bool {
+        self.leaves.is_some()
+    }
+
+    /// Whether it need not be served any more: it knows that it left, or was silent for long.
+    pub(crate) fn is_dismissed(&self, now: Instant, config: &Config) -> bool {
+        self.leaves.is_some_and(|(index, since)| {
+            let silent = now >= since + config.resend_after * LEAVING_FACTOR_MAX;
+            self.commit_known >= index || silent
+        })
     }
 
     /// Whether the peer can learn of a commit that it was not told of.
@@ -483,3 +506,6 @@ fn batch(log: &Log, from: LogIndex, batch_bytes: usize) -> (Vec<Entry>, usize) {
 /// Silence stretches the patience up to this many times [`Config::resend_after`]: a dead peer costs
 /// little, and one that comes back without a new connection is found soon enough.
 const PATIENCE_FACTOR_MAX: u32 = 8;
+
+/// Who left is told so for this many times [`Config::resend_after`].
+const LEAVING_FACTOR_MAX: u32 = 50;

@@ -158,6 +158,7 @@ impl Replicator {
                 self.flush_at = self.leading.as_ref().map(|_| self.now).or(self.flush_at);
             }
             Input::Propose { id, command } => self.propose(id, command, out),
+            Input::Change { id, change } => self.change(id, &change, out),
             Input::Read { id } => self.read(id, out),
             Input::Snapshotted(snapshot) => self.compact(snapshot, out),
             Input::PeerConnected(id) => self.peer_connected(&id),

@@ -56,9 +56,9 @@ pub use config::{
     GossipTiming, NodeConfig, Origin, PlainGossip, Secret, StateConfig, StorageConfig, Timing,
 };
 pub use machine::{
-    Answer, Doubt, Effect, Failure, Found, GossipStatus, MemberChanges, NeighbourStatus, NodeError,
-    NodeEvent, NodeInput, NodeMachine, NodeSetup, NodeState, NodeStatus, PeerMessage, Query,
-    ReadLevel, Request, RequestId,
+    Answer, AutopilotConfig, Doubt, Effect, Failure, Found, GossipStatus, MemberChanges,
+    NeighbourStatus, NodeError, NodeEvent, NodeInput, NodeMachine, NodeSetup, NodeState,
+    NodeStatus, PeerMessage, Query, ReadLevel, Request, RequestId,
 };
 #[cfg(feature = "tokio")]
 pub use quorate_storage::{FolderError, OpenError};
@@ -70,6 +70,8 @@ pub use runtime::{
     ReadError, Session, StartError, State, StopReason, Swapped, WriteError, Written,
 };
 
-pub use quorate_core::{LogId, LogIndex, NodeId, Term};
+pub use quorate_core::{
+    Change, ChangeRefused, Configuration, Kind, LogId, LogIndex, Member, NodeId, Term,
+};
 pub use quorate_dist_state::{Command, Expected, Item, Op, Reply, Revision, SessionId, Tag};
 pub use quorate_membership::{Counters as GossipCounters, State as GossipState};

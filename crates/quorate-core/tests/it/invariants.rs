@@ -31,6 +31,7 @@ fn configuration() -> impl Strategy<Value = Configuration> {
     (kinds(), prop::option::of(kinds())).prop_map(|(new, old)| Configuration {
         members: half(&new),
         outgoing: old.map(|old| half(&old)),
+        removed: Vec::new(),
     })
 }
 

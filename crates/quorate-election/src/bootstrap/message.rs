@@ -69,9 +69,10 @@ impl BootstrapMessage {
 
 /// Whether a cluster could begin, and live, with `proposal`.
 fn is_sound(proposal: &Proposal) -> bool {
-    let Configuration { members, outgoing } = &proposal.configuration;
+    let Configuration { members, outgoing, removed } = &proposal.configuration;
     proposal.cluster != ClusterId::NONE
         && outgoing.is_none()
+        && removed.is_empty()
         && members.len() <= MEMBERS_MAX
         && members.values().any(|member| member.kind.leads())
         && members.values().all(|member| member.address.len() <= ADDRESS_MAX)

@@ -56,7 +56,7 @@ impl Sight {
             .get(..count)?
             .iter()
             .filter_map(|id| Some(((*id).clone(), self.candidates.get(*id)?.member())));
-        Some(Configuration { members: members.collect(), outgoing: None })
+        Some(Configuration::of_members(members.collect()))
     }
 }
 

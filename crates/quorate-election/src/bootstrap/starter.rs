@@ -385,7 +385,7 @@ impl Bootstrap {
             && self.config.min_nodes == 1
             && self.pledge == Pledge::default();
         let me = self.sight.candidates.get(&self.me).filter(|me| free && me.kind == Kind::Voter)?;
-        Some(Configuration { members: [(self.me.clone(), me.member())].into(), outgoing: None })
+        Some(Configuration::of_members([(self.me.clone(), me.member())].into()))
     }
 
     fn begin(&mut self, now: Instant, mut proposal: Proposal, out: &mut Outbox<BootstrapOutput>) {

@@ -245,8 +245,7 @@ fn absurd_words_of_a_peer_change_nothing() {
     for member in long.members.values_mut() {
         member.address = "x".repeat(10_000);
     }
-    let joint =
-        Configuration { outgoing: Some(sound.members.clone()), members: sound.members.clone() };
+    let joint = Configuration { outgoing: Some(sound.members.clone()), ..sound.clone() };
     let crowd = Configuration::of_voters((0..1_000).map(id));
     let proposal = |cluster, configuration| Proposal { cluster, configuration };
     let absurd = [

@@ -130,6 +130,7 @@ impl Cluster {
                 .collect(),
             outgoing: outgoing
                 .map(|old| old.into_iter().map(|id| (id, member(Kind::Voter, 100))).collect()),
+            removed: Vec::new(),
         };
         let nodes = members.into_iter().map(|(id, _, config)| {
             let voter = Voter::new(

@@ -17,28 +17,30 @@ pub(super) struct Atlas {
 }
 
 impl Atlas {
-    /// Whether `fault` may strike `seat` of a cluster of `members`.
+    /// Whether `fault` may strike `seat` of a cluster whose members `ever` hold all that were,
+    /// where a majority of each of `halves` must keep whole disks.
     ///
     /// Before the birth of the cluster every node's word is needed, so every disk and every address
     /// is spared.
-    pub(super) const fn permits(
+    pub(super) fn permits(
         self,
         seat: Seat,
         fault: &Fault,
-        members: SeatSet,
+        ever: SeatSet,
+        halves: &[SeatSet],
         is_born: bool,
     ) -> bool {
-        let is_member = members.contains(seat);
         match fault {
             _ if !is_born => false,
             Fault::Move { .. } => true,
             // Nothing tells a wiped disk from a new one yet, so only those may lose it who hold
-            // nothing that counts.
+            // nothing that counts, nor ever did.
             Fault::Crash { disk: DiskLoss::Older | DiskLoss::Wiped, .. }
-            | Fault::Cut { disk: DiskLoss::Older | DiskLoss::Wiped, .. } => !is_member,
+            | Fault::Cut { disk: DiskLoss::Older | DiskLoss::Wiped, .. } => !ever.contains(seat),
             _ => {
-                let harmed = self.harmed.union(SeatSet::only(seat)).within(members);
-                !is_member || members.len() - harmed.len() >= majority(members)
+                let harmed = self.harmed.union(SeatSet::only(seat));
+                let lives = |half: &SeatSet| half.minus(harmed).len() >= majority(*half);
+                halves.iter().all(|half| !half.contains(seat) || lives(half))
             }
         }
     }
@@ -76,13 +78,16 @@ mod tests {
         let rot = Fault::Rot { target: crate::Target::Leader, bits: 1 };
         let mut atlas = Atlas::default();
         for seat in [Seat(0), Seat(3)] {
-            assert!(atlas.permits(seat, &rot, members, true));
-            assert!(!atlas.permits(seat, &rot, members, false), "not before the birth");
+            assert!(atlas.permits(seat, &rot, members, &[members], true));
+            assert!(!atlas.permits(seat, &rot, members, &[members], false), "not before the birth");
             atlas.harm(seat);
         }
-        assert!(!atlas.permits(Seat(1), &rot, members, true));
-        assert!(atlas.permits(Seat(3), &rot, members, true), "again, the same one");
-        assert!(atlas.permits(Seat(6), &rot, members, true), "who is no member holds nothing");
+        assert!(!atlas.permits(Seat(1), &rot, members, &[members], true));
+        assert!(atlas.permits(Seat(3), &rot, members, &[members], true), "again, the same one");
+        assert!(
+            atlas.permits(Seat(6), &rot, members, &[members], true),
+            "who is no member holds nothing"
+        );
         assert_eq!(atlas.whole(members).len(), 3);
     }
 }

@@ -56,6 +56,8 @@ const WORDS: &[(&str, &str)] = &[
     ("M9", "Islands with a common seed find one another again."),
     ("F1", "Every request is answered once, and in time."),
     ("X1", "A write that is sent again acts once."),
+    ("X5", "A node counts by the newest members in its log, from the moment they stand there."),
+    ("X6", "Members change one step at a time, and voters by way of a joint configuration only."),
     ("X4", "The time of the log never goes back."),
     ("boot", "A node starts on whatever a crash has left on its disk."),
     ("panic", "The code of a node never panics, whatever happens around it."),

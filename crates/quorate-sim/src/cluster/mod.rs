@@ -17,6 +17,7 @@ mod minimise;
 mod mutants;
 mod observe;
 mod operation;
+mod operator;
 mod profile;
 mod program;
 mod replica;

@@ -140,6 +140,7 @@ const fn asks(request: &Request) -> &'static str {
     match request {
         Request::Read { query: Query::Get { .. }, .. } => "get",
         Request::Read { .. } => "read",
+        Request::Change(_) => "change the members",
         Request::Write(command) => match command.op {
             Op::Set { .. } => "set",
             Op::Delete { .. } => "delete",

@@ -53,7 +53,8 @@ pub(super) enum Seen {
     /// The node belongs to this cluster, of these members, or was told of it.
     Born {
         cluster: ClusterId,
-        members: SeatSet,
+        /// The first members, as far as they are known.
+        members: Option<SeatSet>,
     },
     /// Gossip said so.
     Member(quorate_membership::Event),
@@ -169,6 +170,7 @@ impl NodeProgram {
             boot: BootEpoch(u64::from(boot.life) + 1),
             instance: boot.seed,
             founders: settings.founders.clone(),
+            autopilot: settings.autopilot.clone(),
         };
         let mut outbox = Outbox::new();
         let machine = NodeMachine::new(setup, &recovered, boot.seed, boot.now, &mut outbox)
@@ -262,8 +264,12 @@ impl NodeProgram {
     }
 
     fn born(&mut self, cluster: ClusterId) {
-        let members = self.machine.log().configuration().voters();
-        let members = members.filter_map(|id| self.settings.seat(id)).collect();
+        let log = self.machine.log();
+        let first = log.configuration_at(LogIndex(1)).filter(|_| log.first_index().0 == 1);
+        let seats = |it: &quorate_core::Configuration| {
+            it.voters().filter_map(|id| self.settings.seat(id)).collect()
+        };
+        let members = first.map(seats);
         self.seen.push(Seen::Born { cluster, members });
     }
 
@@ -281,6 +287,11 @@ impl NodeProgram {
     /// A request whose deadline is over and that has no answer.
     pub(super) fn overdue(&self) -> Option<u64> {
         self.open.first().filter(|(deadline, _)| *deadline < self.now).map(|(_, id)| *id)
+    }
+
+    /// The term that its log leads.
+    pub(super) fn leads_term(&self) -> Option<Term> {
+        self.machine.replicator().is_leading().then(|| self.machine.voter().term())
     }
 
     /// Its name.
@@ -337,13 +348,18 @@ impl NodeProgram {
         if self.reads.is_told || !matches!(answer, Answer::Found { .. }) {
             return;
         }
-        let (mut voters, mut confirmed) = (0, 0);
-        for id in self.machine.log().configuration().voters() {
-            let at = self.reads.confirmed.get(id);
-            voters += 1;
-            confirmed += usize::from(id == self.id() || at.is_some_and(|at| *at >= came));
-        }
-        self.seen.push(Seen::ServedRead { confirmed: 2 * confirmed > voters });
+        let configuration = self.machine.log().configuration();
+        let mut halves = std::iter::once(&configuration.members).chain(&configuration.outgoing);
+        let confirmed = halves.all(|half| {
+            let (mut voters, mut confirmed) = (0, 0);
+            for (id, _) in half.iter().filter(|(_, member)| member.kind.votes()) {
+                let at = self.reads.confirmed.get(id);
+                voters += 1;
+                confirmed += usize::from(id == self.id() || at.is_some_and(|at| *at >= came));
+            }
+            2 * confirmed > voters
+        });
+        self.seen.push(Seen::ServedRead { confirmed });
     }
 
     fn spoke(&mut self, to: Seat, message: &PeerMessage) {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::Duration;
 
-use quorate::Answer;
+use quorate::{Answer, Failure, Request};
 use quorate_core::{LogView as _, Rng};
 use quorate_lin::{Budget, Register, Undecided, Verdict};
 use quorate_membership::Packet;
@@ -16,11 +17,12 @@ use super::finale::{FIRST_ID, Finale};
 use super::hindsight::hindsight;
 use super::observe;
 use super::operation::KvOperation;
+use super::operator;
 use super::program::{KvRequest, NodeProgram};
 use super::settings::Settings;
 use crate::{
-    Boot, BootRefused, Carrier, Context, Effects, Fault, Label, Observation, Plan, Program as _,
-    Seat, SeatSet, TraceEvent, Violation, World,
+    Boot, BootRefused, Carrier, Context, Effects, Fault, FaultKind, Label, MemberAct, Observation,
+    Plan, Program as _, Seat, SeatSet, TraceEvent, Violation, World,
 };
 
 /// Shipped nodes, clients of their key-value store, and all that must hold.
@@ -40,6 +42,8 @@ pub(super) struct Cluster {
     /// Whether the cluster was left alone for long.
     was_quiet: bool,
     found: Option<Violation>,
+    /// How many changes of the members operators asked for.
+    changes: u64,
     pub(super) failovers: Failovers,
     pub(super) is_undecided: bool,
 }
@@ -47,12 +51,22 @@ pub(super) struct Cluster {
 /// After so long without trouble nobody may be taken for dead who lives: beyond every patience.
 const QUIET: u64 = 20_000_000_000;
 
+/// The first id of an operator's request.
+const CHANGE_ID: u64 = 1 << 60;
+
 /// Work that the linearizability checker may do for a run.
 const LIN_STEPS: u64 = 300_000;
 
 impl Cluster {
     pub(super) fn new(plan: &Plan<KvOperation>) -> Self {
-        let settings = Rc::new(Settings::draw(plan.seed, plan.nodes));
+        let mut settings = Settings::draw(plan.seed, plan.nodes);
+        // Where nobody ever changes the members by hand, they do not change at all.
+        let is_operated = plan.faults.iter().any(|it| it.fault.kind() == FaultKind::Members);
+        settings.autopilot = settings.autopilot.filter(|_| is_operated);
+        if is_operated {
+            settings.leave_one_out();
+        }
+        let settings = Rc::new(settings);
         Self {
             checks: Checks::new(&settings),
             clients: Clients::new(Rc::clone(&settings), plan),
@@ -64,6 +78,7 @@ impl Cluster {
             misjudged: Vec::new(),
             was_quiet: false,
             found: None,
+            changes: 0,
             failovers: Failovers::default(),
             is_undecided: false,
         }
@@ -99,6 +114,35 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// An operator changes the members, by way of some node.
+    fn operate(&mut self, act: MemberAct, seat: Option<Seat>, cx: &mut Context<KvRequest>) {
+        let live: Vec<Seat> = cx.alive().iter().collect();
+        let Some(configuration) = self.checks.configuration() else { return };
+        let change = operator::change(&self.settings, configuration, act, seat, cx.rng());
+        let (Some(change), Some(asked)) = (change, cx.rng().pick(&live).copied()) else { return };
+        self.changes += 1;
+        cx.struck(FaultKind::Members);
+        let request = KvRequest { request: Request::Change(change), wait: Duration::from_secs(2) };
+        cx.ask(asked, CHANGE_ID + self.changes, request);
+    }
+
+    /// An operator was answered.
+    fn changed(&mut self, answer: &Answer, cx: &mut Context<KvRequest>) {
+        cx.mark(match answer {
+            Answer::Changed { .. } => "an operator changed the members",
+            Answer::Failed(Failure::Change(_)) => "an operator was refused a change",
+            Answer::Failed(_) => return,
+            Answer::Unknown(_) => "an operator does not know whether the members changed",
+            Answer::Written { .. } | Answer::Found { .. } => {
+                let message = format!("a change of the members was answered by {answer:?}");
+                self.found.get_or_insert(Violation::new("F1", message));
+                return;
+            }
+        });
+    }
+}
+
 impl World for Cluster {
     type Program = NodeProgram;
     type Operation = KvOperation;
@@ -123,7 +167,9 @@ impl World for Cluster {
     }
 
     fn answered(&mut self, id: u64, answer: Answer, cx: &mut Context<KvRequest>) {
-        if id >= FIRST_ID {
+        if id >= CHANGE_ID {
+            self.changed(&answer, cx);
+        } else if id >= FIRST_ID {
             if let Some(finale) = &mut self.finale {
                 finale.heard(id, Some(answer), &mut self.clients.history, cx);
             }
@@ -158,6 +204,9 @@ impl World for Cluster {
         let quiet = (cx.quiet_for() >= QUIET).then(|| cx.alive());
         self.was_quiet |= quiet.is_some();
         self.checks.stepped(seat, program, quiet, |mark| cx.mark(mark))?;
+        if program.leads() && self.checks.is_joint(seat) && cx.is_active(FaultKind::Partition) {
+            cx.mark("a joint configuration during a partition");
+        }
         if let Some(violation) = self.found.take() {
             return Err(violation);
         }
@@ -199,6 +248,9 @@ impl World for Cluster {
 
     fn struck(&mut self, fault: &Fault, seat: Option<Seat>, cx: &mut Context<KvRequest>) {
         self.failovers.struck(fault, seat, cx.time());
+        if let Fault::Members { act, .. } = fault {
+            self.operate(*act, seat, cx);
+        }
     }
 
     fn permits(&self, seat: Seat, fault: &Fault) -> bool {
@@ -222,15 +274,23 @@ impl World for Cluster {
     }
 
     fn is_recoverable(&self) -> bool {
-        let members = self.checks.members();
-        self.checks.atlas.whole(members).len() >= majority(members)
+        let lives = |half: &SeatSet| self.checks.atlas.whole(*half).len() >= majority(*half);
+        self.checks.halves().iter().all(lives)
     }
 
     fn core(&mut self, nodes: u8, rng: &mut Rng) -> SeatSet {
-        let members = self.checks.members();
-        let mut seats: Vec<Seat> = self.checks.atlas.whole(members).iter().collect();
+        let halves = self.checks.halves();
+        let voters = halves.iter().fold(SeatSet::NONE, |all, half| all.union(*half));
+        let mut seats: Vec<Seat> = self.checks.atlas.whole(voters).iter().collect();
         rng.shuffle(&mut seats);
-        let core: SeatSet = seats.into_iter().take(majority(members)).collect();
+        // As few as make a majority of each half.
+        let mut core = SeatSet::NONE;
+        for seat in seats {
+            let lacks = |half: &SeatSet| core.within(*half).len() < majority(*half);
+            if halves.iter().any(|half| half.contains(seat) && lacks(half)) {
+                core = core.with(seat);
+            }
+        }
         // Before all have spoken there is no cluster that could live on without the others.
         let is_born = core.iter().any(|seat| self.checks.is_born(seat));
         if is_born { core } else { SeatSet::first(nodes) }

@@ -63,7 +63,11 @@ fn configuration() -> Configuration {
         (node("d"), member(Kind::Witness, 1, "")),
     ];
     let outgoing = [(node("a"), member(Kind::Voter, 100, "a:1"))];
-    Configuration { members: members.into(), outgoing: Some(outgoing.into()) }
+    Configuration {
+        members: members.into(),
+        outgoing: Some(outgoing.into()),
+        removed: vec![node("z")],
+    }
 }
 
 #[test]
@@ -128,7 +132,7 @@ fn w4_records() {
     check(
         &Record::Pledge(Pledge { promised: ballot(70_000), accepted: Some((ballot(3), proposal)) }),
         "02 fc70110100 64 010163 01 03 64 010163 09 \
-         040161006403613a310162010000016302ff000164030100 01010161006403613a31",
+         040161006403613a310162010000016302ff000164030100 01010161006403613a31 01017a",
     );
     check(&Record::Pledge(Pledge::default()), "02 00 00 00 00");
     let entry =
@@ -142,7 +146,7 @@ fn w4_records() {
         &Record::Entries(entries),
         "03 03 0501 fd0000000000010000 00 0502 fd0000000000010000 01 03736574 0503 \
          fd0000000000010000 02 040161006403613a310162010000016302ff000164030100 \
-         01010161006403613a31",
+         01010161006403613a31 01017a",
     );
     check(&Record::Commit(LogIndex(65_536)), "04 fc00000100");
     let snapshot = Snapshot {
@@ -154,7 +158,7 @@ fn w4_records() {
     check(
         &Record::Snapshot(snapshot),
         "05 0503 07 040161006403613a310162010000016302ff000164030100 \
-         01010161006403613a31 0200ff",
+         01010161006403613a31 01017a 0200ff",
     );
 }
 

@@ -120,8 +120,8 @@ fn members() -> impl Strategy<Value = BTreeMap<NodeId, Member>> {
 }
 
 fn configuration() -> impl Strategy<Value = Configuration> {
-    (members(), prop::option::of(members()))
-        .prop_map(|(members, outgoing)| Configuration { members, outgoing })
+    (members(), prop::option::of(members()), prop::collection::vec(id(), 0..3))
+        .prop_map(|(members, outgoing, removed)| Configuration { members, outgoing, removed })
 }
 
 fn entry() -> impl Strategy<Value = Entry> {

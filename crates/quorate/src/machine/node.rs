@@ -13,6 +13,7 @@ use quorate_membership::{self as membership, Membership, Tags};
 use quorate_replication::{self as replication, Replicator};
 
 use super::applier::Applier;
+use super::autopilot::{Autopilot, AutopilotConfig};
 use super::forwards::Forwards;
 use super::neighbours::Neighbours;
 use super::pending::Pending;
@@ -43,6 +44,8 @@ pub struct NodeSetup {
     /// bootstrap; used only by a node whose disk knows no configuration. It must be the same on
     /// all of them.
     pub founders: Option<Proposal>,
+    /// How members change by themselves while this node leads; `None`: only when asked.
+    pub autopilot: Option<AutopilotConfig>,
 }
 
 /// Why a node cannot start from what its disk holds.
@@ -86,6 +89,7 @@ pub struct NodeMachine {
     pub(super) pending: Pending,
     pub(super) forwards: Forwards,
     pub(super) neighbours: Neighbours,
+    pub(super) autopilot: Autopilot,
     pub(super) connected: BTreeSet<NodeId>,
     pub(super) stopping: bool,
     failed: Option<quorate_core::RestoreError>,
@@ -167,6 +171,7 @@ impl NodeMachine {
             pending: Pending::default(),
             forwards: Forwards::new(first_forward),
             neighbours: Neighbours::new(membership, bootstrap, tags, setup.boot),
+            autopilot: Autopilot::new(setup.autopilot),
             connected: BTreeSet::new(),
             stopping: false,
             failed: None,
@@ -402,6 +407,7 @@ impl NodeMachine {
             election::Output::Elected(mandate) => {
                 self.replicate(now, replication::Input::Lead(mandate));
                 self.expire_sessions_at = Some(now);
+                self.autopilot.led(Some(now));
                 self.unpark(now, out);
             }
             election::Output::Event(event) => self.election_event(now, event, out),
@@ -416,6 +422,7 @@ impl NodeMachine {
                     self.replicate(now, replication::Input::StepDown);
                 }
                 self.expire_sessions_at = None;
+                self.autopilot.led(None);
                 self.unpark(now, out);
                 NodeEvent::BecameFollower { term, leader }
             }
@@ -446,6 +453,8 @@ impl NodeMachine {
             }
             Output::Proposed { id, at } => self.pending.placed(id.0, at),
             Output::Refused { id, why } => self.refused(now, id.0, &why, out),
+            Output::ChangeRefused { id, why } => self.change_refused(now, id.0, why, out),
+            Output::Removed => self.vote(now, election::Input::Resign),
             Output::ReadAt { id, index } => {
                 self.pending.readable(id.0, index);
                 self.serve_reads(out);
@@ -508,7 +517,7 @@ impl NodeMachine {
             let Some(entry) = self.replicator.log().entry(next) else { break };
             let entry: Entry = entry.clone();
             let reply = self.applier.apply(&entry);
-            self.committed(now, entry.id, reply, out);
+            self.committed(now, &entry, reply, out);
         }
         self.serve_reads(out);
     }
@@ -580,6 +589,7 @@ impl Machine for NodeMachine {
         }
         self.expire(now, out);
         self.expire_sessions(now);
+        self.look_after_members(now);
         self.replicator.wake(now, self.voter.gate(), &mut self.log_out);
         self.settle(now, out);
         // What settling woke in the log (a commit that followers should hear of) leaves in the
@@ -597,6 +607,7 @@ impl Machine for NodeMachine {
             self.pending.deadline(),
             self.forwards.deadline(),
             self.expire_sessions_at,
+            self.autopilot.look_at,
             self.neighbours.deadline(),
         ]
         .into_iter()

@@ -120,7 +120,7 @@ pub enum NodeState {
     Leaving,
     /// It does not answer.
     Unreachable,
-    /// It is there and not a member of the log yet.
+    /// It is there, and no member of the log yet, or one that does not hold the data yet.
     Joining,
     /// It answers, and its own verdict on itself is bad.
     Degraded,
@@ -156,13 +156,24 @@ impl NodeStatus {
     fn state(&self, id: &NodeId) -> Option<NodeState> {
         let gossip = self.neighbours.get(id).map(|neighbour| neighbour.state);
         let is_member = self.configuration.member(id).is_some();
+        // Only the leader, and it itself, know how far a learner is.
+        let behind = |lag: &u64| *lag > CAUGHT_UP;
+        let is_behind = self.configuration.kind(id).is_some_and(|kind| !kind.votes())
+            && (self.lag.get(id).is_some_and(behind)
+                || (*id == self.node && self.commit > self.applied.index));
         // A stream that works proves more than a suspicion. Not more than a death: a stream on which
         // nothing is said stays up when the way is cut.
         let is_reached = *id == self.node || self.connected.contains(id);
         let leads = self.leader.as_ref() == Some(id);
-        state(gossip, is_member, is_reached, leads)
+        match state(gossip, is_member, is_reached, leads) {
+            Some(NodeState::Active) if is_behind => Some(NodeState::Joining),
+            state => state,
+        }
     }
 }
+
+/// A learner that lacks no more entries than this holds the data.
+const CAUGHT_UP: u64 = 1_024;
 
 /// `None` for a node that left and is no member. One that is dead is shown until gossip forgets it.
 fn state(

@@ -136,6 +136,7 @@ impl NodeBuilder {
             boot: identity.boot,
             instance: seed,
             founders,
+            autopilot: config.autopilot_config(),
         };
         let mut out = Outbox::new();
         let now = clock.now();

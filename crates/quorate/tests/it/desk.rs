@@ -67,6 +67,7 @@ impl Desk {
                 cluster: ClusterId(7),
                 configuration: Configuration::of_voters(members.iter().map(|name| id(name))),
             }),
+            autopilot: None,
         };
         Self::start(setup, &Recovered::default())
     }
@@ -92,6 +93,7 @@ impl Desk {
             boot: BootEpoch(1),
             instance: 1,
             founders: None,
+            autopilot: None,
         }
     }
 

@@ -89,9 +89,9 @@ impl Disks {
         !self.nodes[seat.index()].terms.is_empty()
     }
 
-    /// How many disks of `members` hold the entry.
-    pub(super) fn holders(&self, id: LogId, members: SeatSet) -> usize {
-        members.iter().filter(|seat| self.holds(*seat, id)).count()
+    /// Whose disks hold the entry.
+    pub(super) fn holding(&self, id: LogId) -> SeatSet {
+        SeatSet::first(self.nodes.len() as u8).iter().filter(|seat| self.holds(*seat, id)).collect()
     }
 
     /// Whether the disk on `seat` holds the entry.

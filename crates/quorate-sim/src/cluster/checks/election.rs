@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quorate_core::{Ballot, Instant, LogView as _, NodeId, Term};
+use quorate_core::{Ballot, Instant, NodeId, Term};
 use quorate_election::Role;
 
 use super::majority;
+use super::views::View;
 use crate::cluster::program::NodeProgram;
 use crate::cluster::settings::Settings;
 use crate::{Seat, SeatSet, Violation};
@@ -71,7 +72,8 @@ impl ElectionCheck {
         &mut self,
         seat: Seat,
         program: &NodeProgram,
-        members: SeatSet,
+        view: Option<&View>,
+        since: Instant,
     ) -> Result<bool, Violation> {
         let node = &mut self.nodes[seat.index()];
         let voter = program.machine.voter();
@@ -89,7 +91,7 @@ impl ElectionCheck {
             self.look_again[seat.index()] = Instant::ZERO;
         }
         if leads && program.now >= self.look_again[seat.index()] {
-            self.heard_enough(seat, program, members)?;
+            self.heard_enough(seat, program, view, since)?;
         } else if !leads && program.machine.replicator().is_leading() {
             let message = format!("{seat} has stepped down, and its log leads on");
             return Err(Violation::new("E11", message));
@@ -102,19 +104,25 @@ impl ElectionCheck {
         &mut self,
         seat: Seat,
         program: &NodeProgram,
-        members: SeatSet,
+        view: Option<&View>,
+        since: Instant,
     ) -> Result<(), Violation> {
         let now = program.now;
-        self.heard.clear();
-        let peers = members.minus(SeatSet::only(seat));
-        let heard = peers.iter().map(|peer| program.heard[peer.index()]);
-        self.heard.extend(heard.map(|heard| now.since(heard).as_nanos() as u64));
-        self.heard.sort_unstable();
-        // Itself counts too, so this is the peer that completes a majority.
-        let place = majority(members).checked_sub(2);
-        let Some(silence) = place.and_then(|place| self.heard.get(place)) else {
-            return Ok(());
-        };
+        let Some(view) = view else { return Ok(()) };
+        let mut silence = 0;
+        for half in &view.halves {
+            self.heard.clear();
+            let peers = half.minus(SeatSet::only(seat));
+            let heard = peers.iter().map(|peer| program.heard[peer.index()]);
+            self.heard.extend(heard.map(|heard| now.since(heard).as_nanos() as u64));
+            self.heard.sort_unstable();
+            // Itself counts too, if it votes, so this is the peer that completes a majority.
+            let wanted = majority(*half) - usize::from(half.contains(seat));
+            let completes = wanted.checked_sub(1).and_then(|place| self.heard.get(place));
+            silence = silence.max(completes.copied().unwrap_or(0));
+        }
+        // Of new members more cannot be asked than since they count.
+        let silence = &silence.min(now.since(since).as_nanos() as u64);
         if *silence > self.unheard_max {
             let millis = silence / 1_000_000;
             let message = format!("{seat} leads and has heard no majority for {millis} ms");
@@ -154,27 +162,28 @@ impl ElectionCheck {
         &mut self,
         seat: Seat,
         term: Term,
-        program: &NodeProgram,
-        members: SeatSet,
+        view: Option<&View>,
     ) -> Result<(), Violation> {
-        let kind = program.machine.log().configuration().kind(program.id());
-        if let Some(kind) = kind.filter(|kind| !kind.leads()) {
-            return Err(Violation::new("E7", format!("{seat} leads {term:?} and is a {kind:?}")));
-        }
-        if !members.contains(seat) {
+        let Some(view) = view.filter(|view| view.members.contains(seat)) else {
             let message = format!("{seat} leads {term:?} and is no member");
             return Err(Violation::new("E6", message));
+        };
+        if !view.voters().contains(seat) {
+            let message = format!("{seat} leads {term:?} and has no vote");
+            return Err(Violation::new("E7", message));
         }
         if let Some(earlier) = self.leaders.insert(term, seat) {
             let message = format!("{earlier} led {term:?}, and now {seat} does");
             return Err(Violation::new("E1", message));
         }
         // Its own vote is in its ballot only, if nobody else has to be asked.
-        let others = self.grants.range((term, Seat(0))..=(term, Seat(u8::MAX)));
-        let counts = |voter: Seat| voter != seat && members.contains(voter);
-        let votes = 1 + others.filter(|((_, voter), to)| **to == seat && counts(*voter)).count();
-        if votes < majority(members) {
-            let message = format!("{seat} leads {term:?} with {votes} votes");
+        let grants = self.grants.range((term, Seat(0))..=(term, Seat(u8::MAX)));
+        let for_it = grants.filter(|(_, to)| **to == seat).map(|((_, voter), _)| *voter);
+        let votes = for_it.collect::<SeatSet>().with(seat);
+        if !view.has_quorum(votes) {
+            let halves = &view.halves;
+            let message =
+                format!("{seat} leads {term:?} with the votes of {votes:?}, of {halves:?}");
             return Err(Violation::new("E6", message));
         }
         Ok(())

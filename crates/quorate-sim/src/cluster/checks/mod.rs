@@ -6,10 +6,12 @@ mod election;
 mod log;
 mod members;
 mod twin;
+mod views;
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use quorate_core::{LogId, LogView as _, Recovered, Term};
+use quorate_core::{Configuration, LogId, LogView as _, NodeId, Recovered, Term};
 
 use super::atlas::Atlas;
 use super::clients::Acknowledged;
@@ -22,6 +24,7 @@ use election::ElectionCheck;
 use log::LogCheck;
 use members::MembersCheck;
 pub(in crate::cluster) use members::misjudged;
+use views::{View, Views};
 
 /// All checks over all nodes. Each looks only at what changed in a step.
 #[derive(Debug)]
@@ -31,6 +34,9 @@ pub(super) struct Checks {
     birth: BirthCheck,
     members: MembersCheck,
     disks: Disks,
+    views: Views,
+    /// Who led at its last step.
+    leading: SeatSet,
     pub(super) atlas: Atlas,
     /// The numbers under which each node passed requests on.
     forwarded: BTreeSet<(Seat, u64)>,
@@ -41,9 +47,10 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 30] = [
+pub(super) const CHECKED: [&str; 32] = [
     "E1", "E3", "E4", "E5", "E6", "E7", "E8", "E10", "E11", "E12", "R1", "R2", "R3", "R4", "R5",
-    "R6", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X1", "X4", "F1",
+    "R6", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X1", "X4", "X5", "X6",
+    "F1",
 ];
 
 /// Rare situations that a step can show.
@@ -89,6 +96,8 @@ impl Checks {
             birth: BirthCheck::new(nodes),
             members: MembersCheck::new(settings),
             disks: Disks::new(nodes),
+            views: Views::new(nodes),
+            leading: SeatSet::NONE,
             atlas: Atlas::default(),
             forwarded: BTreeSet::new(),
             found: None,
@@ -109,6 +118,7 @@ impl Checks {
 
     /// A node started on what its disk held.
     pub(super) fn booted(&mut self, seat: Seat, program: &NodeProgram, recovered: &Recovered) {
+        self.views.booted(seat);
         let log = program.machine.log();
         if self.atlas.is_harmed(seat) && self.disks.has_lost(seat, recovered, log.commit()) {
             self.atlas.go_beyond();
@@ -120,6 +130,7 @@ impl Checks {
             self.found.get_or_insert(violation);
         }
         self.log.booted(seat);
+        self.leading = self.leading.minus(SeatSet::only(seat));
         self.members.booted(seat);
         count!(self, "E5", "R5");
     }
@@ -135,6 +146,31 @@ impl Checks {
         if let Some(violation) = self.found.take() {
             return Err(violation);
         }
+        // Before anything counts: what the log says of who counts.
+        self.views.begin(seat);
+        let mut news = Vec::new();
+        let has_changed = self.log.has_changed(seat, program);
+        if has_changed {
+            count!(self, "R1", "X4", "X5", "X6");
+            let (from, replaces) = self.log.entries(seat, program)?;
+            if replaces {
+                mark("entries that were not committed are replaced");
+            }
+            self.views.shown(seat, program, from)?;
+            let committed = self.log.commits(seat, program)?;
+            for id in committed.iter().copied() {
+                count!(self, "R3", "R4", "X1");
+                if let Some((before, view)) = self.views.committed(id) {
+                    told(before.as_deref(), &view, &mut mark);
+                }
+            }
+            if !committed.is_empty() {
+                count!(self, "R2");
+                self.log.counted(seat, program)?;
+            }
+            self.views.changed(seat, program, from, &mut mark)?;
+            news = committed;
+        }
         let mut seen = std::mem::take(&mut program.seen);
         for one in seen.drain(..) {
             self.see(seat, program, one, quiet, &mut mark)?;
@@ -144,27 +180,26 @@ impl Checks {
         if let Some(id) = program.overdue() {
             return Err(Violation::new("F1", format!("{seat} let the deadline of r{id} pass")));
         }
-        if self.election.stepped(seat, program, self.members())? {
-            count!(self, "E11");
+        let view = self.views.of(seat).cloned();
+        let since = self.views.since(seat);
+        if self.election.stepped(seat, program, view.as_deref(), since)? {
+            count!(self, "E11", "E7");
+            self.views.leads(seat, program)?;
+            self.leading = self.leading.with(seat);
+        } else if self.leading.contains(seat) {
+            self.leading = self.leading.minus(SeatSet::only(seat));
+            if view.is_some_and(|view| !view.voters().contains(seat)) {
+                mark("a leader left by its own change");
+            }
         }
         if let Some(failure) = program.machine.failure() {
             return Err(Violation::new("R6", format!("{seat} cannot restore: {failure}")));
         }
-        if self.log.has_changed(seat, program) {
-            count!(self, "R1", "X4");
-            if self.log.entries(seat, program)? {
-                mark("entries that were not committed are replaced");
-            }
+        if has_changed {
             self.counts_what_it_holds(seat, program)?;
             count!(self, "R5");
-            let committed = self.log.commits(seat, program)?;
-            for id in committed.iter().copied() {
-                count!(self, "R3", "R4", "X1");
-                self.held_by_a_quorum(seat, id)?;
-            }
-            if !committed.is_empty() {
-                count!(self, "R2");
-                self.log.counted(seat, program)?;
+            for id in news {
+                self.held_by_a_quorum(seat, program, id)?;
             }
             count!(self, "R6", "K5");
             self.log.applied(seat, program)?;
@@ -199,7 +234,8 @@ impl Checks {
                 if log.tip().index.0 > log.commit().0 + 1 {
                     mark("a leader begins with entries that may not be committed");
                 }
-                self.election.led(seat, term, program, self.members())?;
+                let view = self.views.of(seat).cloned();
+                self.election.led(seat, term, view.as_deref())?;
                 self.log.led(seat, term, program)
             }
             Seen::Born { cluster, members } => {
@@ -266,15 +302,30 @@ impl Checks {
         }
     }
 
-    /// What is committed must survive the loss of any minority of disks.
-    fn held_by_a_quorum(&self, seat: Seat, id: LogId) -> Result<(), Violation> {
+    /// What is committed must survive the loss of any minority of disks. A leader counts by what
+    /// was in force before it appended anything in this step: what it appends behind the commit of
+    /// a joint configuration asks for less.
+    fn held_by_a_quorum(
+        &self,
+        seat: Seat,
+        program: &NodeProgram,
+        id: LogId,
+    ) -> Result<(), Violation> {
+        let leads = program.leads_term().is_some();
+        // What stands behind a joint one may be counted when that is left, in the same step.
+        let counts =
+            |before: &&Rc<View>| leads && !(before.halves.len() > 1 && id.index > before.at.index);
+        let before = self.views.before(seat).filter(counts);
+        let Some(view) = before.or_else(|| self.views.of(seat)) else { return Ok(()) };
         // The first configuration is no leader's: every node brings it along.
         let founding = id.term == Term::ZERO;
-        let holders = self.disks.holders(id, self.members());
-        if founding || holders >= majority(self.members()) {
+        let holders = self.disks.holding(id);
+        if founding || view.has_quorum(holders) {
             return Ok(());
         }
-        let message = format!("{seat} calls {id} committed, but {holders} disks hold it");
+        let (holders, halves) = (holders.within(view.members), &view.halves);
+        let message =
+            format!("{seat} calls {id} committed, but {holders:?} hold it, of {halves:?}");
         Err(Violation::new("R4", message))
     }
 
@@ -295,17 +346,38 @@ impl Checks {
 
     /// Whether every member knows that the cluster is born.
     fn is_founded(&self) -> bool {
-        self.members().iter().all(|seat| self.is_born(seat))
+        self.birth.members().iter().all(|seat| self.is_born(seat))
     }
 
     /// Whether `fault` may strike `seat` now.
     pub(super) fn permits(&self, seat: Seat, fault: &Fault) -> bool {
-        self.atlas.permits(seat, fault, self.members(), self.is_founded())
+        let ever = self.birth.members().union(self.views.ever());
+        self.atlas.permits(seat, fault, ever, &self.halves(), self.is_founded())
     }
 
-    /// Who counts: the members of the cluster, or all nodes before it is born.
-    pub(super) const fn members(&self) -> SeatSet {
-        self.birth.members()
+    /// Those who are members, or may be if a change that began goes on; all nodes before the
+    /// cluster is born.
+    pub(super) fn members(&self) -> SeatSet {
+        let views = self.views.in_force().map(|view| view.members);
+        views.reduce(SeatSet::union).unwrap_or_else(|| self.birth.members())
+    }
+
+    /// The voters of each half of every configuration that may count: a majority of each must live
+    /// for the cluster to live.
+    pub(super) fn halves(&self) -> Vec<SeatSet> {
+        let views = self.views.in_force();
+        let halves: Vec<SeatSet> = views.flat_map(|view| view.halves.iter().copied()).collect();
+        if halves.is_empty() { vec![self.birth.members()] } else { halves }
+    }
+
+    /// The newest configuration that is committed.
+    pub(super) fn configuration(&self) -> Option<&Configuration> {
+        self.views.newest().map(|view| &view.configuration)
+    }
+
+    /// Whether a change of the voters is under way at `seat`.
+    pub(super) fn is_joint(&self, seat: Seat) -> bool {
+        self.views.of(seat).is_some_and(|view| view.configuration.is_joint())
     }
 
     /// Whether the disk on `seat` holds the first configuration: its node knows that it is born.
@@ -343,6 +415,31 @@ impl Checks {
             }
         }
         Ok(())
+    }
+}
+
+/// What became of the members, in marks.
+fn told(before: Option<&View>, view: &View, mark: &mut impl FnMut(Mark)) {
+    let Some(before) = before else { return };
+    let (old, new) = (&before.configuration, &view.configuration);
+    if new.is_joint() {
+        return;
+    }
+    let old = old.outgoing.as_ref().unwrap_or(&old.members);
+    let votes = |id: &NodeId| new.members.get(id).is_some_and(|member| member.kind.votes());
+    let voted = old.iter().filter(|(_, member)| member.kind.votes());
+    let came = new.members.keys().any(|id| !old.contains_key(id));
+    let promoted = old.iter().any(|(id, member)| !member.kind.votes() && votes(id));
+    let left = voted.clone().any(|(id, _)| !votes(id));
+    for (what, is_so) in [
+        ("a node joined a cluster that runs", came),
+        ("a learner became a voter", promoted),
+        ("a voter left", left && !promoted),
+        ("a voter was replaced", left && promoted),
+    ] {
+        if is_so {
+            mark(what);
+        }
     }
 }
 

@@ -1,0 +1,253 @@
+//! Who becomes a member, a voter, or is given up, without anybody asking: only a leader looks, one
+//! change at a time, and never at the price of a quorum.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use quorate_core::{
+    Change, ChangeRefused, ClusterId, Configuration, Instant, Kind, LogView as _, Member, NodeId,
+};
+use quorate_membership::State;
+use quorate_replication::{self as replication, ProposalId};
+
+use super::node::NodeMachine;
+
+/// How members change by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutopilotConfig {
+    /// Learners are promoted up to so many voters; odd.
+    pub max_voters: usize,
+    /// How long a learner must have been well and caught up before it becomes a voter. Longer: a
+    /// node that comes and goes is trusted later.
+    pub stabilisation: Duration,
+    /// How long a member must have been gone before a learner takes its place. Longer than a
+    /// restart or an upgrade takes: each replacement sends a copy of the state.
+    pub replace_after: Duration,
+}
+
+impl Default for AutopilotConfig {
+    fn default() -> Self {
+        Self {
+            max_voters: 5,
+            stabilisation: Duration::from_secs(5),
+            replace_after: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What a leader has noticed of the members.
+#[derive(Debug)]
+pub(super) struct Autopilot {
+    config: Option<AutopilotConfig>,
+    /// When to look again; `None` while another node leads.
+    pub(super) look_at: Option<Instant>,
+    /// Since when each learner is well.
+    well: BTreeMap<NodeId, Instant>,
+    /// Since when each member is gone.
+    gone: BTreeMap<NodeId, Instant>,
+}
+
+impl Autopilot {
+    pub(super) const fn new(config: Option<AutopilotConfig>) -> Self {
+        Self { config, look_at: None, well: BTreeMap::new(), gone: BTreeMap::new() }
+    }
+
+    /// This node leads from now on, or leads no longer. What an earlier leader noticed is not
+    /// known here, so everybody is given their time anew.
+    pub(super) fn led(&mut self, now: Option<Instant>) {
+        self.look_at = now.filter(|_| self.config.is_some()).map(|now| now + LOOK_EVERY);
+        self.well.clear();
+        self.gone.clear();
+    }
+}
+
+impl NodeMachine {
+    /// Looks after the members, if it is time to.
+    pub(super) fn look_after_members(&mut self, now: Instant) {
+        if self.autopilot.look_at.is_none_or(|due| due > now) {
+            return;
+        }
+        self.autopilot.look_at = Some(now + LOOK_EVERY);
+        let Some(config) = self.autopilot.config.clone() else { return };
+        self.notice(now);
+        // One at a time: while one is under way nothing is refused, nothing is said.
+        let due = |since: &BTreeMap<NodeId, Instant>, id: &NodeId, patience: Duration| {
+            since.get(id).is_some_and(|since| now >= *since + patience)
+        };
+        let configuration = self.replicator.log().configuration().clone();
+        let stable = |id: &NodeId| due(&self.autopilot.well, id, config.stabilisation);
+        let lost = |id: &NodeId| due(&self.autopilot.gone, id, config.replace_after);
+        let change = self
+            .newcomer(&configuration)
+            .or_else(|| replacement(&configuration, stable, lost))
+            .or_else(|| promotion(&configuration, stable, config.max_voters))
+            .or_else(|| departure(&configuration, lost));
+        if let Some(change) = change
+            && self.keeps_quorum(&change).is_ok()
+        {
+            // Nobody waits for it: a number that no open request bears.
+            self.replicate(now, replication::Input::Change { id: ProposalId(0), change });
+        }
+    }
+
+    /// Notes who is well and who is gone, and since when.
+    fn notice(&mut self, now: Instant) {
+        let configuration = self.replicator.log().configuration();
+        let (mut well, mut gone) = (BTreeMap::new(), BTreeMap::new());
+        for id in configuration.ids().filter(|id| **id != self.me) {
+            let state = self.neighbours.membership.member(id).map(|member| member.state);
+            let is_reached = self.connected.contains(id);
+            if !is_reached && !state.is_some_and(State::is_live) {
+                let since = self.autopilot.gone.get(id).copied().unwrap_or(now);
+                gone.insert(id.clone(), since);
+            } else if is_reached
+                && state == Some(State::Alive)
+                && self.replicator.has_caught_up(id).is_ok()
+            {
+                let since = self.autopilot.well.get(id).copied().unwrap_or(now);
+                well.insert(id.clone(), since);
+            }
+        }
+        self.autopilot.well = well;
+        self.autopilot.gone = gone;
+    }
+
+    /// A node that is there, and no member: it joins as what it is meant to be. Not one that was
+    /// removed for good, nor one of another cluster.
+    fn newcomer(&self, configuration: &Configuration) -> Option<Change> {
+        let mut neighbours = self.neighbours.membership.members();
+        neighbours.find_map(|(id, neighbour)| {
+            let tags = &neighbour.info.tags;
+            let ours = tags.cluster == ClusterId::NONE || Some(tags.cluster) == self.cluster;
+            let is_new = ours
+                && *id != self.me
+                && neighbour.state == State::Alive
+                && self.connected.contains(id)
+                && configuration.member(id).is_none()
+                && !configuration.removed.contains(id);
+            let kind = match tags.kind {
+                Kind::Voter | Kind::Learner => Kind::Learner,
+                Kind::Observer => Kind::Observer,
+                Kind::Witness => return None,
+            };
+            let (priority, address) = (tags.priority, neighbour.info.address.clone());
+            let member = Member { kind, priority, address };
+            is_new.then(|| Change::Add { id: id.clone(), member })
+        })
+    }
+
+    /// Whether after `change` enough voters are reachable from here, as enough are now.
+    ///
+    /// # Errors
+    ///
+    /// Why not, or why the log does not take it.
+    pub(super) fn keeps_quorum(&self, change: &Change) -> Result<(), ChangeRefused> {
+        let next = self.replicator.may_change(change)?;
+        let is_reached = |id: &NodeId| *id == self.me || self.connected.contains(id);
+        if next.has_quorum(is_reached) {
+            return Ok(());
+        }
+        let (after, count) = (next.settled(), |n: usize| u32::try_from(n).unwrap_or(u32::MAX));
+        let reachable = count(after.voters().filter(|id| is_reached(id)).count());
+        let voters = count(after.voters().count());
+        Err(ChangeRefused::WouldLoseQuorum { reachable, voters })
+    }
+}
+
+fn learners(configuration: &Configuration) -> impl Iterator<Item = &NodeId> {
+    let learners = configuration.members.iter().filter(|(_, it)| it.kind == Kind::Learner);
+    learners.map(|(id, _)| id)
+}
+
+/// A voter that is lost, and a learner that can take its place.
+fn replacement(
+    configuration: &Configuration,
+    stable: impl Fn(&NodeId) -> bool,
+    lost: impl Fn(&NodeId) -> bool,
+) -> Option<Change> {
+    let old = configuration.voters().find(|id| lost(id))?.clone();
+    let new = learners(configuration).find(|id| stable(id))?.clone();
+    Some(Change::Replace { old, new, may_return: true })
+}
+
+/// Learners that are to vote: as many as keep the voters odd, and not above `max_voters`.
+fn promotion(
+    configuration: &Configuration,
+    stable: impl Fn(&NodeId) -> bool,
+    max_voters: usize,
+) -> Option<Change> {
+    let voters = configuration.voters().count();
+    let room = max_voters.saturating_sub(voters);
+    let ready: Vec<&NodeId> = learners(configuration).filter(|id| stable(id)).take(room).collect();
+    let odd =
+        ready.len() - usize::from((voters + ready.len()).is_multiple_of(2) && !ready.is_empty());
+    let ids = ready.into_iter().take(odd).cloned().collect();
+    (odd > 0).then_some(Change::Promote { ids })
+}
+
+/// A learner or observer that is lost: it joins again when it comes back.
+fn departure(configuration: &Configuration, lost: impl Fn(&NodeId) -> bool) -> Option<Change> {
+    let members = configuration.members.iter().filter(|(_, member)| !member.kind.votes());
+    let (id, _) = members.into_iter().find(|(id, _)| lost(id))?;
+    Some(Change::Remove { id: id.clone(), may_return: true })
+}
+
+/// How often a leader looks. Joins wait for it; it costs little.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: usize) -> NodeId {
+        NodeId::new(&format!("n{n}")).unwrap()
+    }
+
+    fn configuration(voters: usize, learners: usize) -> Configuration {
+        let mut configuration = Configuration::of_voters((0..voters).map(id));
+        for n in voters..voters + learners {
+            let member = Member { kind: Kind::Learner, priority: 100, address: String::new() };
+            configuration.members.insert(id(n), member);
+        }
+        configuration
+    }
+
+    #[test]
+    fn voters_stay_odd_up_to_the_most() {
+        for (voters, learners, most, promoted) in [
+            (3, 1, 5, 0),
+            (3, 2, 5, 2),
+            (3, 3, 5, 2),
+            (3, 9, 7, 4),
+            (3, 2, 3, 0),
+            (2, 1, 5, 1),
+            (2, 2, 5, 1),
+            (1, 1, 5, 0),
+            (1, 2, 5, 2),
+            (4, 1, 5, 1),
+            (3, 0, 5, 0),
+        ] {
+            let change = promotion(&configuration(voters, learners), |_| true, most);
+            let count = match change {
+                Some(Change::Promote { ids }) => ids.len(),
+                _ => 0,
+            };
+            assert_eq!(count, promoted, "{voters} voters and {learners} learners, {most} at most");
+        }
+    }
+
+    #[test]
+    fn who_is_lost_is_replaced_only_by_a_stable_learner() {
+        let members = configuration(3, 1);
+        let replace = |stable: bool, lost: usize| {
+            replacement(&members, move |_| stable, move |node| *node == id(lost))
+        };
+        let change = Change::Replace { old: id(1), new: id(3), may_return: true };
+        assert_eq!(replace(true, 1), Some(change));
+        assert_eq!(replace(false, 1), None);
+        assert_eq!(replace(true, 9), None);
+        let gone = Change::Remove { id: id(3), may_return: true };
+        assert_eq!(departure(&members, |node| *node == id(3)), Some(gone));
+        assert_eq!(departure(&members, |node| *node == id(1)), None, "a voter only by replacement");
+    }
+}
