@@ -400,7 +400,7 @@ impl Config {
     /// How members change by themselves; `None`: only when asked.
     #[must_use]
     pub fn autopilot_config(&self) -> Option<AutopilotConfig> {
-        self.cluster.autopilot.then(|| AutopilotConfig {
+        self.cluster.autopilot.then_some(AutopilotConfig {
             max_voters: self.cluster.max_voters as usize,
             stabilisation: self.cluster.stabilisation,
             replace_after: self.cluster.replace_after,
