@@ -5,7 +5,7 @@ use quorate_replication::{Config, Input, ProposalId};
 
 use crate::desk::{Desk, append, appended, id};
 
-fn learner() -> Member {
+const fn learner() -> Member {
     Member { kind: Kind::Learner, priority: 100, address: String::new() }
 }
 

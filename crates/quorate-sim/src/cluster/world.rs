@@ -136,7 +136,7 @@ impl Cluster {
             Answer::Unknown(_) => "an operator does not know whether the members changed",
             Answer::Written { .. } | Answer::Found { .. } => {
                 let message = format!("a change of the members was answered by {answer:?}");
-                self.found.get_or_insert(Violation::new("F1", message));
+                self.found.get_or_insert_with(|| Violation::new("F1", message));
                 return;
             }
         });
