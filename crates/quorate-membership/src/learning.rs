@@ -181,6 +181,7 @@ impl Membership {
         };
         let before = Before::of(peer);
         peer.trouble().failed_at = Some(now);
+        self.doubts.add(id);
         self.report(now, id, Some(before), out);
     }
 

@@ -585,3 +585,33 @@ fn a_tombstone_gets_older_at_every_hop_whatever_the_horizon() {
     });
     assert_eq!(updates.map(|update| (update.state, update.gone_secs)), Some((State::Left, 1)));
 }
+
+#[test]
+fn whom_this_node_alone_does_not_reach_is_looked_at_again_soon() {
+    const NAMES: [&str; 22] = [
+        "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s",
+        "t", "u", "v", "w",
+    ];
+    let mut script = Script::knowing(&NAMES);
+    // All speak, and no answer arrives.
+    let pass = |script: &mut Script, but: &str| {
+        script.until(script.millis() + 50);
+        for name in NAMES.iter().filter(|name| **name != but) {
+            script.hear(name, Body::Nack { seq: 0 }, &[]);
+        }
+        let text = script.take();
+        let question = text.lines().find_map(|line| line.split_once("do you reach "));
+        question.and_then(|(_, rest)| rest.split_whitespace().next()).map(str::to_owned)
+    };
+    let silent = (0..100).find_map(|_| pass(&mut script, "")).expect("somebody is asked after");
+    let state = |script: &Script| script.node.member(&id(&silent)).expect("it is known").state;
+    for _ in 0..20 {
+        pass(&mut script, &silent);
+    }
+    assert_eq!(state(&script), State::Suspect);
+    assert_eq!(script.node.counters().accusations, 0, "it spoke meanwhile");
+    // Now it answers, and says nothing of its own accord.
+    script.lively = NAMES.to_vec();
+    script.until(script.millis() + 2_000);
+    assert_eq!(state(&script), State::Alive);
+}
