@@ -13,6 +13,7 @@ use crate::claim::{Incarnation, Info, Protocol, State, Tags, Update};
 use crate::contacts::{Contacts, Seed};
 use crate::coordinate::Coordinate;
 use crate::courting::Court;
+use crate::doubting::Doubts;
 use crate::health::Health;
 use crate::leaving::Leaving;
 use crate::names::Names;
@@ -61,6 +62,7 @@ pub struct Membership {
     /// The successor as it was found last, and for which version of the view.
     pub(crate) successor: Option<(u64, NodeId)>,
     pub(crate) probes: Probes,
+    pub(crate) doubts: Doubts,
     pub(crate) relays: BTreeMap<u32, Relay>,
     pub(crate) inquiries: BTreeMap<u32, Inquiry>,
     pub(crate) vettings: BTreeMap<NodeId, Vetting>,
@@ -82,6 +84,8 @@ pub struct Membership {
     pub(crate) compared_at: Option<Instant>,
     pub(crate) answered: Throttle<(NodeId, usize)>,
     pub(crate) accusers: Quota,
+    /// About whom others were asked before it was declared dead.
+    pub(crate) burials: Throttle<NodeId>,
     pub(crate) warned_sources: Throttle<SocketAddr>,
     pub(crate) warned_ids: Throttle<(Warning, NodeId)>,
     /// Apart from the others, so that nobody can use up its room: this node must stop for a twin.
@@ -143,6 +147,7 @@ impl Membership {
             successor_next: false,
             successor: None,
             probes: Probes::default(),
+            doubts: Doubts::default(),
             relays: BTreeMap::new(),
             inquiries: BTreeMap::new(),
             vettings: BTreeMap::new(),
@@ -163,6 +168,7 @@ impl Membership {
             compared_at: None,
             answered: Throttle::new(config.probe_interval, ANSWERED_MAX),
             accusers: Quota::new(config.pause_tolerance),
+            burials: Throttle::new(config.probe_timeout * 2, BURIALS_MAX),
             warned_sources: Throttle::new(WARN_EVERY, WARNED_MAX),
             warned_ids: Throttle::new(WARN_EVERY, WARNED_MAX),
             warned_twin: Throttle::new(WARN_EVERY, WARNED_MAX),
@@ -446,6 +452,9 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// About how many peers at a time.
 const WARNED_MAX: usize = 64;
+
+/// Of how many it is asked at a time, before they are declared dead, whether others see them alive.
+const BURIALS_MAX: usize = 8;
 
 /// How many are shown parts of the view in a period. Bounds what a flood of questions costs; a
 /// large cluster that starts at once asks one seed this often.
