@@ -35,6 +35,8 @@ pub(crate) struct Leading {
     pub(crate) notice_at: Option<Instant>,
     /// The tip at the last flush.
     flushed: LogIndex,
+    /// To whom the lead is being handed over, and whether it was said that it holds the log.
+    pub(crate) handing: Option<(NodeId, bool)>,
 }
 
 impl Leading {
@@ -60,8 +62,9 @@ impl Leading {
             unwritten_bytes,
             notice_at,
             flushed,
+            handing,
         } = self;
-        (mandate.term(), mandate.leader(), first, unpersisted, flushed).hash(hasher);
+        (mandate.term(), mandate.leader(), first, unpersisted, flushed, handing).hash(hasher);
         (uncommitted_bytes, unwritten_bytes, *time + now.since(*since)).hash(hasher);
         notice_at.map(|at| at.since(now)).hash(hasher);
         reads.fingerprint(now, hasher);
@@ -98,6 +101,7 @@ impl Replicator {
             unwritten_bytes: self.log.sizes(self.log.durable().index, tip.index),
             notice_at: None,
             flushed: tip.index,
+            handing: None,
         });
         self.append_own(Payload::Noop);
     }
@@ -129,6 +133,9 @@ impl Replicator {
 
     fn may_propose(&self, command: &Bytes) -> Result<(), ProposeRefused> {
         let Some(leading) = &self.leading else { return Err(ProposeRefused::NotLeading) };
+        if leading.handing.is_some() && !mutant!("proposes-while-handing-over") {
+            return Err(ProposeRefused::HandingOver);
+        }
         if command.len() > self.config.command_bytes {
             return Err(ProposeRefused::TooLarge);
         }
@@ -244,6 +251,7 @@ impl Replicator {
         self.persist_own(out);
         self.send_to_peers(out);
         self.serve_reads(out);
+        self.look_at_heir(out);
     }
 
     /// Commits what a quorum has, if it is of the own term: an entry of an earlier one may be on a

@@ -39,12 +39,13 @@
 //! # Sources
 //!
 //! Ongaro and Ousterhout 2014, sections 5.3, 5.4 and 7 (log, commit, compaction); Ongaro 2014,
-//! sections 6.4 (read index) and 10.2 (writing to the leader's disk in parallel). The table of
+//! sections 3.10 (handing over), 6.4 (read index) and 10.2 (writing to the leader's disk in parallel). The table of
 //! terms that finds the divergence in one round trip follows the leader epochs of Kafka (KIP-101,
 //! KIP-279).
 
 mod config;
 mod follower;
+mod handover;
 mod io;
 mod leader;
 mod log;

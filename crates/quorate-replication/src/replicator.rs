@@ -160,6 +160,8 @@ impl Replicator {
             Input::Propose { id, command } => self.propose(id, command, out),
             Input::Read { id } => self.read(id, out),
             Input::Snapshotted(snapshot) => self.compact(snapshot, out),
+            Input::HandOver { to } => self.hand_over(to),
+            Input::Keep => self.keep(),
             Input::PeerConnected(id) => self.peer_connected(&id),
             Input::PeerLost(id) => self.peer_lost(&id),
         }

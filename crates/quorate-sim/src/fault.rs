@@ -125,7 +125,7 @@ impl FaultKind {
             Self::Members => "membership change in the log",
             Self::Reconfigure => "live configuration",
             Self::Versions => "a second version of the messages",
-            Self::HandOver | Self::Force => "failover",
+            Self::Force => "failover",
             _ => return None,
         })
     }

@@ -219,7 +219,7 @@ async fn ask(
         Answer::Failed(failure) => Err(Problem::of_failure(app, &failure)),
         // Whatever became of it, a read did nothing.
         Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt).without_effect()),
-        Answer::Written { .. } => Err(mismatch(app).without_effect()),
+        Answer::Written { .. } | Answer::HandedOver { .. } => Err(mismatch(app).without_effect()),
     }
 }
 
@@ -322,7 +322,7 @@ pub(super) async fn write(
         Answer::Written { reply, at, acked } => Ok((reply, at, acked)),
         Answer::Failed(failure) => Err(Problem::of_failure(app, &failure)),
         Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt)),
-        Answer::Found { .. } => Err(mismatch(app)),
+        Answer::Found { .. } | Answer::HandedOver { .. } => Err(mismatch(app)),
     }
 }
 

@@ -6,6 +6,7 @@ mod cluster;
 mod gossip_metrics;
 mod keyring;
 mod kv;
+mod leader;
 mod members;
 mod meta;
 mod metrics;
@@ -66,6 +67,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/startupz", get(probes::started))
         .route("/healthz", get(probes::live))
         .route("/leader", get(probes::leader))
+        .route("/v1/leader/transfer", post(leader::transfer))
         .route("/metrics", get(metrics::render))
         .route("/v1/cluster", get(cluster::info))
         .route("/v1/members", get(members::members))
@@ -131,7 +133,6 @@ const LATER: &[&str] = &[
     "/v1/watch",
     "/v1/leases",
     "/v1/locks",
-    "/v1/leader",
     "/v1/members",
     "/v1/writes",
     "/v1/replication",

@@ -201,6 +201,7 @@ fn line(output: &Output) -> String {
         }
         Output::LeaderHeard { leader, .. } => format!("leader {leader} heard"),
         Output::PeerHeard { peer } => format!("{peer} heard"),
+        Output::CaughtUp { peer } => format!("{peer} has all"),
         Output::Deposed => "deposed".to_owned(),
         Output::SnapshotWanted => "snapshot wanted".to_owned(),
         Output::Distrusted { peer, why } => format!("distrusts {peer}: {why}"),

@@ -297,6 +297,7 @@ impl<S: StateMachine> Replica<S> {
             Output::Refused { .. }
             | Output::ReadAt { .. }
             | Output::ReadRefused { .. }
+            | Output::CaughtUp { .. }
             | Output::Distrusted { .. } => {}
         }
     }

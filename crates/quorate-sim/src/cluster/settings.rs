@@ -46,7 +46,7 @@ impl Settings {
         let ids: Vec<NodeId> = (0..nodes).map(|n| name(Seat(n))).collect();
         let priorities = draw_priorities(seed, nodes);
         Self {
-            election: draw_election(&mut rng),
+            election: draw_stabilisation(seed, draw_election(&mut rng)),
             replication: draw_replication(&mut rng),
             journal: Options::default()
                 .segment_bytes([4 << 10, 16 << 10, 64 << 10][rng.index(3)])
@@ -117,6 +117,13 @@ impl Settings {
 
 fn name(seat: Seat) -> NodeId {
     NodeId::new(&seat.to_string()).expect("the name of a seat is a letter and a number")
+}
+
+/// Short, so that a calm phase need not be long.
+fn draw_stabilisation(seed: u64, election: quorate_election::Config) -> quorate_election::Config {
+    let mut rng = Rng::stream(seed, "stabilisation");
+    let drawn = Duration::from_millis([300, 1_000, 3_000][rng.index(3)]);
+    quorate_election::Config { stabilisation: drawn.max(election.election_max), ..election }
 }
 
 const fn draw_election(rng: &mut Rng) -> quorate_election::Config {

@@ -31,6 +31,8 @@ pub(super) struct Cluster {
     clients: Clients,
     finale: Option<Finale>,
     keys: BTreeSet<u8>,
+    /// Nodes that lead, as they think, and until when they keep the lead, if they do.
+    leading: Vec<(Seat, bool)>,
     /// Nodes of the core that have the final write.
     arrived: SeatSet,
     /// Whether gossip is to settle, too.
@@ -59,6 +61,7 @@ impl Cluster {
             settings,
             finale: None,
             keys: plan.operations.iter().map(|planned| planned.operation.key).collect(),
+            leading: Vec::new(),
             arrived: SeatSet::NONE,
             wants_views: false,
             misjudged: Vec::new(),
@@ -87,6 +90,32 @@ impl Cluster {
         }
     }
 
+    /// The highest priority in the core.
+    fn best(&self, finale: &Finale) -> u8 {
+        let priorities = finale.core().iter().map(|seat| self.settings.priorities[seat.index()]);
+        priorities.max().unwrap_or(0)
+    }
+
+    /// Whether one of the highest priority leads, or one that has learnt not to give the lead away.
+    fn is_well_led(&self, finale: &Finale) -> bool {
+        let best = self.best(finale);
+        self.leading.iter().any(|(seat, keeps)| {
+            let priority = self.settings.priorities[seat.index()];
+            finale.core().contains(seat) && (priority == best || (*keeps && priority > 0))
+        })
+    }
+
+    fn ill_led(&self, finale: &Finale) -> Violation {
+        let led = self.leading.iter().find(|(seat, _)| finale.core().contains(seat));
+        let Some((seat, _)) = led else {
+            return Violation::new("E8", "nobody leads at the end of the calm phase");
+        };
+        let (priority, best) = (self.settings.priorities[seat.index()], self.best(finale));
+        let invariant = if priority == 0 { "E7" } else { "E9" };
+        let message = format!("{seat} leads on with priority {priority}; another has {best}");
+        Violation::new(invariant, message)
+    }
+
     /// Checks what clients were told meanwhile.
     fn acknowledged(&mut self, now: Option<u64>) -> Result<(), Violation> {
         for write in self.clients.acknowledged.drain(..) {
@@ -102,8 +131,18 @@ impl Cluster {
 impl World for Cluster {
     type Program = NodeProgram;
     type Operation = KvOperation;
-    const OPERATIONS: &'static [&'static str] =
-        &["get", "set", "delete", "cas", "peek", "list", "keep-alive", "close", "open"];
+    const OPERATIONS: &'static [&'static str] = &[
+        "get",
+        "set",
+        "delete",
+        "cas",
+        "peek",
+        "list",
+        "keep-alive",
+        "close",
+        "hand-over",
+        "open",
+    ];
 
     fn boot(&mut self, boot: Boot, out: &mut Effects<Answer>) -> Result<NodeProgram, BootRefused> {
         let (seat, is_harmed) = (boot.seat, self.checks.atlas.is_harmed(boot.seat));
@@ -160,6 +199,11 @@ impl World for Cluster {
         self.checks.stepped(seat, program, quiet, |mark| cx.mark(mark))?;
         if let Some(violation) = self.found.take() {
             return Err(violation);
+        }
+        self.leading.retain(|(known, _)| *known != seat);
+        if program.leads() {
+            let keeps = program.machine.keeps_lead_until() > program.now;
+            self.leading.push((seat, keeps));
         }
         self.failovers.stepped(seat, program.leads(), program.machine.voter().term());
         self.acknowledged(Some(cx.time()))?;
@@ -237,7 +281,9 @@ impl World for Cluster {
     }
 
     fn calm(&mut self, core: SeatSet, cx: &mut Context<KvRequest>) {
+        self.checks.count("E7");
         self.checks.count("E8");
+        self.checks.count("E9");
         // Whoever starts anew finds the others through a seed, if one of those lives.
         let seeds = self.settings.seeds().within(core);
         self.wants_views = self.settings.wants_views && !seeds.is_empty();
@@ -256,6 +302,7 @@ impl World for Cluster {
         let core = || finale.core().iter();
         finale.is_done()
             && core().all(|seat| self.arrived.contains(*seat))
+            && self.is_well_led(finale)
             && !core().any(|seat| self.misjudged.iter().any(|(known, _)| known == seat))
     }
 
@@ -273,6 +320,9 @@ impl World for Cluster {
             None => "no write was acknowledged in the calm phase".to_owned(),
             Some(at) if !missing.is_empty() => {
                 format!("the write at {at} of the calm phase did not reach {missing:?}")
+            }
+            Some(_) if finale.is_done() && !self.is_well_led(finale) => {
+                return self.ill_led(finale);
             }
             Some(_) if finale.is_done() => {
                 return self.unsettled(finale);

@@ -121,7 +121,12 @@ pub struct ElectionConfig {
     /// The longest election timeout; absent: the timing's.
     #[serde(with = "humantime_serde")]
     pub timeout_max: Option<Duration>,
-    /// 0 to 255; a higher one stands earlier. Default 100.
+    /// For how long a voter of a higher priority must be well, and have the whole log, before the
+    /// leader hands over to it; absent: the timing's.
+    #[serde(with = "humantime_serde")]
+    pub stabilisation: Option<Duration>,
+    /// 0 to 255; a higher one stands earlier, and gets the lead. 0 leads only while nobody else can.
+    /// Default 100.
     pub priority: u8,
 }
 
@@ -222,6 +227,7 @@ impl Default for ElectionConfig {
             heartbeat: None,
             timeout_min: None,
             timeout_max: None,
+            stabilisation: None,
             priority: Member::PRIORITY_DEFAULT,
         }
     }
@@ -401,6 +407,9 @@ impl Config {
         config.heartbeat = self.election.heartbeat.unwrap_or(config.heartbeat);
         config.election_min = self.election.timeout_min.unwrap_or(config.election_min);
         config.election_max = self.election.timeout_max.unwrap_or(config.election_max);
+        // A longer timeout alone is no reason to refuse to start.
+        config.stabilisation =
+            self.election.stabilisation.unwrap_or(config.stabilisation.max(config.election_max));
         config.priority = self.election.priority;
         config
     }

@@ -74,7 +74,7 @@ impl NodeMachine {
     }
 
     /// The leader serves.
-    fn serve(
+    pub(super) fn serve(
         &mut self,
         now: Instant,
         origin: Origin,
@@ -90,12 +90,17 @@ impl NodeMachine {
                 if let Err(rejection) = self.limits.check(&command.op) {
                     return reply(origin, Answer::Failed(Failure::Rejected(rejection)), out);
                 }
+                if self.replicator.is_handing_over() && !mutant!("proposes-while-handing-over") {
+                    self.pending.add(origin, deadline, Stage::Held(command));
+                    return;
+                }
                 let Ok(bytes) = quorate_wire::encode(&command) else {
                     return reply(origin, Answer::Failed(Failure::Overloaded), out);
                 };
                 let id = ProposalId(self.pending.add(origin, deadline, Stage::Offered));
                 self.replicate(now, replication::Input::Propose { id, command: bytes.into() });
             }
+            Request::HandOver { to } => self.hand_over_asked(now, origin, deadline, to, out),
             Request::Read { query, level: ReadLevel::Local } => {
                 let answer = self.found(&query);
                 reply(origin, answer, out);
@@ -179,7 +184,7 @@ impl NodeMachine {
     ) {
         let Some(open) = self.pending.remove(number) else { return };
         let failure = match why {
-            ProposeRefused::NotLeading => Failure::NotLeading,
+            ProposeRefused::NotLeading | ProposeRefused::HandingOver => Failure::NotLeading,
             _ => Failure::Overloaded,
         };
         self.fail_or_retry(now, open, failure, out);
@@ -244,17 +249,42 @@ impl NodeMachine {
 
     /// This node leads no longer: what it had placed may yet commit under the next leader.
     pub(super) fn deposed(&mut self, out: &mut Outbox<Effect>) {
-        let open: Vec<Open> = self.pending.take_all().collect();
-        for open in open {
+        for open in self.pending.take_all() {
             let answer = match open.stage {
+                Stage::Held(command) => {
+                    self.held_no_longer(open.origin, open.deadline, command, out);
+                    continue;
+                }
                 Stage::Proposed if mutant!("deposed-called-failed") => {
                     Answer::Failed(Failure::NotLeading)
                 }
                 Stage::Proposed => Answer::Unknown(Doubt::Deposed),
-                Stage::Offered | Stage::Reading(_) => Answer::Failed(Failure::NotLeading),
+                Stage::Offered | Stage::Reading(_) | Stage::HandingOver => {
+                    Answer::Failed(Failure::NotLeading)
+                }
             };
             reply(open.origin, answer, out);
         }
+    }
+
+    /// A write that nobody has proposed yet goes to whoever leads next.
+    fn held_no_longer(
+        &mut self,
+        origin: Origin,
+        deadline: Instant,
+        command: Command,
+        out: &mut Outbox<Effect>,
+    ) {
+        let failure = match origin {
+            Origin::Client(_) if self.stopping => Failure::Stopping,
+            Origin::Client(_) if self.forwards.is_full() => Failure::Overloaded,
+            Origin::Client(client) => {
+                let request = Request::Write(command);
+                return self.forwards.park(Waiting { client, deadline, request });
+            }
+            Origin::Peer { .. } => Failure::NotLeading,
+        };
+        reply(origin, Answer::Failed(failure), out);
     }
 
     /// Answers every request whose deadline has passed.
@@ -265,7 +295,10 @@ impl NodeMachine {
                 Stage::Offered | Stage::Proposed if mutant!("deadline-called-failed") => {
                     Answer::Failed(Failure::NoQuorum)
                 }
-                Stage::Offered | Stage::Proposed => Answer::Unknown(Doubt::Deadline),
+                Stage::Offered | Stage::Proposed | Stage::HandingOver => {
+                    Answer::Unknown(Doubt::Deadline)
+                }
+                Stage::Held(_) => Answer::Failed(Failure::NoLeader),
             };
             reply(open.origin, answer, out);
         }
@@ -305,8 +338,7 @@ impl NodeMachine {
     pub(super) fn stop(&mut self, now: Instant, out: &mut Outbox<Effect>) {
         self.stopping = true;
         self.gossip(now, quorate_membership::Input::Leave);
-        self.vote(now, quorate_election::Input::Resign);
-        self.settle(now, out);
+        self.leave_the_lead(now, out);
         for (waiting, sent) in self.forwards.take_all() {
             let answer = if sent && waiting.request.mutates() {
                 Answer::Unknown(Doubt::Stopping)
@@ -328,7 +360,7 @@ const fn rejected(rejection: Rejection) -> Answer {
     }
 }
 
-fn reply(origin: Origin, answer: Answer, out: &mut Outbox<Effect>) {
+pub(super) fn reply(origin: Origin, answer: Answer, out: &mut Outbox<Effect>) {
     match origin {
         Origin::Client(id) => out.push(Effect::Reply { id, answer }),
         Origin::Peer { node, id } => {

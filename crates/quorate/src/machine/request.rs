@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use quorate_core::{LogId, NodeId};
+use quorate_core::{LogId, NodeId, Term};
 use quorate_dist_state::{Command, Item, Rejection, Reply, Revision};
 use serde::{Deserialize, Serialize};
 
@@ -23,13 +23,18 @@ pub enum Request {
         /// How fresh.
         level: ReadLevel,
     },
+    /// Let another voter lead.
+    HandOver {
+        /// Which; `None` for the one that is best.
+        to: Option<NodeId>,
+    },
 }
 
 impl Request {
     /// Whether it can change the state, so that its outcome can be unknown.
     #[must_use]
     pub const fn mutates(&self) -> bool {
-        matches!(self, Self::Write(_))
+        matches!(self, Self::Write(_) | Self::HandOver { .. })
     }
 }
 
@@ -85,6 +90,13 @@ pub enum Answer {
     Failed(Failure),
     /// It may have happened, or may still.
     Unknown(Doubt),
+    /// The lead was handed over.
+    HandedOver {
+        /// Who leads.
+        leader: NodeId,
+        /// In which term.
+        term: Term,
+    },
 }
 
 /// What a read found.
@@ -126,6 +138,15 @@ pub enum Failure {
     /// A read was lost on its way; it may be asked again.
     #[error("the connection to the leader was lost")]
     ForwardLost,
+    /// Nobody can take over the lead.
+    #[error("no other voter of a priority above 0 is in reach, or not the one that was named")]
+    NoHeir,
+    /// The lead is being handed over to another one than the one that was named.
+    #[error("the lead is being handed over already; ask again in a moment")]
+    HandingOver,
+    /// The heir did not take over within an election timeout; the leader leads on.
+    #[error("the heir did not take over in time, and the leader leads on")]
+    NotHandedOver,
 }
 
 /// Why the outcome of a write is unknown.

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use quorate_core::{Clock as _, ClusterId, Instant, NodeId};
+use quorate_core::{Clock as _, ClusterId, Instant, NodeId, Term};
 use quorate_tokio::{BootClock, Pulse, Transport, TransportStats};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
-use super::{Keyring, NodeBuilder, State, StopReason};
+use super::{HandOverError, Keyring, NodeBuilder, State, StopReason};
 use crate::{
     Answer, Config, Doubt, Failure, NodeEvent, NodeInput, NodeState, NodeStatus, Request, RequestId,
 };
@@ -38,6 +38,8 @@ pub(super) struct Inner {
     pub(super) stop: Notify,
     /// The neighbours know that the node leaves.
     pub(super) left: Notify,
+    /// A node that stops has handed over, or does not lead.
+    pub(super) handed: Notify,
     pub(super) clock: BootClock,
     pub(super) pulse: Pulse,
 }
@@ -195,7 +197,7 @@ impl Node {
         }
     }
 
-    /// Stops the node: it gives up the lead, answers what is open, and writes what it promised.
+    /// Stops the node: it hands the lead over, answers what is open, and writes what it promised.
     ///
     /// # Cancel safety
     ///
@@ -238,6 +240,15 @@ pub struct ClusterInfo {
     pub needed: usize,
 }
 
+/// A lead that was handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Who leads.
+    pub leader: NodeId,
+    /// In which term.
+    pub term: Term,
+}
+
 /// The leader and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaderNode {
@@ -270,6 +281,32 @@ impl Cluster {
             voters: voters.len(),
             reachable,
             needed: quorate_core::majority(voters.len()),
+        }
+    }
+
+    /// Lets another voter lead: `to`, or the best one. Writes wait meanwhile, for a few round trips;
+    /// none is lost, and if the heir does not take over within an election timeout, the leader leads
+    /// on. Any node may be asked. To name the one that leads changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`HandOverError`]: `Failed` promises that the leader was not replaced on account of this.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not take the wish back.
+    pub async fn hand_over(
+        &self,
+        to: Option<NodeId>,
+        wait: Duration,
+    ) -> Result<HandedOver, HandOverError> {
+        match self.inner.request(Request::HandOver { to }, wait).await {
+            Answer::HandedOver { leader, term } => Ok(HandedOver { leader, term }),
+            Answer::Failed(failure) => Err(HandOverError::Failed(failure)),
+            Answer::Unknown(doubt) => Err(HandOverError::Unknown(doubt)),
+            Answer::Written { .. } | Answer::Found { .. } => {
+                Err(HandOverError::Unknown(Doubt::Stopping))
+            }
         }
     }
 

@@ -285,6 +285,7 @@ impl Replicas {
             | Output::Refused { .. }
             | Output::ReadAt { .. }
             | Output::ReadRefused { .. }
+            | Output::CaughtUp { .. }
             | Output::Install(_)
             | Output::Deposed
             | Output::SnapshotWanted
