@@ -15,10 +15,10 @@ impl Replicator {
 
     /// Takes no proposals from now on.
     pub(crate) fn hand_over(&mut self, to: NodeId) {
-        if let Some(leading) = &mut self.leading {
-            leading.handing = Some((to, false));
-            self.flush_at = Some(self.now);
-        }
+        let Some(leading) = &mut self.leading else { return };
+        leading.handing = Some((to, false));
+        self.flush_at = Some(self.now);
+        self.end_lease();
     }
 
     /// The hand-over failed: takes proposals again.

@@ -44,6 +44,11 @@ pub enum Input {
         /// Names it in the answer.
         id: ReadId,
     },
+    /// A read that this leader may answer by its lease, if it holds one; else as [`Read`](Self::Read).
+    LeaseRead {
+        /// Names it in the answer.
+        id: ReadId,
+    },
     /// The own state machine's state at an applied index; made by [`crate::Log::snapshot_of`].
     Snapshotted(Snapshot),
     /// The lead is being handed over: nothing is proposed until [`Keep`](Self::Keep), and

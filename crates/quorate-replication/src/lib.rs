@@ -30,6 +30,8 @@
 //!   restart comes back at or above its last durable mark.
 //! - **R6** Every node commits each entry once and in order; an installed snapshot stands for all
 //!   entries up to its last.
+//! - **E2** At most one leader may answer reads by its lease at any moment, and none once a later one
+//!   has committed, as long as clocks drift apart by no more than the bound.
 //!
 //! # Not here
 //!
@@ -41,13 +43,14 @@
 //! Ongaro and Ousterhout 2014, sections 5.3, 5.4 and 7 (log, commit, compaction); Ongaro 2014,
 //! sections 3.10 (handing over), 6.4 (read index) and 10.2 (writing to the leader's disk in parallel). The table of
 //! terms that finds the divergence in one round trip follows the leader epochs of Kafka (KIP-101,
-//! KIP-279).
+//! KIP-279). Davis, Demirbas and Deng 2025 (LeaseGuard).
 
 mod config;
 mod follower;
 mod handover;
 mod io;
 mod leader;
+mod lease;
 mod log;
 mod message;
 mod peer;

@@ -159,6 +159,7 @@ impl Replicator {
             }
             Input::Propose { id, command } => self.propose(id, command, out),
             Input::Read { id } => self.read(id, out),
+            Input::LeaseRead { id } => self.lease_read(id, out),
             Input::Snapshotted(snapshot) => self.compact(snapshot, out),
             Input::HandOver { to } => self.hand_over(to),
             Input::Keep => self.keep(),
@@ -190,7 +191,7 @@ impl Replicator {
         let leading = self.leading.iter().flat_map(|leading| {
             let asks = leading.peers.iter().filter_map(Peer::ask_at);
             let round = leading.reads.round().map(|round| round.ask_at);
-            asks.chain(round).chain(leading.notice_at)
+            asks.chain(round).chain(leading.notice_at).chain(leading.commit_from)
         });
         own.chain(leading).min()
     }

@@ -52,8 +52,10 @@ impl Consistency {
         match self {
             Self::Linearizable => Ok(ReadLevel::Linearizable),
             Self::Local => Ok(ReadLevel::Local),
-            Self::Lease | Self::Bounded | Self::Session => {
-                Err(Problem::later(app, "reads other than `linearizable` and `local`"))
+            Self::Lease => Ok(ReadLevel::Lease),
+            Self::Bounded | Self::Session => {
+                let what = "reads other than `linearizable`, `lease` and `local`";
+                Err(Problem::later(app, what))
             }
         }
     }
@@ -211,7 +213,7 @@ async fn ask(
     query: Query,
     level: ReadLevel,
 ) -> Result<(Found, Revision), Problem> {
-    if level == ReadLevel::Linearizable {
+    if level != ReadLevel::Local {
         refuse_forwarding(app, headers)?;
     }
     match call(app, headers, Request::Read { query, level }).await? {

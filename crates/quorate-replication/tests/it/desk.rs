@@ -114,6 +114,10 @@ impl Desk {
         self.tell(Input::Read { id: ReadId(number) })
     }
 
+    pub(crate) const fn now(&self) -> Instant {
+        self.now
+    }
+
     /// The terms of the log, from the first index on.
     pub(crate) fn terms(&self) -> Vec<u64> {
         let log = self.replicator.log();

@@ -271,7 +271,9 @@ impl Clients {
         let op_of = match op.act {
             // Errands are sent elsewhere.
             Act::Get | Act::Peek | Act::List | Act::KeepAlive | Act::Close | Act::HandOver => {
-                let level = ReadLevel::Linearizable;
+                // Half of the clients trust the leader's lease, where it has one.
+                let level =
+                    if op.client % 2 == 1 { ReadLevel::Lease } else { ReadLevel::Linearizable };
                 return (Request::Read { query: Query::Get { key }, level }, None);
             }
             Act::Set => Op::Set { key, value: self.settings.value(value) },

@@ -54,7 +54,8 @@ const LIN_STEPS: u64 = 300_000;
 
 impl Cluster {
     pub(super) fn new(plan: &Plan<KvOperation>) -> Self {
-        let settings = Rc::new(Settings::draw(plan.seed, plan.nodes));
+        let steady = plan.faults.iter().all(|planned| keeps_clocks(&planned.fault));
+        let settings = Rc::new(Settings::draw(plan.seed, plan.nodes, steady));
         Self {
             checks: Checks::new(&settings),
             clients: Clients::new(Rc::clone(&settings), plan),
@@ -361,6 +362,14 @@ impl World for Cluster {
     fn observe(&self, _: Seat, program: &NodeProgram) -> Option<Observation> {
         Some(observe::observe(program))
     }
+}
+
+/// Whether clocks stay within the bound of the leases under `fault`: they may be off, and drift.
+const fn keeps_clocks(fault: &Fault) -> bool {
+    !matches!(
+        fault,
+        Fault::Jump { .. } | Fault::Freeze { .. } | Fault::Suspend { counted: false, .. }
+    )
 }
 
 /// What a verdict means for K1. One that came too late to name the operation at fault is one all

@@ -105,6 +105,10 @@ impl NodeMachine {
                 let answer = self.found(&query);
                 reply(origin, answer, out);
             }
+            Request::Read { query, level: ReadLevel::Lease } => {
+                let id = ReadId(self.pending.add(origin, deadline, Stage::Reading(query)));
+                self.replicate(now, replication::Input::LeaseRead { id });
+            }
             Request::Read { query, level: ReadLevel::Linearizable } => {
                 let id = ReadId(self.pending.add(origin, deadline, Stage::Reading(query)));
                 self.replicate(now, replication::Input::Read { id });

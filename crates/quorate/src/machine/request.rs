@@ -65,6 +65,9 @@ pub enum ReadLevel {
     Linearizable,
     /// What the asked node has applied; may be old.
     Local,
+    /// As `Linearizable`, but without a round trip while the leader holds a lease. Rests on clocks
+    /// that drift apart by no more than the configured bound.
+    Lease,
 }
 
 /// What became of a request.

@@ -97,6 +97,26 @@ impl State {
         }
     }
 
+    /// As [`get`](Self::get), without a round trip to a majority while the leader holds a lease. It
+    /// rests on clocks that drift apart by no more than `election.drift`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`], without any effect.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn get_by_lease(
+        &self,
+        key: impl Into<Bytes> + Send,
+    ) -> Result<Option<Item>, ReadError> {
+        match self.read(Query::Get { key: key.into() }, ReadLevel::Lease).await? {
+            Found::Item(item) => Ok(item),
+            Found::Page { .. } => Ok(None),
+        }
+    }
+
     /// Up to `limit` keys that begin with `prefix` and lie behind `after`, in order.
     ///
     /// # Errors

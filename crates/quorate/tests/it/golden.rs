@@ -79,6 +79,7 @@ fn w4_log() {
         entry(10, Payload::Noop),
         entry(11, Payload::Command(Bytes::from_static(b"c"))),
         entry(12, Payload::Configuration(configuration())),
+        entry(13, Payload::LeaseEnded),
     ];
     let head = SnapshotHead {
         last: TIP,
@@ -123,6 +124,7 @@ fn w4_forwards() {
         Request::Read { query: get, level: ReadLevel::Local },
         Request::Read { query: range(None), level: ReadLevel::Local },
         Request::Read { query: range(Some(key.clone())), level: ReadLevel::Local },
+        Request::Read { query: Query::Get { key: key.clone() }, level: ReadLevel::Lease },
         Request::HandOver { to: None },
         Request::HandOver { to: Some(id("b")) },
     ];
@@ -272,8 +274,8 @@ const ELECTION: &str = "
 ";
 
 const LOG: &str = "
-    0100040309080603030afc7011010000030bfc70110100010163030cfc7011010002020161006403
-      613a31016203ff0000;
+    0100040309080604030afc7011010000030bfc70110100010163030cfc7011010002020161006403
+      613a31016203ff0000030dfc7011010003;
     010104060908;
     0102040609020201040309;
     01030407;
@@ -297,6 +299,7 @@ const FORWARD: &str = "
     02fb2c01fbe8030100016b01;
     02fb2c01fbe8030101016b00fbf40101;
     02fb2c01fbe8030101016b01016bfbf40101;
+    02fb2c01fbe8030100016b02;
     02fb2c01fbe8030200;
     02fb2c01fbe80302010162;
 ";

@@ -41,9 +41,10 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 31] = [
-    "E1", "E3", "E4", "E5", "E6", "E7", "E8", "E9", "E10", "E11", "E12", "R1", "R2", "R3", "R4",
-    "R5", "R6", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X1", "X4", "F1",
+pub(super) const CHECKED: [&str; 32] = [
+    "E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9", "E10", "E11", "E12", "R1", "R2", "R3",
+    "R4", "R5", "R6", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X1", "X4",
+    "F1",
 ];
 
 /// Rare situations that a step can show.
@@ -146,6 +147,11 @@ impl Checks {
         }
         if self.election.stepped(seat, program, self.members())? {
             count!(self, "E11");
+        }
+        if program.machine.replicator().lease_until().is_some_and(|until| program.now < until) {
+            count!(self, "E2");
+            mark("a leader holds a lease");
+            self.log.nobody_committed_since(seat, program)?;
         }
         if let Some(failure) = program.machine.failure() {
             return Err(Violation::new("R6", format!("{seat} cannot restore: {failure}")));
