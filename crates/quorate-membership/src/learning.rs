@@ -123,7 +123,8 @@ impl Membership {
             trouble.told_at = None;
         }
         if state == State::Suspect && !suspected {
-            peer.trouble().suspected_at = now;
+            let trouble = peer.trouble();
+            (trouble.suspected_at, trouble.reviews) = (now, 0);
         }
         if state.is_live() {
             self.agenda.cancel(&Timer::Collect(id.clone()));
@@ -181,6 +182,7 @@ impl Membership {
         };
         let before = Before::of(peer);
         peer.trouble().failed_at = Some(now);
+        self.doubts.add(id);
         self.report(now, id, Some(before), out);
     }
 

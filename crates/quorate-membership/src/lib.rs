@@ -70,6 +70,7 @@ mod contacts;
 mod coordinate;
 mod counters;
 mod courting;
+mod doubting;
 mod gossip;
 mod health;
 mod index;

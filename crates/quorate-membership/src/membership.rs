@@ -13,6 +13,7 @@ use crate::claim::{Incarnation, Info, Protocol, State, Tags, Update};
 use crate::contacts::{Contacts, Seed};
 use crate::coordinate::Coordinate;
 use crate::courting::Court;
+use crate::doubting::Doubts;
 use crate::health::Health;
 use crate::leaving::Leaving;
 use crate::names::Names;
@@ -61,6 +62,7 @@ pub struct Membership {
     /// The successor as it was found last, and for which version of the view.
     pub(crate) successor: Option<(u64, NodeId)>,
     pub(crate) probes: Probes,
+    pub(crate) doubts: Doubts,
     pub(crate) relays: BTreeMap<u32, Relay>,
     pub(crate) inquiries: BTreeMap<u32, Inquiry>,
     pub(crate) vettings: BTreeMap<NodeId, Vetting>,
@@ -143,6 +145,7 @@ impl Membership {
             successor_next: false,
             successor: None,
             probes: Probes::default(),
+            doubts: Doubts::default(),
             relays: BTreeMap::new(),
             inquiries: BTreeMap::new(),
             vettings: BTreeMap::new(),

@@ -70,6 +70,8 @@ pub(crate) struct Trouble {
     pub(crate) suspected_at: Instant,
     /// Somebody says that it is dead, but it is not suspected here for long enough yet.
     pub(crate) condemned: bool,
+    /// How often others were asked before it is declared dead.
+    pub(crate) reviews: u8,
     /// When it was last told what is claimed of it.
     pub(crate) told_at: Option<Instant>,
     /// The pings of its last probe, if that failed: they may be answered yet.
@@ -83,6 +85,7 @@ impl Trouble {
         failed_at: None,
         suspected_at: Instant::ZERO,
         condemned: false,
+        reviews: 0,
         told_at: None,
         overdue: None,
         collect_at: Instant::FAR,

@@ -114,6 +114,7 @@ impl Membership {
         if let Some(id) = next {
             self.probe(now, &id, out);
         }
+        self.look_again(now, out);
         let silence = self.health.silence(now);
         if silence >= period
             && let Some(id) = self.health.heard_last().cloned()

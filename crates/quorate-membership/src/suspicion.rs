@@ -132,6 +132,9 @@ impl Membership {
         let sure = own || peer.corroborated || peer.is_condemned();
         let frozen = self.is_deaf(now) && !self.is_pair();
         if sure && !frozen && (over || mutant!("suspect-dies-at-once")) {
+            if self.ask_before_burying(now, id, out) {
+                return;
+            }
             self.counters.deaths += 1;
             if let Some(claim) = self.claim_of(id, State::Dead) {
                 self.adopt(now, claim, true, out);
@@ -150,6 +153,34 @@ impl Membership {
             let later = now + self.config.probe_interval;
             self.agenda.set(Timer::Suspicion(id.clone()), later);
         }
+    }
+
+    /// Whether it is asked first what others see: they see something else for a while already, or
+    /// hardly anybody was heard. It may be the refutation that is missing here: of news that are
+    /// told a few times each, one in thousands reaches not everybody where many packets are lost.
+    fn ask_before_burying(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) -> bool {
+        let window = self.config.probe_timeout * 2;
+        let differs = self.differs_since.is_some_and(|at| now.since(at) >= window);
+        let behind = differs || self.health.silence(now) >= self.suspicion() / 2;
+        if !behind {
+            return false;
+        }
+        let view = &self.view;
+        let well = |id: &NodeId| view.get(id).is_some_and(|peer| peer.shown() == State::Alive);
+        let asked = self.ring.sample(self.config.indirect_probes, &mut self.rng, well);
+        let Some(peer) = self.view.get_mut(id) else { return false };
+        let trouble = peer.trouble();
+        if asked.is_empty() || trouble.reviews == REVIEWS {
+            return false;
+        }
+        trouble.reviews += 1;
+        for peer in asked {
+            if let Some((at, over)) = self.way_to(now, &peer, 0, out) {
+                self.send_digest(now, at, over, out);
+            }
+        }
+        self.agenda.set(Timer::Suspicion(id.clone()), now + window);
+        true
     }
 
     /// Drops all verdicts under way: this node stood still or was cut off. What it did not hear
@@ -217,6 +248,9 @@ const ALONE: u32 = 6;
 
 /// How much longer a pair waits in which nobody is heard: Lifeguard's greatest stretch.
 const PAIR: u32 = 8;
+
+/// How often others are asked before one is buried, each time a few.
+const REVIEWS: u8 = 4;
 
 /// How many members are probed at once after a pause; of more, the round finds the silent ones.
 const AT_ONCE: usize = 32;

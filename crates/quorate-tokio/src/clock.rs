@@ -33,8 +33,8 @@ impl Clock for BootClock {
 
 /// Sleeps until `due` on `clock`; at once if that is past.
 ///
-/// Tokio's timers stand still in suspend. So the sleep is cut into pieces of at most
-/// [`SLEEP_MAX`], and after a resume this returns at most one piece late.
+/// Tokio's timers stand still in suspend. So the sleep is cut into pieces of at most half a second,
+/// and after a resume this returns at most one piece late.
 ///
 /// # Cancel safety
 ///
@@ -66,7 +66,7 @@ impl Alarm {
     }
 
     /// Returns at `due` on `clock` or before, at once if that is past; like [`sleep_until`] late
-    /// by at most [`SLEEP_MAX`] after a suspend. Cancel-safe: it stays set.
+    /// by at most half a second after a suspend. Cancel-safe: it stays set.
     pub(crate) async fn ring(&mut self, clock: &impl Clock, due: Instant) {
         let now = clock.now();
         let left = due.since(now).min(SLEEP_MAX);

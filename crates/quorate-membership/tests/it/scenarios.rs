@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use quorate_core::{ClusterId, Instant};
-use quorate_membership::{Body, Config, Input, Output, Packet, State, Tags};
+use quorate_membership::{Accusation, Body, Config, Input, Output, Packet, State, Tags};
 
 use crate::hostile::{hear, node, packet};
 use crate::script::{announce, gossip, welcome};
@@ -584,4 +584,61 @@ fn a_tombstone_gets_older_at_every_hop_whatever_the_horizon() {
         _ => None,
     });
     assert_eq!(updates.map(|update| (update.state, update.gone_secs)), Some((State::Left, 1)));
+}
+
+#[test]
+fn whom_this_node_alone_does_not_reach_is_looked_at_again_soon() {
+    const NAMES: [&str; 22] = [
+        "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s",
+        "t", "u", "v", "w",
+    ];
+    let mut script = Script::knowing(&NAMES);
+    // All speak, and no answer arrives.
+    let pass = |script: &mut Script, but: &str| {
+        script.until(script.millis() + 50);
+        for name in NAMES.iter().filter(|name| **name != but) {
+            script.hear(name, Body::Nack { seq: 0 }, &[]);
+        }
+        let text = script.take();
+        let question = text.lines().find_map(|line| line.split_once("do you reach "));
+        question.and_then(|(_, rest)| rest.split_whitespace().next()).map(str::to_owned)
+    };
+    let silent = (0..100).find_map(|_| pass(&mut script, "")).expect("somebody is asked after");
+    let state = |script: &Script| script.node.member(&id(&silent)).expect("it is known").state;
+    for _ in 0..20 {
+        pass(&mut script, &silent);
+    }
+    assert_eq!(state(&script), State::Suspect);
+    assert_eq!(script.node.counters().accusations, 0, "it spoke meanwhile");
+    // Now it answers, and says nothing of its own accord.
+    script.lively = NAMES.to_vec();
+    script.until(script.millis() + 2_000);
+    assert_eq!(state(&script), State::Alive);
+}
+
+#[test]
+fn whoever_sees_another_view_than_all_asks_before_it_buries_one() {
+    let mut script = Script::knowing(&["b", "c", "d", "e", "f", "g"]);
+    script.lively = vec!["c", "d", "e", "f", "g"];
+    let mut accused = claim("b", State::Suspect, 1, 0);
+    accused.accusation = Some(Accusation { by: 7, corroborated: true });
+    script.hear("c", gossip(), &[accused]);
+    // All but this node know already that it refuted.
+    let tell = |script: &mut Script, name: &str, millis: u64| {
+        script.until(millis);
+        let mut ping = script.packet(name, Body::ping(9, &id("a")), &[]);
+        ping.view = 1;
+        script.receive(name, ping);
+    };
+    tell(&mut script, "d", 800);
+    tell(&mut script, "e", 1_100);
+    script.take();
+    script.until(1_450);
+    let text = script.take();
+    assert!(!text.contains("dead: b"), "{text}");
+    assert_eq!(text.matches("digest").count(), 3, "{text}");
+    script.hear("f", Body::Page { left: 0 }, &[claim("b", State::Alive, 1, 1)]);
+    script.until(2_000);
+    let text = script.take();
+    assert!(text.contains("reachable: b") && !text.contains("dead: b"), "{text}");
 }

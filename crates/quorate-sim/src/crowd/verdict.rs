@@ -75,7 +75,7 @@ impl Scenario {
             | Self::CutOff(_) => 5_000,
             // The longest pause between two announces, and time to tell all.
             Self::Islands => 45_000,
-            Self::Storm(_) => 60_000,
+            Self::Storm(_) => 15_000,
             Self::Quiet(_) | Self::Loss(..) | Self::Stalls(..) => 0,
         })
     }
