@@ -23,7 +23,7 @@ impl Voter {
             // Requests first: they may be refused without a look at their term.
             Message::PreVote { term, tip } => self.answer_pre_vote(now, from, term, tip, log, out),
             Message::Vote { term, tip } => {
-                self.answer_vote(now, from, (term, tip), false, log, out)
+                self.answer_vote(now, from, (term, tip), false, log, out);
             }
             Message::VoteAtOnce { term, tip } => {
                 self.answer_vote(now, from, (term, tip), true, log, out);

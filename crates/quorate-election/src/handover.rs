@@ -7,7 +7,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use quorate_core::{Instant, LogId, LogView, NodeId, Outbox, Term, mutant};
+use quorate_core::{Instant, LogId, LogView, NodeId, Outbox, Term};
 
 use crate::campaign::State;
 use crate::patience::{Eagerness, Timer};
@@ -140,8 +140,7 @@ impl Voter {
     }
 
     /// Whether this candidate stands because the leader told it to.
-    pub(crate) fn stands_at_once(&self) -> bool {
+    pub(crate) const fn stands_at_once(&self) -> bool {
         matches!(&self.state, State::Candidate { votes, .. } if votes.at_once)
-            || mutant!("always-stands-at-once")
     }
 }

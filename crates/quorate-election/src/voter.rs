@@ -105,7 +105,8 @@ impl Voter {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let handing = self.handing.as_ref().map(HandOver::due);
-        Some(handing.map_or(self.due(), |due| due.min(self.due())))
+        let due = self.due();
+        Some(handing.map_or(due, |handing| handing.min(due)))
     }
 
     /// When its role wants it.
@@ -352,12 +353,13 @@ impl Voter {
     /// Asks every voter whose yes is missing.
     fn ask(&self, log: &dyn LogView, out: &mut Outbox<Output>) {
         let (term, tip) = (self.term(), log.tip());
+        let at_once = self.stands_at_once() || mutant!("always-stands-at-once");
         for to in log.configuration().voters().filter(|id| **id != self.me) {
             let message = match &self.state {
                 State::PreCandidate { poll, .. } if !poll.agreed(to) => {
                     Message::PreVote { term, tip }
                 }
-                State::Candidate { votes, .. } if !votes.has(to) => match self.stands_at_once() {
+                State::Candidate { votes, .. } if !votes.has(to) => match at_once {
                     true => Message::VoteAtOnce { term, tip },
                     false => Message::Vote { term, tip },
                 },

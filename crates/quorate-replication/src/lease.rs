@@ -1,4 +1,4 @@
-//! Reads without a round trip: the log is the lease (LeaseGuard, Davis et al. 2025).
+//! Reads without a round trip: the log is the lease (`LeaseGuard`, arXiv 2512.15659).
 //!
 //! A leader may answer by itself for [`Config::lease`](crate::Config::lease) after it *appended* the
 //! newest committed entry of its own term. A new leader has that entry, and commits nothing of its own
@@ -39,9 +39,9 @@ impl Replicator {
     pub fn lease_until(&self) -> Option<Instant> {
         let leading = self.leading.as_ref()?;
         let commit = self.log.commit();
-        let is_own = commit >= leading.first && commit > leading.lease_ended;
-        let given_away = leading.handing.is_some() && !mutant!("hand-over-keeps-lease");
-        if self.config.lease.is_zero() || !is_own || given_away {
+        let given_away = leading.handing.is_some() || commit <= leading.lease_ended;
+        let ended = given_away && !mutant!("hand-over-keeps-lease");
+        if self.config.lease.is_zero() || commit < leading.first || ended {
             return None;
         }
         let appended = leading.appended_at(self.log.time_at(commit)?);
@@ -78,8 +78,7 @@ impl Replicator {
     /// still, and whoever finds this word at the end of its log would not wait for that one's end.
     pub(crate) fn end_lease(&mut self) {
         let Some(leading) = &self.leading else { return };
-        let holds = self.log.commit() >= leading.first || mutant!("lease-ended-early");
-        if self.config.lease.is_zero() || !holds {
+        if self.config.lease.is_zero() || self.log.commit() < leading.first {
             return;
         }
         let ended = self.append_own(Payload::LeaseEnded);

@@ -43,7 +43,7 @@
 //! Ongaro and Ousterhout 2014, sections 5.3, 5.4 and 7 (log, commit, compaction); Ongaro 2014,
 //! sections 3.10 (handing over), 6.4 (read index) and 10.2 (writing to the leader's disk in parallel). The table of
 //! terms that finds the divergence in one round trip follows the leader epochs of Kafka (KIP-101,
-//! KIP-279). Davis, Demirbas and Deng 2025 (LeaseGuard).
+//! KIP-279). `LeaseGuard` (arXiv 2512.15659).
 
 mod config;
 mod follower;

@@ -56,7 +56,6 @@ mutants! {
     "journal-recycles-too-early" "R5" "the journal recycles segments that are still needed",
     "leader-counts-undurable-self" "R4" "a leader counts its own copy before it is durable",
     "leader-not-kept" "E10" "a voter that hears its leader votes for another node",
-    "lease-ended-early" "E2" "a leader ends a lease of its own while an earlier one may hold one",
     "lease-from-last-look" "E2" "a lease lasts as long as it is looked at",
     "mark-ahead-of-commit" "R5" "the commit mark on the disk is ahead of the commit",
     "membership-resurrects" "M3" "a dead incarnation comes back by old gossip",

@@ -433,8 +433,8 @@ impl Config {
         config.election_min = self.election.timeout_min.unwrap_or(config.election_min);
         config.election_max = self.election.timeout_max.unwrap_or(config.election_max);
         // A longer timeout alone is no reason to refuse to start.
-        config.stabilisation =
-            self.election.stabilisation.unwrap_or(config.stabilisation.max(config.election_max));
+        let preset = config.stabilisation.max(config.election_max);
+        config.stabilisation = self.election.stabilisation.unwrap_or(preset);
         config.priority = self.election.priority;
         config
     }
