@@ -17,8 +17,8 @@ use crate::replicator::Replicator;
 impl Config {
     /// How long a new leader waits: the lease, on a clock that may run faster than its holder's.
     pub(crate) fn lease_wait(&self) -> Duration {
-        let drift = if mutant!("drift-ignored") { 0 } else { self.drift_millionths };
-        let nanos = self.lease.as_nanos() * (1_000_000 + u128::from(drift)) / 1_000_000;
+        let nanos =
+            self.lease.as_nanos() * (1_000_000 + u128::from(self.drift_millionths)) / 1_000_000;
         // Rounded up: a nanosecond too early is too early.
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)) + Duration::from_nanos(1)
     }

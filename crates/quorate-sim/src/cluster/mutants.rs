@@ -45,7 +45,6 @@ mutants! {
     "delete-always-deletes" "K1" "a delete of nothing says that it deleted",
     "deposed-called-failed" "K1" "what a deposed leader had proposed counts as failed",
     "disk-not-watched" "E11" "a leader whose disk hangs leads on",
-    "drift-ignored" "E2" "a new leader waits for the end of a lease on its own clock alone",
     "durable-not-truncated" "R4" "what replaces dropped entries counts as durable at once",
     "follower-acks-before-persist" "R4" "a follower acknowledges entries before they are durable",
     "forward-numbers-restart" "F1" "a restarted node takes an old answer for a new one",

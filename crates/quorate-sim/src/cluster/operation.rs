@@ -90,8 +90,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 const MILLISECOND: u64 = 1_000_000;
 
-/// So many operations are enough.
-const OPERATIONS_MAX: usize = 5_000;
+/// So many hand-overs are enough.
+const WISHES_MAX: usize = 1_000;
 
 /// How many clients only read, around partitions.
 const READERS: u8 = 3;
@@ -194,7 +194,8 @@ impl Draw {
         }
     }
 
-    /// Now and then somebody wants another node to lead.
+    /// Now and then somebody wants another node to lead, and often when links are about to fail: so
+    /// that the one who gives the lead away does not hear who has it.
     fn hand_overs(
         &self,
         plan: &Plan<KvOperation>,
@@ -204,7 +205,17 @@ impl Draw {
         let mut rng = Rng::stream(plan.seed, "hand-overs");
         let gap = [500 * MILLISECOND, 3_000 * MILLISECOND][rng.index(2)];
         let mut at = 1_000 * MILLISECOND + rng.below(gap);
-        while at < plan.calm_at && operations.len() < OPERATIONS_MAX {
+        let mut wishes = Vec::new();
+        while at < plan.calm_at && wishes.len() < WISHES_MAX {
+            wishes.push(at);
+            at += 1 + rng.below(2 * gap);
+        }
+        for fault in plan.faults.iter().filter(|fault| fault.at > 300 * MILLISECOND) {
+            if matches!(fault.fault.kind(), FaultKind::Partition | FaultKind::Clog) {
+                wishes.push(fault.at - rng.below(60 * MILLISECOND));
+            }
+        }
+        for at in wishes {
             let operation = KvOperation {
                 client: 0,
                 act: Act::HandOver,
@@ -217,7 +228,6 @@ impl Draw {
                 burst: false,
             };
             operations.push(PlannedOperation { at, operation });
-            at += 1 + rng.below(2 * gap);
         }
     }
 
