@@ -40,8 +40,7 @@ impl Replicator {
         let leading = self.leading.as_ref()?;
         let commit = self.log.commit();
         let given_away = leading.handing.is_some() || commit <= leading.lease_ended;
-        let ended = given_away && !mutant!("hand-over-keeps-lease");
-        if self.config.lease.is_zero() || commit < leading.first || ended {
+        if self.config.lease.is_zero() || commit < leading.first || given_away {
             return None;
         }
         let appended = leading.appended_at(self.log.time_at(commit)?);

@@ -49,7 +49,6 @@ mutants! {
     "follower-acks-before-persist" "R4" "a follower acknowledges entries before they are durable",
     "forward-numbers-restart" "F1" "a restarted node takes an old answer for a new one",
     "forward-retried-blindly" "K1" "a write is passed on again after its outcome became unknown",
-    "hand-over-keeps-lease" "E2" "a leader that hands over answers on by its lease",
     "hands-over-to-one-that-lags" "E9" "a leader tells one to stand that lacks some of the log",
     "hold-released-early" "E3" "the first durable record lets everything leave that waits for later ones",
     "journal-recycles-too-early" "R5" "the journal recycles segments that are still needed",
