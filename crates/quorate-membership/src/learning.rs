@@ -12,11 +12,20 @@ use crate::membership::Membership;
 use crate::peer::Peer;
 use crate::{Event, Output};
 
+/// What whoever made a claim should be told in return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Nothing,
+    /// It is about this node, and wrong.
+    Contradiction,
+    /// It is a suspicion that the suspect refuted.
+    Refutation,
+}
+
 impl Membership {
     /// Takes a claim from `from`; a `page` only repeats what its sender's neighbours know.
     ///
-    /// `true` if it is about this node and wrong: then the sender should hear the truth. O(log
-    /// members).
+    /// What its sender should be told in return. O(log members).
     pub(crate) fn learn(
         &mut self,
         now: Instant,
@@ -24,20 +33,21 @@ impl Membership {
         mut update: Update,
         page: bool,
         out: &mut Outbox<Output>,
-    ) -> bool {
+    ) -> Answer {
         if update.state == State::Left && mutant!("leave-becomes-dead") {
             update.state = State::Dead;
         }
         if self.is_foreign(update.info.tags.cluster) {
             self.counters.foreign_cluster += 1;
-            return false;
+            return Answer::Nothing;
         }
         if update.id == self.me {
-            return self.hear_of_me(now, from, &update, out);
+            let wrong = self.hear_of_me(now, from, &update, out);
+            return if wrong { Answer::Contradiction } else { Answer::Nothing };
         }
         let Some(peer) = self.view.get(&update.id) else {
             self.take_up(now, update, page, out);
-            return false;
+            return Answer::Nothing;
         };
         let resurrects = mutant!("membership-resurrects")
             && (update.state, peer.state) == (State::Alive, State::Dead)
@@ -49,11 +59,14 @@ impl Membership {
                 let at = peer.collect_at().min(now + left);
                 self.view.bury(&update.id, at);
                 self.agenda.set(Timer::Collect(update.id), at);
+                return Answer::Nothing;
             }
-            return false;
+            let refuted =
+                update.state == State::Suspect && update.info.incarnation < peer.info.incarnation;
+            return if refuted { Answer::Refutation } else { Answer::Nothing };
         }
         if update.state == State::Suspect && !self.may_accuse(now, &update) {
-            return false;
+            return Answer::Nothing;
         }
         let live = self.view.is_live(&update.id);
         if update.state == State::Dead && live {
@@ -61,7 +74,7 @@ impl Membership {
         } else {
             self.adopt(now, update, true, out);
         }
-        false
+        Answer::Nothing
     }
 
     /// Whether the author of this accusation has not made too many lately. One that accuses an

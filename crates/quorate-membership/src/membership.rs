@@ -84,6 +84,8 @@ pub struct Membership {
     pub(crate) compared_at: Option<Instant>,
     pub(crate) answered: Throttle<(NodeId, usize)>,
     pub(crate) accusers: Quota,
+    /// About whom others were asked before it was declared dead.
+    pub(crate) burials: Throttle<NodeId>,
     pub(crate) warned_sources: Throttle<SocketAddr>,
     pub(crate) warned_ids: Throttle<(Warning, NodeId)>,
     /// Apart from the others, so that nobody can use up its room: this node must stop for a twin.
@@ -166,6 +168,7 @@ impl Membership {
             compared_at: None,
             answered: Throttle::new(config.probe_interval, ANSWERED_MAX),
             accusers: Quota::new(config.pause_tolerance),
+            burials: Throttle::new(config.probe_timeout * 2, BURIALS_MAX),
             warned_sources: Throttle::new(WARN_EVERY, WARNED_MAX),
             warned_ids: Throttle::new(WARN_EVERY, WARNED_MAX),
             warned_twin: Throttle::new(WARN_EVERY, WARNED_MAX),
@@ -449,6 +452,9 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// About how many peers at a time.
 const WARNED_MAX: usize = 64;
+
+/// Of how many it is asked at a time, before they are declared dead, whether others see them alive.
+const BURIALS_MAX: usize = 8;
 
 /// How many are shown parts of the view in a period. Bounds what a flood of questions costs; a
 /// large cluster that starts at once asks one seed this often.

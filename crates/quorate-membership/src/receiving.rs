@@ -6,6 +6,7 @@ use quorate_core::{ClusterId, Instant, NodeId, Outbox, mutant};
 
 use crate::claim::{Incarnation, Protocol, State};
 use crate::coordinate::Coordinate;
+use crate::learning::Answer;
 use crate::membership::{Membership, Warning};
 use crate::observing::LOOKS;
 use crate::packet::{Body, Packet};
@@ -56,11 +57,21 @@ impl Membership {
         // each time somebody joins.
         let page = matches!(body, Body::Page { .. });
         let mut contradict = false;
+        let mut refuted = Vec::new();
         for update in updates {
-            contradict |= self.learn(now, from, update, page, out);
+            let id = (update.state == State::Suspect).then(|| update.id.clone());
+            match self.learn(now, from, update, page, out) {
+                Answer::Nothing => {}
+                Answer::Contradiction => contradict = true,
+                Answer::Refutation => refuted.extend(id),
+            }
         }
         let (stranger, accused) = self.heard(now, &sender, incarnation, over, out);
         let mut first = Vec::new();
+        // Only where an answer is due anyway: old news are on their way long after they are wrong.
+        if matches!(body, Body::Ping { .. }) {
+            first = refuted;
+        }
         if contradict || self.leaving.is_some() {
             first.push(self.me.clone());
         }

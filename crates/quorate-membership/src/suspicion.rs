@@ -8,6 +8,7 @@ use crate::Output;
 use crate::agenda::Timer;
 use crate::claim::{Accusation, State, Update};
 use crate::membership::Membership;
+use crate::packet::Body;
 use crate::peer::Peer;
 use crate::view::short_hash;
 
@@ -155,14 +156,16 @@ impl Membership {
         }
     }
 
-    /// Whether it is asked first what others see: they see something else for a while already, or
+    /// Whether some others are asked first, because they see something else for a while already, or
     /// hardly anybody was heard. It may be the refutation that is missing here: of news that are
     /// told a few times each, one in thousands reaches not everybody where many packets are lost.
+    /// Where many die at once, views differ for that, and only a few are asked about.
     fn ask_before_burying(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) -> bool {
         let window = self.config.probe_timeout * 2;
         let differs = self.differs_since.is_some_and(|at| now.since(at) >= window);
         let behind = differs || self.health.silence(now) >= self.suspicion() / 2;
-        if !behind {
+        let condemned = self.view.get(id).is_none_or(Peer::is_condemned);
+        if !behind || condemned || !self.burials.allows(now, id.clone()) {
             return false;
         }
         let view = &self.view;
@@ -176,7 +179,9 @@ impl Membership {
         trouble.reviews += 1;
         for peer in asked {
             if let Some((at, over)) = self.way_to(now, &peer, 0, out) {
-                self.send_digest(now, at, over, out);
+                let seq = self.rng.next_u64() as u32;
+                let body = Body::Ping { seq, target: short_hash(&peer) };
+                self.send(now, at, over, body, std::slice::from_ref(id), out);
             }
         }
         self.agenda.set(Timer::Suspicion(id.clone()), now + window);
@@ -250,7 +255,7 @@ const ALONE: u32 = 6;
 const PAIR: u32 = 8;
 
 /// How often others are asked before one is buried, each time a few.
-const REVIEWS: u8 = 4;
+const REVIEWS: u8 = 3;
 
 /// How many members are probed at once after a pause; of more, the round finds the silent ones.
 const AT_ONCE: usize = 32;

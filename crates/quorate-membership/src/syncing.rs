@@ -4,8 +4,6 @@
 //! the hashes of 64 parts are sent; the answer is pages of those parts that differ, and a request
 //! for the same parts in return.
 
-use std::net::SocketAddr;
-
 use quorate_core::{Instant, NodeId, Outbox, mutant};
 
 use crate::membership::Membership;
@@ -37,21 +35,10 @@ impl Membership {
         let rested = self.compared_at.is_none_or(|at| now.since(at) >= pause);
         if settled && rested && self.leaving.is_none() {
             self.compared_at = Some(now);
-            self.send_digest(now, letter.from, letter.over, out);
+            self.counters.syncs += 1;
+            let parts = self.view.parts().map(Sum).to_vec();
+            self.send(now, letter.from, letter.over, Body::Digest { parts }, &[], out);
         }
-    }
-
-    /// Asks what is different there.
-    pub(crate) fn send_digest(
-        &mut self,
-        now: Instant,
-        to: SocketAddr,
-        over: Channel,
-        out: &mut Outbox<Output>,
-    ) {
-        self.counters.syncs += 1;
-        let parts = self.view.parts().map(Sum).to_vec();
-        self.send(now, to, over, Body::Digest { parts }, &[], out);
     }
 
     /// Answers a digest with what differs, and asks for the same.

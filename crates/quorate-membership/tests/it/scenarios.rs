@@ -636,9 +636,30 @@ fn whoever_sees_another_view_than_all_asks_before_it_buries_one() {
     script.until(1_450);
     let text = script.take();
     assert!(!text.contains("dead: b"), "{text}");
-    assert_eq!(text.matches("digest").count(), 3, "{text}");
+    let asks = |line: &&str| line.contains("-> ") && line.ends_with("[b suspect 1.0]");
+    let asked: Vec<_> = text.lines().filter(asks).filter(|line| !line.contains("-> b")).collect();
+    assert_eq!(asked.len(), 3, "{text}");
     script.hear("f", Body::Page { left: 0 }, &[claim("b", State::Alive, 1, 1)]);
     script.until(2_000);
     let text = script.take();
     assert!(text.contains("reachable: b") && !text.contains("dead: b"), "{text}");
+}
+
+#[test]
+fn whoever_asks_with_a_refuted_suspicion_is_told_by_the_answer() {
+    let mut script = Script::knowing(&["b", "c"]);
+    script.lively = vec!["b", "c"];
+    script.hear("b", gossip(), &[claim("b", State::Alive, 1, 1)]);
+    script.until(1_500);
+    script.take();
+    script.hear("c", Body::ping(9, &id("a")), &[claim("b", State::Suspect, 1, 0)]);
+    script.hear("c", gossip(), &[claim("b", State::Suspect, 1, 0)]);
+    check(
+        &mut script,
+        &expect![[r#"
+            1500ms <- c ping a [b suspect 1.0]
+              -> c ack [b alive 1.1]
+            1500ms <- c gossip [b suspect 1.0]
+        "#]],
+    );
 }
