@@ -1,6 +1,7 @@
 //! Leading: taking proposals, sending them, counting who has them.
 
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_core::{
@@ -37,12 +38,25 @@ pub(crate) struct Leading {
     flushed: LogIndex,
     /// Who waits for the end of the joint configuration in force.
     pub(crate) changing: Option<ProposalId>,
+    /// To whom the lead is being handed over, and whether it was said that it holds the log.
+    pub(crate) handing: Option<(NodeId, bool)>,
+    /// Nothing of this term commits before: an earlier leader may answer reads by its lease until
+    /// then.
+    pub(crate) commit_from: Option<Instant>,
+    /// The entry that ended the lease last; only one behind it begins another.
+    pub(crate) lease_ended: LogIndex,
 }
 
 impl Leading {
     pub(crate) fn peer(&mut self, id: &NodeId) -> Option<&mut Peer> {
         let at = self.peers.binary_search_by(|peer| peer.id.cmp(id)).ok()?;
         self.peers.get_mut(at)
+    }
+
+    /// When an entry of this term was appended, on the own clock; never too late.
+    pub(crate) fn appended_at(&self, time: ClusterTime) -> Instant {
+        let (since, from) = self.anchor;
+        since + Duration::from_micros(time.0.saturating_sub(from.0))
     }
 
     const fn term(&self) -> Term {
@@ -63,10 +77,15 @@ impl Leading {
             notice_at,
             flushed,
             changing,
+            handing,
+            commit_from,
+            lease_ended,
         } = self;
         (mandate.term(), mandate.leader(), first, unpersisted, flushed, changing).hash(hasher);
+        (handing, lease_ended).hash(hasher);
         (uncommitted_bytes, unwritten_bytes, *time + now.since(*since)).hash(hasher);
         notice_at.map(|at| at.since(now)).hash(hasher);
+        commit_from.map(|at| at.since(now)).hash(hasher);
         reads.fingerprint(now, hasher);
         for peer in peers {
             peer.fingerprint(now, hasher);
@@ -85,6 +104,7 @@ impl Replicator {
         }
         let others = self.log.configuration().ids().filter(|id| **id != self.me);
         let patience = self.config.resend_after;
+        let commit_from = Some(self.others_may_hold_until()).filter(|until| *until > self.now);
         let peers = others.map(|id| Peer::new(id.clone(), tip.index, patience)).collect();
         self.leading = Some(Leading {
             mandate,
@@ -102,6 +122,9 @@ impl Replicator {
             notice_at: None,
             flushed: tip.index,
             changing: None,
+            handing: None,
+            commit_from,
+            lease_ended: LogIndex::ZERO,
         });
         self.append_own(Payload::Noop);
     }
@@ -133,6 +156,9 @@ impl Replicator {
 
     fn may_propose(&self, command: &Bytes) -> Result<(), ProposeRefused> {
         let Some(leading) = &self.leading else { return Err(ProposeRefused::NotLeading) };
+        if leading.handing.is_some() && !mutant!("proposes-while-handing-over") {
+            return Err(ProposeRefused::HandingOver);
+        }
         if command.len() > self.config.command_bytes {
             return Err(ProposeRefused::TooLarge);
         }
@@ -259,6 +285,7 @@ impl Replicator {
         }
         self.send_to_peers(out);
         self.serve_reads(out);
+        self.look_at_heir(out);
         if is_over {
             self.depose(out);
             out.push(Output::Removed);
@@ -269,6 +296,10 @@ impl Replicator {
     /// majority and still be replaced (Ongaro and Ousterhout 2014, figure 8).
     fn count_commit(&mut self, out: &mut Outbox<Output>) {
         let Some(leading) = &mut self.leading else { return };
+        if leading.commit_from.is_some_and(|from| self.now < from) {
+            return;
+        }
+        leading.commit_from = None;
         let own = if mutant!("leader-counts-undurable-self") {
             self.log.tip().index
         } else {

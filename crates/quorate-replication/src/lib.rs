@@ -33,6 +33,8 @@
 //! - **S8** A configuration counts from its append; every change of the voters passes a joint one,
 //!   one at a time, and only behind the leader's first commit of its term; any leader leaves a
 //!   joint one, and a leader without a vote steps down once the new one is committed.
+//! - **E2** At most one leader may answer reads by its lease at any moment, and none once a later one
+//!   has committed, as long as clocks drift apart by no more than the bound.
 //!
 //! # Not here
 //!
@@ -42,15 +44,18 @@
 //! # Sources
 //!
 //! Ongaro and Ousterhout 2014, sections 5.3, 5.4 and 7 (log, commit, compaction); Ongaro 2014,
-//! sections 4.3 (joint consensus), 6.4 (read index) and 10.2 (writing to the leader's disk in parallel). The table of
+//! sections 3.10 (handing over), 4.3 (joint consensus), 6.4 (read index) and 10.2 (writing to the
+//! leader's disk in parallel). The table of
 //! terms that finds the divergence in one round trip follows the leader epochs of Kafka (KIP-101,
-//! KIP-279).
+//! KIP-279). `LeaseGuard` (arXiv 2512.15659).
 
 mod change;
 mod config;
 mod follower;
+mod handover;
 mod io;
 mod leader;
+mod lease;
 mod log;
 mod message;
 mod peer;

@@ -56,9 +56,9 @@ pub use config::{
     GossipTiming, NodeConfig, Origin, PlainGossip, Secret, StateConfig, StorageConfig, Timing,
 };
 pub use machine::{
-    Answer, AutopilotConfig, Doubt, Effect, Failure, Found, GossipStatus, MemberChanges,
-    NeighbourStatus, NodeError, NodeEvent, NodeInput, NodeMachine, NodeSetup, NodeState,
-    NodeStatus, PeerMessage, Query, ReadLevel, Request, RequestId,
+    Answer, AutopilotConfig, Doubt, Effect, Failure, Found, GossipStatus, HandOverReason,
+    MemberChanges, NeighbourStatus, NodeError, NodeEvent, NodeInput, NodeMachine, NodeSetup,
+    NodeState, NodeStatus, PeerMessage, Query, ReadLevel, Request, RequestId,
 };
 #[cfg(feature = "tokio")]
 pub use quorate_storage::{FolderError, OpenError};
@@ -66,8 +66,9 @@ pub use quorate_storage::{FolderError, OpenError};
 pub use quorate_tokio::{KeyError, KeyringError as RingError};
 #[cfg(feature = "tokio")]
 pub use runtime::{
-    Cluster, ClusterInfo, KeyStatus, Keyring, KeyringError, LeaderNode, Node, NodeBuilder,
-    ReadError, Session, StartError, State, StopReason, Swapped, WriteError, Written,
+    Cluster, ClusterInfo, HandOverError, HandedOver, KeyStatus, Keyring, KeyringError, LeaderNode,
+    Node, NodeBuilder, ReadError, Session, StartError, State, StopReason, Swapped, WriteError,
+    Written,
 };
 
 pub use quorate_core::{

@@ -52,8 +52,10 @@ impl Consistency {
         match self {
             Self::Linearizable => Ok(ReadLevel::Linearizable),
             Self::Local => Ok(ReadLevel::Local),
-            Self::Lease | Self::Bounded | Self::Session => {
-                Err(Problem::later(app, "reads other than `linearizable` and `local`"))
+            Self::Lease => Ok(ReadLevel::Lease),
+            Self::Bounded | Self::Session => {
+                let what = "reads other than `linearizable`, `lease` and `local`";
+                Err(Problem::later(app, what))
             }
         }
     }
@@ -211,7 +213,7 @@ async fn ask(
     query: Query,
     level: ReadLevel,
 ) -> Result<(Found, Revision), Problem> {
-    if level == ReadLevel::Linearizable {
+    if level != ReadLevel::Local {
         refuse_forwarding(app, headers)?;
     }
     match call(app, headers, Request::Read { query, level }).await? {
@@ -219,7 +221,9 @@ async fn ask(
         Answer::Failed(failure) => Err(Problem::of_failure(app, &failure)),
         // Whatever became of it, a read did nothing.
         Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt).without_effect()),
-        Answer::Written { .. } | Answer::Changed { .. } => Err(mismatch(app).without_effect()),
+        Answer::Written { .. } | Answer::Changed { .. } | Answer::HandedOver { .. } => {
+            Err(mismatch(app).without_effect())
+        }
     }
 }
 
@@ -322,7 +326,9 @@ pub(super) async fn write(
         Answer::Written { reply, at, acked } => Ok((reply, at, acked)),
         Answer::Failed(failure) => Err(Problem::of_failure(app, &failure)),
         Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt)),
-        Answer::Found { .. } | Answer::Changed { .. } => Err(mismatch(app)),
+        Answer::Found { .. } | Answer::Changed { .. } | Answer::HandedOver { .. } => {
+            Err(mismatch(app))
+        }
     }
 }
 

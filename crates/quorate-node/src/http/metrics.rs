@@ -142,7 +142,10 @@ impl Metrics {
     pub(super) fn requested(&self, mutates: bool, answer: &Answer) {
         let kind = if mutates { "write" } else { "read" };
         let outcome = match answer {
-            Answer::Written { .. } | Answer::Found { .. } | Answer::Changed { .. } => "ok",
+            Answer::Written { .. }
+            | Answer::Found { .. }
+            | Answer::Changed { .. }
+            | Answer::HandedOver { .. } => "ok",
             Answer::Failed(_) => "failed",
             Answer::Unknown(_) => "unknown",
         };

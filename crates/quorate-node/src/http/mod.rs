@@ -7,6 +7,7 @@ mod cluster;
 mod gossip_metrics;
 mod keyring;
 mod kv;
+mod leader;
 mod members;
 mod meta;
 mod metrics;
@@ -67,6 +68,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/startupz", get(probes::started))
         .route("/healthz", get(probes::live))
         .route("/leader", get(probes::leader))
+        .route("/v1/leader/transfer", post(leader::transfer))
         .route("/metrics", get(metrics::render))
         .route("/v1/cluster", get(cluster::info))
         .route("/v1/members", get(members::members).post(changing::add))
@@ -132,7 +134,6 @@ const LATER: &[&str] = &[
     "/v1/watch",
     "/v1/leases",
     "/v1/locks",
-    "/v1/leader",
     "/v1/members",
     "/v1/writes",
     "/v1/replication",

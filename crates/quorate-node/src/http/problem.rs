@@ -185,6 +185,10 @@ impl Problem {
                 Self::failed(app, (503, "forward_lost", "the leader was lost"), detail)
                     .retry_after(200)
             }
+            Failure::NoHeir => Self::failed(app, (412, "guard_refused", "nobody can lead"), detail),
+            Failure::HandingOver | Failure::NotHandedOver => {
+                Self::failed(app, (409, "conflict", "not handed over"), detail).retry_after(500)
+            }
             _ => Self::failed(app, (500, "internal", "internal error"), detail),
         }
     }

@@ -5,6 +5,7 @@
 mod cluster;
 mod desk;
 mod invariants;
+mod lease;
 mod limits;
 mod members;
 #[cfg(mutants)]

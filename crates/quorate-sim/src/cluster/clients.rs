@@ -179,7 +179,11 @@ impl Clients {
     /// Something beside what the client is about.
     fn send_on_errand(&mut self, op: &KvOperation, cx: &mut Context<KvRequest>) {
         let session = self.clients[usize::from(op.client)].session.map(|session| session.id);
-        let Some(request) = errands::request(op.act, op.key, session) else { return };
+        let ids = &self.settings.ids;
+        let Some(request) = errands::request(op.act, op.key, session, ids) else { return };
+        if op.act == Act::HandOver {
+            cx.struck(FaultKind::HandOver);
+        }
         let mut reads = Vec::new();
         if op.act == Act::List {
             let process = self.new_process();
@@ -218,7 +222,7 @@ impl Clients {
                 let expected = client.saw.get(&op.key).copied().flatten();
                 Access::Cas { expected, new: Some(value) }
             }
-            Act::Peek | Act::List | Act::KeepAlive | Act::Close => return,
+            Act::Peek | Act::List | Act::KeepAlive | Act::Close | Act::HandOver => return,
         };
         let operation = self.history.operations().len() as u64;
         cx.note(|| TraceKind::Began {
@@ -266,8 +270,10 @@ impl Clients {
         let key = Settings::key(op.key);
         let op_of = match op.act {
             // Errands are sent elsewhere.
-            Act::Get | Act::Peek | Act::List | Act::KeepAlive | Act::Close => {
-                let level = ReadLevel::Linearizable;
+            Act::Get | Act::Peek | Act::List | Act::KeepAlive | Act::Close | Act::HandOver => {
+                // Half of the clients trust the leader's lease, where it has one.
+                let level =
+                    if op.client % 2 == 1 { ReadLevel::Lease } else { ReadLevel::Linearizable };
                 return (Request::Read { query: Query::Get { key }, level }, None);
             }
             Act::Set => Op::Set { key, value: self.settings.value(value) },
@@ -503,7 +509,7 @@ impl Clients {
 pub(super) fn command_digest(request: &Request) -> u64 {
     match request {
         Request::Write(command) => digest(&quorate_wire::encode(command).unwrap_or_default()),
-        Request::Read { .. } | Request::Change(_) => 0,
+        Request::Read { .. } | Request::Change(_) | Request::HandOver { .. } => 0,
     }
 }
 
@@ -543,7 +549,10 @@ fn outcome(answer: Answer, cx: &mut Context<KvRequest>) -> Outcome {
             cx.mark("a request was one too many");
             Outcome::NoEffect
         }
-        Answer::Failed(_) | Answer::Found { .. } | Answer::Changed { .. } => Outcome::NoEffect,
+        Answer::Failed(_)
+        | Answer::Found { .. }
+        | Answer::Changed { .. }
+        | Answer::HandedOver { .. } => Outcome::NoEffect,
         Answer::Unknown(Doubt::Session(_)) => Outcome::SessionLost,
         Answer::Unknown(_) => Outcome::Doubt,
     }

@@ -13,7 +13,10 @@ const WORDS: &[(&str, &str)] = &[
     ("E4", "Whoever leads has every entry that was committed before."),
     ("E5", "The term of a node never falls, also across restarts: others may rely on it."),
     ("E6", "Nobody leads without the votes of more than half of the members."),
-    ("E7", "A node that only watches or holds copies never leads."),
+    (
+        "E7",
+        "A node that only watches or holds copies never leads, one of priority 0 only to hand over.",
+    ),
     ("E8", "Soon after faults have ended, the cluster leads, writes and reads again."),
     ("E9", "The healthiest node of the highest priority ends up leading."),
     ("E10", "A node that comes back from a fault does not depose a working leader."),

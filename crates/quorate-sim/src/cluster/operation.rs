@@ -54,6 +54,8 @@ pub enum Act {
     KeepAlive,
     /// Ends the client's session, without telling the client.
     Close,
+    /// Wants another node to lead: the one whose number is the key, or with key 0 the best.
+    HandOver,
 }
 
 impl Act {
@@ -68,24 +70,28 @@ impl Act {
             Self::List => 5,
             Self::KeepAlive => 6,
             Self::Close => 7,
+            Self::HandOver => 8,
         }
     }
 
     /// Whether it is asked once, beside what the client is about.
     pub(super) const fn is_errand(self) -> bool {
-        matches!(self, Self::Peek | Self::List | Self::KeepAlive | Self::Close)
+        matches!(self, Self::Peek | Self::List | Self::KeepAlive | Self::Close | Self::HandOver)
     }
 }
 
 /// The names of the kinds, in the order of [`Act::kind`].
 pub(super) const KINDS: &[&str] =
-    &["get", "set", "delete", "cas", "peek", "list", "keep-alive", "close"];
+    &["get", "set", "delete", "cas", "peek", "list", "keep-alive", "close", "hand-over"];
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
 const MILLISECOND: u64 = 1_000_000;
+
+/// So many hand-overs are enough.
+const WISHES_MAX: usize = 1_000;
 
 /// How many clients only read, around partitions.
 const READERS: u8 = 3;
@@ -120,6 +126,9 @@ pub(super) fn draw(
     let cuts = plan.faults.iter().filter(|fault| fault.fault.kind() == FaultKind::Partition);
     for cut in cuts.filter(|fault| fault.at > 300 * MILLISECOND) {
         draw.readers(cut.at, &mut operations);
+    }
+    if kinds.contains(FaultKind::HandOver) {
+        draw.hand_overs(plan, &mut operations);
     }
     operations.sort_by_key(|planned| planned.at);
     operations
@@ -182,6 +191,43 @@ impl Draw {
                 operations.push(PlannedOperation { at, operation });
                 at += READ_GAP;
             }
+        }
+    }
+
+    /// Now and then somebody wants another node to lead, and often when links are about to fail: so
+    /// that the one who gives the lead away does not hear who has it.
+    fn hand_overs(
+        &self,
+        plan: &Plan<KvOperation>,
+        operations: &mut Vec<PlannedOperation<KvOperation>>,
+    ) {
+        // Draws of its own, so that all others are as they would be without.
+        let mut rng = Rng::stream(plan.seed, "hand-overs");
+        let gap = [500 * MILLISECOND, 3_000 * MILLISECOND][rng.index(2)];
+        let mut at = 1_000 * MILLISECOND + rng.below(gap);
+        let mut wishes = Vec::new();
+        while at < plan.calm_at && wishes.len() < WISHES_MAX {
+            wishes.push(at);
+            at += 1 + rng.below(2 * gap);
+        }
+        for fault in plan.faults.iter().filter(|fault| fault.at > 300 * MILLISECOND) {
+            if matches!(fault.fault.kind(), FaultKind::Partition | FaultKind::Clog) {
+                wishes.push(fault.at - rng.below(60 * MILLISECOND));
+            }
+        }
+        for at in wishes {
+            let operation = KvOperation {
+                client: 0,
+                act: Act::HandOver,
+                key: rng.below(self.keys.into()) as u8,
+                wait_ms: 1_000,
+                retries: 0,
+                stall_ms: 0,
+                tagged: false,
+                dies: false,
+                burst: false,
+            };
+            operations.push(PlannedOperation { at, operation });
         }
     }
 

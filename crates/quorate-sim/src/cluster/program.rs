@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use quorate::{
-    Answer, Effect as NodeEffect, NodeEvent, NodeInput, NodeMachine, NodeSetup, PeerMessage,
-    ReadLevel, Request, RequestId,
+    Answer, Effect as NodeEffect, HandOverReason, NodeEvent, NodeInput, NodeMachine, NodeSetup,
+    PeerMessage, ReadLevel, Request, RequestId,
 };
 use quorate_core::{
     Ballot, BootEpoch, ClusterId, Instant, LogId, LogIndex, LogView as _, Machine as _, NodeId,
@@ -66,8 +66,23 @@ pub(super) enum Seen {
     Stranger {
         refused: bool,
     },
-    /// It gave its vote away although it heard a leader.
-    Disturbed(String),
+    /// It gave its vote to another although it heard the leader of `term`.
+    Disturbed {
+        term: Term,
+        to: NodeId,
+        ago: Duration,
+    },
+    /// As leader it told another to stand, which is to hold the log up to there.
+    ToldToStand {
+        term: Term,
+        to: Seat,
+        tip: LogId,
+    },
+    /// It hands its lead over.
+    HandingOver {
+        to: NodeId,
+        why: HandOverReason,
+    },
     /// The state was replaced by a snapshot.
     Installed,
     /// Its own log was compacted.
@@ -117,6 +132,9 @@ pub(super) struct NodeProgram {
     open: BTreeSet<(Instant, u64)>,
     deadlines: BTreeMap<u64, Instant>,
     reads: Reads,
+    /// Since when the disk has owed an answer.
+    pub(super) owed_since: Option<Instant>,
+    last_token: Token,
 }
 
 /// Reads that wait, and who confirmed a lead when: on the own clock.
@@ -196,6 +214,8 @@ impl NodeProgram {
             open: BTreeSet::new(),
             deadlines: BTreeMap::new(),
             reads: Reads::default(),
+            owed_since: None,
+            last_token: Token(0),
             settings,
         };
         program.pass_on(out);
@@ -211,6 +231,8 @@ impl NodeProgram {
                     if let Record::Ballot(ballot) = &record {
                         self.voted(ballot);
                     }
+                    self.owed_since.get_or_insert(self.now);
+                    self.last_token = token;
                     self.queue.push((token, record));
                     out.persist();
                 }
@@ -253,6 +275,9 @@ impl NodeProgram {
                     NodeEvent::BecameLeader { term } => self.seen.push(Seen::Led { term }),
                     NodeEvent::Founded { cluster }
                     | NodeEvent::TwoClusters { theirs: cluster, .. } => self.born(cluster),
+                    NodeEvent::HandingOver { to, why } => {
+                        self.seen.push(Seen::HandingOver { to, why });
+                    }
                     NodeEvent::Member(event) => self.seen.push(Seen::Member(event)),
                     NodeEvent::Installed { .. } => self.seen.push(Seen::Installed),
                     NodeEvent::Compacted { .. } => self.seen.push(Seen::Compacted),
@@ -318,8 +343,7 @@ impl NodeProgram {
         // The leader itself asks only when it leads no longer.
         if *term == self.term_before && leader != vote && ago < self.settings.election.election_min
         {
-            let text = format!("votes for {vote} {ago:?} after it heard {leader} lead {term:?}");
-            self.seen.push(Seen::Disturbed(text));
+            self.seen.push(Seen::Disturbed { term: *term, to: vote.clone(), ago });
         }
     }
 
@@ -366,7 +390,10 @@ impl NodeProgram {
         use quorate_election::Message as Vote;
         use quorate_replication::Message as Log;
         match message {
-            PeerMessage::Election(Vote::Vote { term, .. }) => {
+            PeerMessage::Election(Vote::StandNow { term, tip }) => {
+                self.seen.push(Seen::ToldToStand { term: *term, to, tip: *tip });
+            }
+            PeerMessage::Election(Vote::Vote { term, .. } | Vote::VoteAtOnce { term, .. }) => {
                 self.seen.push(Seen::Granted { term: *term, to: self.seat });
             }
             PeerMessage::Election(Vote::VoteReply { term, granted: true, .. }) => {
@@ -434,11 +461,19 @@ impl Program for NodeProgram {
                 NodeInput::PeerConnected(self.settings.ids[peer.index()].clone())
             }
             Input::PeerLost { peer, refused } => {
-                NodeInput::PeerLost { peer: self.settings.ids[peer.index()].clone(), refused }
+                let peer = self.settings.ids[peer.index()].clone();
+                // Whose host says that its process is gone need not be kept.
+                if refused && self.led_by.as_ref().is_some_and(|(leader, ..)| *leader == peer) {
+                    self.led_by = None;
+                }
+                NodeInput::PeerLost { peer, refused }
             }
             Input::Stop => NodeInput::Stop,
             Input::Persisted => match self.synced.take() {
-                Some(token) => NodeInput::Persisted(token),
+                Some(token) => {
+                    self.owed_since = (token < self.last_token).then_some(now);
+                    NodeInput::Persisted(token)
+                }
                 None => return,
             },
             Input::Request { id, request: KvRequest { request, wait } } => {

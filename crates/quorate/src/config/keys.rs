@@ -72,6 +72,19 @@ pub(crate) const KEYS: &[Key] = &[
     key("election.heartbeat", Shape::Text, None, "how often a leader is heard"),
     key("election.timeout_min", Shape::Text, None, "shortest election timeout"),
     key("election.timeout_max", Shape::Text, None, "longest election timeout"),
+    key("election.lease", Shape::Text, None, "how long a leader may answer reads alone; 0s: never"),
+    key(
+        "election.drift",
+        Shape::Number,
+        None,
+        "most by which two clocks drift apart, in millionths",
+    ),
+    key(
+        "election.stabilisation",
+        Shape::Text,
+        None,
+        "how long a better voter must stay before it gets the lead",
+    ),
     key("election.priority", Shape::Number, None, "0 to 255, higher stands earlier"),
     key(
         "state.enabled",

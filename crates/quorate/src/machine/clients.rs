@@ -74,7 +74,7 @@ impl NodeMachine {
     }
 
     /// The leader serves.
-    fn serve(
+    pub(super) fn serve(
         &mut self,
         now: Instant,
         origin: Origin,
@@ -90,6 +90,10 @@ impl NodeMachine {
                 if let Err(rejection) = self.limits.check(&command.op) {
                     return reply(origin, Answer::Failed(Failure::Rejected(rejection)), out);
                 }
+                if self.replicator.is_handing_over() && !mutant!("proposes-while-handing-over") {
+                    self.pending.add(origin, deadline, Stage::Held(command));
+                    return;
+                }
                 let Ok(bytes) = quorate_wire::encode(&command) else {
                     return reply(origin, Answer::Failed(Failure::Overloaded), out);
                 };
@@ -103,9 +107,14 @@ impl NodeMachine {
                 let id = ProposalId(self.pending.add(origin, deadline, Stage::Changing));
                 self.replicate(now, replication::Input::Change { id, change });
             }
+            Request::HandOver { to } => self.hand_over_asked(now, origin, deadline, to, out),
             Request::Read { query, level: ReadLevel::Local } => {
                 let answer = self.found(&query);
                 reply(origin, answer, out);
+            }
+            Request::Read { query, level: ReadLevel::Lease } => {
+                let id = ReadId(self.pending.add(origin, deadline, Stage::Reading(query)));
+                self.replicate(now, replication::Input::LeaseRead { id });
             }
             Request::Read { query, level: ReadLevel::Linearizable } => {
                 let id = ReadId(self.pending.add(origin, deadline, Stage::Reading(query)));
@@ -186,7 +195,7 @@ impl NodeMachine {
     ) {
         let Some(open) = self.pending.remove(number) else { return };
         let failure = match why {
-            ProposeRefused::NotLeading => Failure::NotLeading,
+            ProposeRefused::NotLeading | ProposeRefused::HandingOver => Failure::NotLeading,
             _ => Failure::Overloaded,
         };
         self.fail_or_retry(now, open, failure, out);
@@ -252,7 +261,9 @@ impl NodeMachine {
                 Payload::Configuration(configuration) => {
                     Answer::Changed { at: id, configuration: configuration.clone() }
                 }
-                Payload::Noop | Payload::Command(_) => Answer::Failed(Failure::Overloaded),
+                Payload::Noop | Payload::LeaseEnded | Payload::Command(_) => {
+                    Answer::Failed(Failure::Overloaded)
+                }
             },
         };
         reply(open.origin, answer, out);
@@ -270,18 +281,43 @@ impl NodeMachine {
 
     /// This node leads no longer: what it had placed may yet commit under the next leader.
     pub(super) fn deposed(&mut self, out: &mut Outbox<Effect>) {
-        let open: Vec<Open> = self.pending.take_all().collect();
-        for open in open {
+        for open in self.pending.take_all() {
             let answer = match open.stage {
+                Stage::Held(command) => {
+                    self.held_no_longer(open.origin, open.deadline, command, out);
+                    continue;
+                }
                 Stage::Proposed if mutant!("deposed-called-failed") => {
                     Answer::Failed(Failure::NotLeading)
                 }
                 // A joint configuration is in the log: the next leader may complete it.
                 Stage::Changing | Stage::Proposed => Answer::Unknown(Doubt::Deposed),
-                Stage::Offered | Stage::Reading(_) => Answer::Failed(Failure::NotLeading),
+                Stage::Offered | Stage::Reading(_) | Stage::HandingOver => {
+                    Answer::Failed(Failure::NotLeading)
+                }
             };
             reply(open.origin, answer, out);
         }
+    }
+
+    /// A write that nobody has proposed yet goes to whoever leads next.
+    fn held_no_longer(
+        &mut self,
+        origin: Origin,
+        deadline: Instant,
+        command: Command,
+        out: &mut Outbox<Effect>,
+    ) {
+        let failure = match origin {
+            Origin::Client(_) if self.stopping => Failure::Stopping,
+            Origin::Client(_) if self.forwards.is_full() => Failure::Overloaded,
+            Origin::Client(client) => {
+                let request = Request::Write(command);
+                return self.forwards.park(Waiting { client, deadline, request });
+            }
+            Origin::Peer { .. } => Failure::NotLeading,
+        };
+        reply(origin, Answer::Failed(failure), out);
     }
 
     /// Answers every request whose deadline has passed.
@@ -292,9 +328,10 @@ impl NodeMachine {
                 Stage::Offered | Stage::Proposed if mutant!("deadline-called-failed") => {
                     Answer::Failed(Failure::NoQuorum)
                 }
-                Stage::Offered | Stage::Changing | Stage::Proposed => {
+                Stage::Offered | Stage::Changing | Stage::Proposed | Stage::HandingOver => {
                     Answer::Unknown(Doubt::Deadline)
                 }
+                Stage::Held(_) => Answer::Failed(Failure::NoLeader),
             };
             reply(open.origin, answer, out);
         }
@@ -334,8 +371,7 @@ impl NodeMachine {
     pub(super) fn stop(&mut self, now: Instant, out: &mut Outbox<Effect>) {
         self.stopping = true;
         self.gossip(now, quorate_membership::Input::Leave);
-        self.vote(now, quorate_election::Input::Resign);
-        self.settle(now, out);
+        self.leave_the_lead(now, out);
         for (waiting, sent) in self.forwards.take_all() {
             let answer = if sent && waiting.request.mutates() {
                 Answer::Unknown(Doubt::Stopping)
@@ -357,7 +393,7 @@ const fn rejected(rejection: Rejection) -> Answer {
     }
 }
 
-fn reply(origin: Origin, answer: Answer, out: &mut Outbox<Effect>) {
+pub(super) fn reply(origin: Origin, answer: Answer, out: &mut Outbox<Effect>) {
     match origin {
         Origin::Client(id) => out.push(Effect::Reply { id, answer }),
         Origin::Peer { node, id } => {

@@ -9,6 +9,7 @@ mod message;
 mod neighbours;
 mod node;
 mod pending;
+mod reign;
 mod request;
 mod status;
 
@@ -16,5 +17,6 @@ pub use autopilot::AutopilotConfig;
 pub use effect::{Effect, NodeEvent, NodeInput};
 pub use message::PeerMessage;
 pub use node::{NodeError, NodeMachine, NodeSetup};
+pub use reign::HandOverReason;
 pub use request::{Answer, Doubt, Failure, Found, Query, ReadLevel, Request, RequestId};
 pub use status::{GossipStatus, MemberChanges, NeighbourStatus, NodeState, NodeStatus};

@@ -17,6 +17,7 @@ use super::autopilot::{Autopilot, AutopilotConfig};
 use super::forwards::Forwards;
 use super::neighbours::Neighbours;
 use super::pending::Pending;
+use super::reign::Reign;
 use crate::{Effect, NodeEvent, NodeInput, NodeStatus, PeerMessage};
 
 /// What a node is made of, apart from what its disk remembers.
@@ -83,6 +84,8 @@ pub struct NodeMachine {
     pub(super) me: NodeId,
     pub(super) cluster: Option<ClusterId>,
     pub(super) limits: Limits,
+    pub(super) election: election::Config,
+    pub(super) reign: Reign,
     pub(super) voter: Voter,
     pub(super) replicator: Replicator,
     pub(super) applier: Applier,
@@ -132,8 +135,13 @@ impl NodeMachine {
             .map(|identity| identity.cluster)
             .filter(|cluster| *cluster != ClusterId::NONE);
         let rng = Rng::stream(seed, "election");
-        let voter =
-            Voter::new(setup.me.clone(), setup.election, recovered.ballot.clone(), rng, now);
+        let voter = Voter::new(
+            setup.me.clone(),
+            setup.election.clone(),
+            recovered.ballot.clone(),
+            rng,
+            now,
+        );
         let replicator = Replicator::new(setup.me.clone(), setup.replication, recovered, now);
         let tags = Tags { cluster: cluster.unwrap_or(ClusterId::NONE), ..setup.tags };
         let membership = Membership::new(
@@ -165,6 +173,8 @@ impl NodeMachine {
             me: setup.me,
             cluster,
             limits: setup.limits,
+            election: setup.election,
+            reign: Reign::new(now),
             voter,
             replicator,
             applier,
@@ -321,6 +331,7 @@ impl NodeMachine {
     }
 
     fn persisted(&mut self, now: Instant, token: Token, out: &mut Outbox<Effect>) {
+        self.reign.disk_answered();
         // First what rested on the records, then what the machines make of the news.
         self.election_hold.release(token, |effect| out.push(effect));
         self.log_hold.release(token, |effect| out.push(effect));
@@ -416,7 +427,10 @@ impl NodeMachine {
 
     fn election_event(&mut self, now: Instant, event: election::Event, out: &mut Outbox<Effect>) {
         let event = match event {
-            election::Event::BecameLeader { term } => NodeEvent::BecameLeader { term },
+            election::Event::BecameLeader { term } => {
+                self.reign_begins(now);
+                NodeEvent::BecameLeader { term }
+            }
             election::Event::BecameFollower { leader, term } => {
                 if self.replicator.is_leading() && !mutant!("step-down-ignored") {
                     self.replicate(now, replication::Input::StepDown);
@@ -429,6 +443,11 @@ impl NodeMachine {
             election::Event::QuorumLost => NodeEvent::QuorumLost,
             election::Event::QuorumRegained => NodeEvent::QuorumRegained,
             election::Event::BecameCandidate { .. } => return,
+            election::Event::HandingOver { to } => return self.handing_over(now, to, out),
+            election::Event::HandedOver { to, term } => {
+                return self.handed_over(now, to, term, out);
+            }
+            election::Event::NotHandedOver { to } => return self.not_handed_over(now, to, out),
         };
         out.push(Effect::Event(event));
     }
@@ -478,6 +497,7 @@ impl NodeMachine {
                 self.vote(now, election::Input::LeaderHeard { leader, term });
             }
             Output::PeerHeard { peer } => self.vote(now, election::Input::PeerHeard { peer }),
+            Output::CaughtUp { peer } => self.vote(now, election::Input::CaughtUp { peer }),
             Output::Deposed => self.deposed(out),
             Output::SnapshotWanted => {
                 if let Some(snapshot) = self.applier.snapshot() {
@@ -559,8 +579,11 @@ impl Machine for NodeMachine {
                 self.replicate(now, replication::Input::PeerConnected(peer));
                 self.unpark(now, out);
             }
-            NodeInput::PeerLost { peer, refused: _ } => {
+            NodeInput::PeerLost { peer, refused } => {
                 self.connected.remove(&peer);
+                if refused {
+                    self.vote(now, election::Input::LeaderLost { leader: peer.clone() });
+                }
                 self.replicate(now, replication::Input::PeerLost(peer.clone()));
                 self.forwards_lost(now, &peer, out);
             }
@@ -576,6 +599,7 @@ impl Machine for NodeMachine {
             self.look_around(now, out);
             self.settle(now, out);
         }
+        self.govern(now, out);
     }
 
     fn wake(&mut self, now: Instant, out: &mut Outbox<Effect>) {
@@ -598,6 +622,7 @@ impl Machine for NodeMachine {
             self.replicator.wake(now, self.voter.gate(), &mut self.log_out);
             self.settle(now, out);
         }
+        self.govern(now, out);
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -609,6 +634,7 @@ impl Machine for NodeMachine {
             self.expire_sessions_at,
             self.autopilot.look_at,
             self.neighbours.deadline(),
+            self.govern_at(),
         ]
         .into_iter()
         .flatten()

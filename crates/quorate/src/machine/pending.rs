@@ -24,6 +24,10 @@ pub(crate) enum Stage {
     Changing,
     /// A write in the log: from here on its outcome can be unknown.
     Proposed,
+    /// A write that waits for the end of a hand-over; it was not offered to anybody.
+    Held(quorate_dist_state::Command),
+    /// A wish that another node leads.
+    HandingOver,
     /// A read that waits for a majority, or for the state to catch up.
     Reading(crate::Query),
 }
@@ -111,12 +115,23 @@ impl Pending {
         None
     }
 
-    /// Everything under way, for a leader that leads no longer.
-    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Open> {
-        self.deadlines.clear();
+    /// Everything under way, for a leader that leads no longer; but for those who want to know who
+    /// leads next.
+    pub(crate) fn take_all(&mut self) -> Vec<Open> {
         self.placed.clear();
         self.reads.clear();
-        std::mem::take(&mut self.open).into_values()
+        self.take_if(|stage| !matches!(stage, Stage::HandingOver))
+    }
+
+    /// The writes that waited for the end of a hand-over, in order.
+    pub(crate) fn take_held(&mut self) -> Vec<Open> {
+        self.take_if(|stage| matches!(stage, Stage::Held(_)))
+    }
+
+    fn take_if(&mut self, wanted: impl Fn(&Stage) -> bool) -> Vec<Open> {
+        let numbers: Vec<u64> =
+            self.open.iter().filter(|(_, open)| wanted(&open.stage)).map(|(n, _)| *n).collect();
+        numbers.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 
     /// A request whose deadline has passed.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use quorate_core::{Change, ChangeRefused, Configuration, LogId, NodeId};
+use quorate_core::{Change, ChangeRefused, Configuration, LogId, NodeId, Term};
 use quorate_dist_state::{Command, Item, Rejection, Reply, Revision};
 use serde::{Deserialize, Serialize};
 
@@ -25,13 +25,18 @@ pub enum Request {
     },
     /// Change the members. Acknowledged when the change is complete and committed.
     Change(Change),
+    /// Let another voter lead.
+    HandOver {
+        /// Which; `None` for the one that is best.
+        to: Option<NodeId>,
+    },
 }
 
 impl Request {
     /// Whether it can change the state, so that its outcome can be unknown.
     #[must_use]
     pub const fn mutates(&self) -> bool {
-        matches!(self, Self::Write(_) | Self::Change(_))
+        matches!(self, Self::Write(_) | Self::Change(_) | Self::HandOver { .. })
     }
 }
 
@@ -62,6 +67,9 @@ pub enum ReadLevel {
     Linearizable,
     /// What the asked node has applied; may be old.
     Local,
+    /// As `Linearizable`, but without a round trip while the leader holds a lease. Rests on clocks
+    /// that drift apart by no more than the configured bound.
+    Lease,
 }
 
 /// What became of a request.
@@ -93,6 +101,13 @@ pub enum Answer {
         at: LogId,
         /// The members from then on.
         configuration: Configuration,
+    },
+    /// The lead was handed over.
+    HandedOver {
+        /// Who leads.
+        leader: NodeId,
+        /// In which term.
+        term: Term,
     },
 }
 
@@ -138,6 +153,15 @@ pub enum Failure {
     /// The members cannot be changed so, or not now.
     #[error("{0}")]
     Change(ChangeRefused),
+    /// Nobody can take over the lead.
+    #[error("no other voter of a priority above 0 is in reach, or not the one that was named")]
+    NoHeir,
+    /// The lead is being handed over to another one than the one that was named.
+    #[error("the lead is being handed over already; ask again in a moment")]
+    HandingOver,
+    /// The heir did not take over within an election timeout; the leader leads on.
+    #[error("the heir did not take over in time, and the leader leads on")]
+    NotHandedOver,
 }
 
 /// Why the outcome of a write is unknown.

@@ -8,8 +8,8 @@ mod perform;
 mod start;
 mod state;
 
-pub use error::{ReadError, StartError, StopReason, WriteError};
+pub use error::{HandOverError, ReadError, StartError, StopReason, WriteError};
 pub use keyring::{KeyStatus, Keyring, KeyringError};
-pub use node::{Cluster, ClusterInfo, LeaderNode, Node};
+pub use node::{Cluster, ClusterInfo, HandedOver, LeaderNode, Node};
 pub use start::NodeBuilder;
 pub use state::{Session, State, Swapped, Written};

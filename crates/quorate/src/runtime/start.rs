@@ -169,6 +169,7 @@ impl NodeBuilder {
             undecodable: AtomicU64::new(0),
             stop: Notify::new(),
             left: Notify::new(),
+            handed: Notify::new(),
             status: RwLock::new(Arc::new(machine.status())),
             events: events_out,
             stopped: watch::Sender::new(None),
@@ -358,6 +359,10 @@ async fn run(
     // so only the answers matter.
     let mut out = Outbox::new();
     machine.handle(clock.now(), NodeInput::Stop, &mut out);
+    if machine.is_handing_over() {
+        // What a turn before noted is no news any more.
+        let _ = tokio::time::timeout(Duration::ZERO, inner.handed.notified()).await;
+    }
     for effect in out.drain() {
         if reason.is_none() || matches!(effect, Effect::Reply { .. }) {
             let _ = performer.perform(clock.now(), effect);
@@ -365,8 +370,12 @@ async fn run(
     }
     if reason.is_none() {
         // A few more turns, so that the goodbye reaches the neighbours also if a datagram is lost.
+        // And so that somebody leads, who knows all that this node has.
+        let hand_over_max = inner.config.election_config().election_max;
         let goodbye = async {
-            let _ = tokio::time::timeout(GOODBYE_MAX, inner.left.notified()).await;
+            let left = tokio::time::timeout(GOODBYE_MAX, inner.left.notified());
+            let handed = tokio::time::timeout(hand_over_max, inner.handed.notified());
+            let _ = tokio::join!(left, handed);
         };
         let ended =
             drive(&mut machine, &clock, &mut inputs, &mut performer, &inner.pulse, goodbye).await;

@@ -97,6 +97,26 @@ impl State {
         }
     }
 
+    /// As [`get`](Self::get), without a round trip to a majority while the leader holds a lease. It
+    /// rests on clocks that drift apart by no more than `election.drift`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`], without any effect.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn get_by_lease(
+        &self,
+        key: impl Into<Bytes> + Send,
+    ) -> Result<Option<Item>, ReadError> {
+        match self.read(Query::Get { key: key.into() }, ReadLevel::Lease).await? {
+            Found::Item(item) => Ok(item),
+            Found::Page { .. } => Ok(None),
+        }
+    }
+
     /// Up to `limit` keys that begin with `prefix` and lie behind `after`, in order.
     ///
     /// # Errors
@@ -197,7 +217,7 @@ impl State {
             Answer::Written { reply, at, acked } => Ok((reply, at, acked)),
             Answer::Failed(failure) => Err(WriteError::Failed(failure)),
             Answer::Unknown(doubt) => Err(WriteError::Unknown(doubt)),
-            Answer::Found { .. } | Answer::Changed { .. } => {
+            Answer::Found { .. } | Answer::Changed { .. } | Answer::HandedOver { .. } => {
                 Err(WriteError::Unknown(Doubt::Stopping))
             }
         }
@@ -219,9 +239,10 @@ impl State {
         match self.inner.request(Request::Read { query, level }, self.wait).await {
             Answer::Found { found, .. } => Ok(found),
             Answer::Failed(failure) => Err(ReadError::Failed(failure)),
-            Answer::Written { .. } | Answer::Changed { .. } | Answer::Unknown(_) => {
-                Err(ReadError::Failed(Failure::ForwardLost))
-            }
+            Answer::Written { .. }
+            | Answer::Changed { .. }
+            | Answer::HandedOver { .. }
+            | Answer::Unknown(_) => Err(ReadError::Failed(Failure::ForwardLost)),
         }
     }
 }

@@ -65,6 +65,8 @@ fn w4_election() {
         Vote::VoteReply { term: Term(4), granted: false, tip: TIP },
         Vote::Heartbeat { term: Term(4) },
         Vote::HeartbeatReply { term: Term(4) },
+        Vote::StandNow { term: Term(4), tip: TIP },
+        Vote::VoteAtOnce { term: Term(5), tip: TIP },
     ];
     check(&messages.map(PeerMessage::Election), ELECTION);
 }
@@ -77,6 +79,7 @@ fn w4_log() {
         entry(10, Payload::Noop),
         entry(11, Payload::Command(Bytes::from_static(b"c"))),
         entry(12, Payload::Configuration(configuration())),
+        entry(13, Payload::LeaseEnded),
     ];
     let head = SnapshotHead {
         last: TIP,
@@ -121,6 +124,9 @@ fn w4_forwards() {
         Request::Read { query: get, level: ReadLevel::Local },
         Request::Read { query: range(None), level: ReadLevel::Local },
         Request::Read { query: range(Some(key.clone())), level: ReadLevel::Local },
+        Request::Read { query: Query::Get { key: key.clone() }, level: ReadLevel::Lease },
+        Request::HandOver { to: None },
+        Request::HandOver { to: Some(id("b")) },
     ];
     let forward = |request| PeerMessage::Forward { id: 300, wait_ms: 1_000, request };
     check(&requests.map(forward), FORWARD);
@@ -167,11 +173,15 @@ fn w4_answers() {
         Answer::Failed(Failure::Rejected(Rejection::BadTag)),
         Answer::Failed(Failure::Stopping),
         Answer::Failed(Failure::ForwardLost),
+        Answer::Failed(Failure::NoHeir),
+        Answer::Failed(Failure::HandingOver),
+        Answer::Failed(Failure::NotHandedOver),
         Answer::Unknown(Doubt::Deadline),
         Answer::Unknown(Doubt::Deposed),
         Answer::Unknown(Doubt::ForwardLost),
         Answer::Unknown(Doubt::Stopping),
         Answer::Unknown(Doubt::Session(Rejection::SessionExpired)),
+        Answer::HandedOver { leader: id("b"), term: Term(300) },
     ];
     let answers: Vec<PeerMessage> =
         answers.into_iter().map(|answer| PeerMessage::Answer { id: 300, answer }).collect();
@@ -295,6 +305,8 @@ const ELECTION: &str = "
     000304000309;
     000404;
     000504;
+    0006040309;
+    0007050309;
 ";
 
 const LOG: &str = "
@@ -323,6 +335,9 @@ const FORWARD: &str = "
     02fb2c01fbe8030100016b01;
     02fb2c01fbe8030101016b00fbf40101;
     02fb2c01fbe8030101016b01016bfbf40101;
+    02fb2c01fbe8030100016b02;
+    02fb2c01fbe8030200;
+    02fb2c01fbe80302010162;
 ";
 
 const ANSWER: &str = "
@@ -351,11 +366,15 @@ const ANSWER: &str = "
     03fb2c01020402;
     03fb2c010205;
     03fb2c010206;
+    03fb2c010207;
+    03fb2c010208;
+    03fb2c010209;
     03fb2c010300;
     03fb2c010301;
     03fb2c010302;
     03fb2c010303;
     03fb2c01030403;
+    03fb2c01040162fb2c01;
 ";
 
 const CHANGES: &str = "

@@ -1,11 +1,11 @@
 //! Situations in which a node once went wrong.
 
-use quorate::{Answer, Failure, NodeInput, PeerMessage};
-use quorate_core::{Instant, LogId, Term};
+use quorate::{Answer, Effect, Failure, NodeInput, PeerMessage, Request};
+use quorate_core::{Instant, LogId, LogView as _, Term};
 use quorate_election::Message as Vote;
-use quorate_replication::Config;
+use quorate_replication::{Config, Message as Log};
 
-use crate::desk::{Desk, get, set};
+use crate::desk::{Desk, get, id, set};
 
 #[test]
 fn a_write_beside_a_snapshot_is_acknowledged_when_both_are_durable() {
@@ -59,4 +59,70 @@ fn a_leader_with_too_many_reads_says_so_at_once() {
     }
     assert_eq!(node.answers(3), [&Answer::Failed(Failure::Overloaded)]);
     assert!(node.answers(1).is_empty());
+}
+
+/// The leader of three hands over to `b`, which has all of its log.
+fn handing_over(node: &mut Desk) {
+    node.handle(NodeInput::PeerConnected(id("b")));
+    let (term, matched) = (node.node.voter().term(), node.node.log().tip().index);
+    let appended = Log::Appended { term, attempt: 1, matched, commit: matched };
+    node.receive("b", PeerMessage::Replication(appended));
+    let end = node.now;
+    node.pass(end, true);
+    assert_eq!(node.node.log().commit(), node.node.log().tip().index);
+    node.ask(1, Instant::from_millis(60_000), Request::HandOver { to: None });
+    node.pass(end, true);
+    let told = |effect: &Effect| {
+        let stand = PeerMessage::Election(Vote::StandNow { term, tip: node.node.log().tip() });
+        matches!(effect, Effect::Send { to, message, .. } if *to == id("b") && *message == stand)
+    };
+    assert!(node.effects.iter().any(told), "b is told to stand");
+}
+
+#[test]
+fn a_write_that_comes_during_a_hand_over_goes_to_the_heir() {
+    let mut node = leader_of_three(Config::default());
+    handing_over(&mut node);
+    let (term, tip) = (node.node.voter().term().next(), node.node.log().tip());
+    node.ask(2, Instant::from_millis(60_000), set("k", "v"));
+    node.receive("b", PeerMessage::Election(Vote::VoteAtOnce { term, tip }));
+    node.sync();
+    assert_eq!(node.node.log().tip(), tip, "nothing was appended");
+    node.receive("b", PeerMessage::Election(Vote::Heartbeat { term }));
+    assert_eq!(node.answers(1), [&Answer::HandedOver { leader: id("b"), term }]);
+    assert!(node.answers(2).is_empty(), "{:?}", node.answers(2));
+    let passed_on = |effect: &Effect| matches!(effect, Effect::Send { to, message: PeerMessage::Forward { .. }, .. } if *to == id("b"));
+    assert_eq!(node.effects.iter().filter(|effect| passed_on(effect)).count(), 1);
+}
+
+#[test]
+fn a_write_that_comes_during_a_hand_over_that_fails_is_served_after_it() {
+    let mut node = leader_of_three(Config::default());
+    handing_over(&mut node);
+    let tip = node.node.log().tip();
+    node.ask(2, Instant::from_millis(60_000), set("k", "v"));
+    let term = node.node.voter().term();
+    for _ in 0..20 {
+        // The heir hears, and does not stand.
+        node.receive("b", PeerMessage::Election(Vote::HeartbeatReply { term }));
+        let end = node.now + std::time::Duration::from_millis(20);
+        node.pass(end, true);
+    }
+    assert_eq!(node.answers(1), [&Answer::Failed(Failure::NotHandedOver)]);
+    assert_eq!(node.node.voter().term(), term);
+    assert_eq!(node.node.log().tip().index, tip.index.next());
+}
+
+#[test]
+fn a_leader_that_is_told_to_stop_hands_over_first() {
+    let mut node = leader_of_three(Config::default());
+    handing_over(&mut node);
+    let (term, tip) = (node.node.voter().term().next(), node.node.log().tip());
+    node.handle(NodeInput::Stop);
+    assert!(node.node.is_handing_over());
+    node.receive("b", PeerMessage::Election(Vote::VoteAtOnce { term, tip }));
+    node.sync();
+    node.receive("b", PeerMessage::Election(Vote::Heartbeat { term }));
+    assert!(!node.node.is_handing_over());
+    assert_eq!(node.node.voter().leader(), Some(&id("b")));
 }

@@ -67,6 +67,23 @@ impl LogCheck {
         self.nodes[seat.index()] = Known::default();
     }
 
+    /// E2: nobody answers by a lease once a later leader has committed.
+    pub(super) fn nobody_committed_since(
+        &self,
+        seat: Seat,
+        program: &NodeProgram,
+    ) -> Result<(), Violation> {
+        let term = program.machine.voter().term();
+        match self.committed.iter().rev().flatten().next() {
+            Some(newest) if newest.id.term > term => {
+                let at = newest.id;
+                let message = format!("{seat} holds a lease of {term:?}, and {at} is committed");
+                Err(Violation::new("E2", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn has_changed(&self, seat: Seat, program: &NodeProgram) -> bool {
         let (known, log) = (&self.nodes[seat.index()], program.machine.log());
         known.tip != log.tip() || known.commit != log.commit()
@@ -283,6 +300,7 @@ impl LogCheck {
 fn content(entry: &Entry) -> Content {
     let says = match &entry.payload {
         Payload::Noop => 1,
+        Payload::LeaseEnded => 2,
         Payload::Command(bytes) => digest(bytes),
         Payload::Configuration(configuration) => {
             digest(&quorate_wire::encode(configuration).unwrap_or_default())

@@ -47,10 +47,10 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 32] = [
-    "E1", "E3", "E4", "E5", "E6", "E7", "E8", "E10", "E11", "E12", "R1", "R2", "R3", "R4", "R5",
-    "R6", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X1", "X4", "X5", "X6",
-    "F1",
+pub(super) const CHECKED: [&str; 34] = [
+    "E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9", "E10", "E11", "E12", "R1", "R2", "R3",
+    "R4", "R5", "R6", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X1", "X4",
+    "X5", "X6", "F1",
 ];
 
 /// Rare situations that a step can show.
@@ -192,6 +192,11 @@ impl Checks {
                 mark("a leader left by its own change");
             }
         }
+        if program.machine.replicator().lease_until().is_some_and(|until| program.now < until) {
+            count!(self, "E2");
+            mark("a leader holds a lease");
+            self.log.nobody_committed_since(seat, program)?;
+        }
         if let Some(failure) = program.machine.failure() {
             return Err(Violation::new("R6", format!("{seat} cannot restore: {failure}")));
         }
@@ -260,7 +265,31 @@ impl Checks {
             Seen::Stranger { refused: false } => {
                 Err(Violation::new("M4", format!("{seat} heard a node of another cluster")))
             }
-            Seen::Disturbed(text) => Err(Violation::new("E10", format!("{seat} {text}"))),
+            Seen::Disturbed { term, to, ago } => {
+                let told = program.seat_of(&to).is_some_and(|to| self.election.was_told(term, to));
+                if told {
+                    return Ok(());
+                }
+                let message =
+                    format!("{seat} votes for {to} {ago:?} after it heard who leads {term:?}");
+                Err(Violation::new("E10", message))
+            }
+            Seen::ToldToStand { term, to, tip } => {
+                count!(self, "E9");
+                mark("a leader told another to stand");
+                self.election.told(term, to);
+                let commit = program.machine.log().commit();
+                let holds = self.atlas.is_harmed(to) || self.disks.holds(to, tip);
+                if holds && commit >= tip.index {
+                    return Ok(());
+                }
+                let message = format!("{seat} tells {to} to stand, which lacks some of {tip}");
+                Err(Violation::new("E9", message))
+            }
+            Seen::HandingOver { to, why } => {
+                count!(self, "E9");
+                self.election.hands_over(seat, program, &to, why)
+            }
             Seen::Entries(ids) => {
                 self.disks.entries(seat, &ids);
                 Ok(())
