@@ -164,7 +164,7 @@ impl Cluster {
             Answer::Failed(Failure::Change(_)) => "an operator was refused a change",
             Answer::Failed(_) => return,
             Answer::Unknown(_) => "an operator does not know whether the members changed",
-            Answer::Written { .. } | Answer::Found { .. } => {
+            Answer::Written { .. } | Answer::Found { .. } | Answer::HandedOver { .. } => {
                 let message = format!("a change of the members was answered by {answer:?}");
                 self.found.get_or_insert_with(|| Violation::new("F1", message));
                 return;

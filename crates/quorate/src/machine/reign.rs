@@ -251,9 +251,8 @@ impl NodeMachine {
     /// Lets another lead, if one can, before this node stops.
     pub(super) fn leave_the_lead(&mut self, now: Instant, out: &mut Outbox<Effect>) {
         if self.replicator.is_leading() && self.voter.handing_over().is_none() {
-            let any = || self.successors().next().map(|(id, _)| id.clone());
-            let heir = self.heir().map(|(id, _)| id).or_else(any);
-            if let Some(heir) = heir {
+            // One that does not keep up would make all wait longer than an election takes.
+            if let Some((heir, _)) = self.heir() {
                 self.hand_over(now, heir, HandOverReason::Stopping, out);
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate::HandOverReason;
-use quorate_core::{Ballot, Instant, LogView as _, NodeId, Term};
+use quorate_core::{Ballot, Instant, NodeId, Term};
 use quorate_election::Role;
 
 use super::majority;
@@ -227,9 +227,10 @@ impl ElectionCheck {
         &mut self,
         seat: Seat,
         term: Term,
+        now: Instant,
         view: Option<&View>,
     ) -> Result<(), Violation> {
-        self.led_at[seat.index()] = program.now;
+        self.led_at[seat.index()] = now;
         let Some(view) = view.filter(|view| view.members.contains(seat)) else {
             let message = format!("{seat} leads {term:?} and is no member");
             return Err(Violation::new("E6", message));

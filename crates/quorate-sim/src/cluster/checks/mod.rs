@@ -240,7 +240,7 @@ impl Checks {
                     mark("a leader begins with entries that may not be committed");
                 }
                 let view = self.views.of(seat).cloned();
-                self.election.led(seat, term, view.as_deref())?;
+                self.election.led(seat, term, program.now, view.as_deref())?;
                 self.log.led(seat, term, program)
             }
             Seen::Born { cluster, members } => {
