@@ -118,6 +118,12 @@ impl Configuration {
         self.kind(id).is_some_and(Kind::votes)
     }
 
+    /// Whether `id` may lead, by this configuration alone.
+    #[must_use]
+    pub fn may_lead(&self, id: &NodeId) -> bool {
+        self.kind(id).is_some_and(|kind| kind.leads() || mutant!("observer-leads"))
+    }
+
     /// Every member of either half, each once, in order.
     pub fn ids(&self) -> impl Iterator<Item = &NodeId> {
         let mut new = self.members.keys().peekable();

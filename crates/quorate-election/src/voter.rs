@@ -275,10 +275,7 @@ impl Voter {
         self.follow_nobody(Timer::undrawn(now), out);
         // A node whose disk does not answer could not lead; and its requests would pile up behind
         // the record that does not become durable.
-        let kind = log.configuration().kind(&self.me);
-        let may_stand = kind.is_some_and(|kind| kind.leads() || mutant!("observer-leads"))
-            && self.is_durable()
-            && self.term() < Term(u64::MAX);
+        let may_stand = log.may_lead(&self.me) && self.is_durable() && self.term() < Term(u64::MAX);
         if !may_stand {
             return;
         }

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use quorate_core::{
-    ClusterTime, Configuration, Entry, LogId, LogIndex, LogView, Payload, Recovered, Snapshot,
-    Term, mutant,
+    ClusterTime, Configuration, Entry, LogId, LogIndex, LogView, NodeId, Payload, Recovered,
+    Snapshot, Term, mutant,
 };
 
 use crate::message::EpochTable;
@@ -61,6 +61,15 @@ impl LogView for Log {
 
     fn commit(&self) -> LogIndex {
         self.commit
+    }
+
+    fn may_lead(&self, id: &NodeId) -> bool {
+        let open = self.configurations.partition_point(|(from, _)| *from <= self.commit);
+        let mut may_count = self.configurations[open.saturating_sub(1)..].iter();
+        if mutant!("removed-never-stands") {
+            return self.configuration().may_lead(id);
+        }
+        may_count.any(|(_, configuration)| configuration.may_lead(id))
     }
 }
 

@@ -270,6 +270,11 @@ impl Draw {
                     faults.push(PlannedFault { at, fault });
                 }
             }
+            // And it takes two steps, between which the most can go wrong.
+            if self.kinds.contains(FaultKind::Partition) && self.rng.chance(500_000) {
+                let at = at + self.rng.below(30 * MILLISECOND);
+                faults.push(PlannedFault { at, fault: self.partition() });
+            }
         }
         if let Fault::Crash { target: Target::Seat(_), down, .. } = fault
             && self.rng.chance(500_000)

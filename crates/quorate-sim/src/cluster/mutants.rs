@@ -71,6 +71,7 @@ mutants! {
     "read-without-probe" "K1" "a leader reads without asking whether it still leads",
     "refutation-forgotten" "M7" "a suspected member does not say that it lives",
     "removed-leader-stays" "E7" "a leader whose removal is committed leads on",
+    "removed-never-stands" "E8" "who is to leave does not stand, also where nobody else can win",
     "revision-not-restored" "K5" "a snapshot forgets the revision",
     "seen-counted-as-granted" "E6" "a refused vote counts as granted",
     "segment-left-unsynced" "R5" "a segment of the journal is left before it is synced",

@@ -163,12 +163,13 @@ impl ElectionCheck {
         seat: Seat,
         term: Term,
         view: Option<&View>,
+        may_lead: bool,
     ) -> Result<(), Violation> {
-        let Some(view) = view.filter(|view| view.members.contains(seat)) else {
-            let message = format!("{seat} leads {term:?} and is no member");
+        let Some(view) = view else {
+            let message = format!("{seat} leads {term:?} and knows of no member");
             return Err(Violation::new("E6", message));
         };
-        if !view.voters().contains(seat) {
+        if !may_lead {
             let message = format!("{seat} leads {term:?} and has no vote");
             return Err(Violation::new("E7", message));
         }

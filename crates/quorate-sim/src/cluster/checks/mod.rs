@@ -235,7 +235,8 @@ impl Checks {
                     mark("a leader begins with entries that may not be committed");
                 }
                 let view = self.views.of(seat).cloned();
-                self.election.led(seat, term, view.as_deref())?;
+                let may_lead = self.views.may_lead(seat, program);
+                self.election.led(seat, term, view.as_deref(), may_lead)?;
                 self.log.led(seat, term, program)
             }
             Seen::Born { cluster, members } => {
