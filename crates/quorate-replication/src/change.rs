@@ -109,10 +109,19 @@ impl Replicator {
         let at = self.append_own(Payload::Configuration(configuration))?;
         let leading = self.leading.as_mut()?;
         let configuration = self.log.configuration();
+        let patience = self.config.resend_after;
         for id in configuration.ids().filter(|id| **id != self.me) {
-            if let Err(place) = leading.peers.binary_search_by(|peer| peer.id.cmp(id)) {
-                let peer = Peer::new(id.clone(), before, self.config.resend_after);
-                leading.peers.insert(place, peer);
+            match leading.peers.binary_search_by(|peer| peer.id.cmp(id)) {
+                // It comes back, perhaps with less than it had.
+                Ok(place) if leading.peers[place].is_leaving() => {
+                    let attempt = leading.peers[place].next_attempt();
+                    leading.peers[place] = Peer::new(id.clone(), before, attempt, patience);
+                }
+                Ok(_) => {}
+                Err(place) => {
+                    let peer = Peer::new(id.clone(), before, leading.next_attempt, patience);
+                    leading.peers.insert(place, peer);
+                }
             }
         }
         for peer in &mut leading.peers {
@@ -125,7 +134,10 @@ impl Replicator {
     /// Lets go of peers that left and know it.
     pub(crate) fn dismiss_peers(&mut self) {
         let (now, config) = (self.now, &self.config);
-        if let Some(leading) = &mut self.leading {
+        let Some(leading) = &mut self.leading else { return };
+        let dismissed = leading.peers.iter().filter(|peer| peer.is_dismissed(now, config));
+        if let Some(attempt) = dismissed.map(Peer::next_attempt).max() {
+            leading.next_attempt = leading.next_attempt.max(attempt);
             leading.peers.retain(|peer| !peer.is_dismissed(now, config));
         }
     }

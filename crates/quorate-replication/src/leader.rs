@@ -37,6 +37,8 @@ pub(crate) struct Leading {
     flushed: LogIndex,
     /// Who waits for the end of the joint configuration in force.
     pub(crate) changing: Option<ProposalId>,
+    /// Above every attempt with a peer that was let go.
+    pub(crate) next_attempt: u64,
 }
 
 impl Leading {
@@ -63,8 +65,10 @@ impl Leading {
             notice_at,
             flushed,
             changing,
+            next_attempt,
         } = self;
-        (mandate.term(), mandate.leader(), first, unpersisted, flushed, changing).hash(hasher);
+        (mandate.term(), mandate.leader(), first, unpersisted, flushed, changing, next_attempt)
+            .hash(hasher);
         (uncommitted_bytes, unwritten_bytes, *time + now.since(*since)).hash(hasher);
         notice_at.map(|at| at.since(now)).hash(hasher);
         reads.fingerprint(now, hasher);
@@ -85,7 +89,7 @@ impl Replicator {
         }
         let others = self.log.configuration().ids().filter(|id| **id != self.me);
         let patience = self.config.resend_after;
-        let peers = others.map(|id| Peer::new(id.clone(), tip.index, patience)).collect();
+        let peers = others.map(|id| Peer::new(id.clone(), tip.index, 0, patience)).collect();
         self.leading = Some(Leading {
             mandate,
             first: tip.index.next(),
@@ -102,6 +106,7 @@ impl Replicator {
             notice_at: None,
             flushed: tip.index,
             changing: None,
+            next_attempt: 0,
         });
         self.append_own(Payload::Noop);
     }

@@ -104,6 +104,30 @@ fn a_learner_is_no_voter_before_it_caught_up() {
 }
 
 #[test]
+fn a_learner_that_comes_back_shows_anew_what_it_holds() {
+    // Whether it was let go before it is added again, or not.
+    for knows in [false, true] {
+        let mut desk = with_learner();
+        change(&mut desk, 2, remove("d"));
+        desk.persisted(1, 4);
+        desk.receive("b", appended(1, 0, 4, 3));
+        if knows {
+            desk.receive("d", appended(1, 0, 4, 4));
+            assert_eq!(desk.replicator.progress().count(), 2, "let go");
+        }
+        change(&mut desk, 3, add("d"));
+        desk.persisted(1, 5);
+        desk.receive("b", appended(1, 0, 5, 4));
+        // An answer to what it was sent before it left, on a disk that may be gone.
+        desk.receive("d", appended(1, 0, 4, 3));
+        let said = change(&mut desk, 4, promote(&["d"]));
+        assert!(said.contains("lacks 5 entries"), "{said}");
+        desk.receive("d", appended(1, 1, 5, 4));
+        assert!(!change(&mut desk, 5, promote(&["d"])).contains("refused"));
+    }
+}
+
+#[test]
 fn a_learner_counts_for_nothing() {
     let mut desk = with_learner();
     desk.propose(9);
