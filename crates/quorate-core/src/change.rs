@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Configuration, Kind, Member, NodeId, mutant};
+use crate::{Configuration, Kind, Member, NodeId, is_address, mutant};
 
 /// What is to become of the members.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,6 +70,12 @@ pub enum ChangeRefused {
         id: NodeId,
         /// What was asked for.
         kind: Kind,
+    },
+    /// Nobody could be reached there.
+    #[error("`{address}` is no address: say `host:port`, IPv6 in brackets")]
+    BadAddress {
+        /// What was asked for, shortened.
+        address: String,
     },
     /// Only learners are promoted.
     #[error("`{id}` is {kind:?}: only a learner becomes a voter")]
@@ -194,6 +200,10 @@ impl Configuration {
         if !matches!(member.kind, Kind::Learner | Kind::Observer) {
             return Err(ChangeRefused::BeginsAsLearner { id: id.clone(), kind: member.kind });
         }
+        if !member.address.is_empty() && !is_address(&member.address) {
+            let address = member.address.chars().take(ADDRESS_SHOWN).collect();
+            return Err(ChangeRefused::BadAddress { address });
+        }
         if self.members.len() >= Self::MEMBERS_MAX {
             return Err(ChangeRefused::TooManyMembers { most: Self::MEMBERS_MAX as u32 });
         }
@@ -222,6 +232,9 @@ impl Configuration {
         }
     }
 }
+
+/// How much of a wrong address is repeated, in characters.
+const ADDRESS_SHOWN: usize = 64;
 
 /// Those of `members` that vote.
 fn votes(members: &BTreeMap<NodeId, Member>) -> BTreeSet<&NodeId> {
@@ -267,9 +280,15 @@ mod tests {
     fn what_makes_no_sense_is_refused_with_what_to_do() {
         let (unknown, voter) = (id("x"), id("a"));
         let add = |kind| Change::Add { id: id("d"), member: Member { kind, ..learner() } };
+        let at = |address: &str| {
+            let member = Member { address: address.to_owned(), ..learner() };
+            Change::Add { id: id("d"), member }
+        };
         for (change, why) in [
             (add(Kind::Voter), "add it as learner"),
             (Change::Add { id: voter.clone(), member: learner() }, "already"),
+            (at("h"), "say `host:port`"),
+            (at(&"h".repeat(1_000)), "say `host:port`"),
             (Change::Promote { ids: [unknown.clone()].into() }, "no member"),
             (Change::Promote { ids: [voter.clone()].into() }, "only a learner"),
             (Change::Promote { ids: BTreeSet::new() }, "nobody"),

@@ -40,7 +40,7 @@ pub struct Member {
     pub kind: Kind,
     /// Higher stands earlier; 0 stands only to hand over. Default 100.
     pub priority: u8,
-    /// Where its cluster port was when it joined, `host:port`; gossip knows better.
+    /// Where its cluster port was when it joined, `host:port`, or empty; gossip knows better.
     pub address: String,
 }
 

@@ -36,6 +36,7 @@
 //! Ongaro and Ousterhout 2014 (terms, log matching); Ongaro 2014, section 4.3 (joint consensus);
 //! Blackman and Vigna 2018 (the generator behind [`Rng`]).
 
+mod address;
 mod change;
 mod configuration;
 mod disk;
@@ -54,6 +55,7 @@ mod rng;
 mod seam;
 mod time;
 
+pub use address::{ADDRESS_MAX, is_address};
 pub use change::{Change, ChangeRefused};
 pub use configuration::{Configuration, Kind, Member};
 pub use disk::{Disk, DiskFile};

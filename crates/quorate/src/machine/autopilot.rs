@@ -77,14 +77,16 @@ impl NodeMachine {
         let configuration = self.replicator.log().configuration().clone();
         let stable = |id: &NodeId| due(&self.autopilot.well, id, config.stabilisation);
         let lost = |id: &NodeId| due(&self.autopilot.gone, id, config.replace_after);
-        let change = self
-            .newcomer(&configuration)
-            .or_else(|| replacement(&configuration, stable, lost))
-            .or_else(|| promotion(&configuration, stable, config.max_voters))
-            .or_else(|| departure(&configuration, lost));
-        if let Some(change) = change
-            && self.keeps_quorum(&change).is_ok()
-        {
+        // What is refused must not hide what comes after it. Newcomers last: there may be more of
+        // them than can be.
+        let changes = [
+            replacement(&configuration, stable, lost),
+            promotion(&configuration, stable, config.max_voters),
+            departure(&configuration, lost),
+            self.newcomer(&configuration),
+        ];
+        let mut possible = changes.into_iter().flatten();
+        if let Some(change) = possible.find(|change| self.keeps_quorum(change).is_ok()) {
             // Nobody waits for it: a number that no open request bears.
             self.replicate(now, replication::Input::Change { id: ProposalId(0), change });
         }
