@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Configuration, Kind, Member, NodeId, is_address, mutant};
+use crate::{Configuration, DiskId, Kind, Member, NodeId, is_address, mutant};
 
 /// What is to become of the members.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,6 +36,14 @@ pub enum Change {
         new: NodeId,
         /// Whether `old` may join again by itself.
         may_return: bool,
+    },
+    /// A member came back on another disk, and has nothing of what it had: in its place stands a
+    /// learner of that name, or an observer if it was one.
+    Rejoin {
+        /// Who.
+        id: NodeId,
+        /// The disk it is on now.
+        disk: DiskId,
     },
 }
 
@@ -127,6 +135,23 @@ pub enum ChangeRefused {
     /// It asks for nothing.
     #[error("it names nobody; say who is to be promoted")]
     Empty,
+    /// It is on that disk already.
+    #[error("`{id}` is a member on disk {disk} already")]
+    SameDisk {
+        /// Who.
+        id: NodeId,
+        /// The disk.
+        disk: DiskId,
+    },
+    /// Nobody knows on which disk it is.
+    #[error(
+        "`{id}` is not connected, so it is not known on which disk it is: start it first, with the \
+         seeds of this cluster"
+    )]
+    NotConnected {
+        /// Who.
+        id: NodeId,
+    },
 }
 
 impl Configuration {
@@ -157,6 +182,7 @@ impl Configuration {
                     next.promote(id)?;
                 }
             }
+            Change::Rejoin { id, disk } => next.rejoin(id, *disk)?,
             Change::Remove { id, may_return } => {
                 next.known(id)?;
                 next.drop_member(id, *may_return);
@@ -171,7 +197,9 @@ impl Configuration {
             }
         }
         if votes(&next.members).is_empty() {
-            let Change::Remove { id, .. } = change else { return Err(ChangeRefused::Empty) };
+            let (Change::Remove { id, .. } | Change::Rejoin { id, .. }) = change else {
+                return Err(ChangeRefused::Empty);
+            };
             return Err(ChangeRefused::LastVoter { id: id.clone() });
         }
         if votes(&next.members) != votes(&self.members) {
@@ -223,6 +251,20 @@ impl Configuration {
         Ok(())
     }
 
+    fn rejoin(&mut self, id: &NodeId, disk: DiskId) -> Result<(), ChangeRefused> {
+        let kind = self.known(id)?;
+        let Some(member) = self.members.get_mut(id).filter(|member| member.disk != disk) else {
+            return Err(ChangeRefused::SameDisk { id: id.clone(), disk });
+        };
+        member.disk = disk;
+        member.kind = match kind {
+            Kind::Voter | Kind::Learner => Kind::Learner,
+            Kind::Observer => Kind::Observer,
+            Kind::Witness => return Err(ChangeRefused::NotLearner { id: id.clone(), kind }),
+        };
+        Ok(())
+    }
+
     fn drop_member(&mut self, id: &NodeId, may_return: bool) {
         self.members.remove(id);
         if !may_return {
@@ -250,7 +292,7 @@ mod tests {
     }
 
     fn learner() -> Member {
-        Member { kind: Kind::Learner, priority: 100, address: "h:1".to_owned() }
+        Member { kind: Kind::Learner, priority: 100, address: "h:1".to_owned(), disk: DiskId(4) }
     }
 
     fn abc() -> Configuration {
@@ -301,6 +343,28 @@ mod tests {
         let alone = Configuration::of_voters([id("a")]);
         let gone = Change::Remove { id: id("a"), may_return: false };
         assert!(matches!(alone.after(&gone), Err(ChangeRefused::LastVoter { .. })));
+    }
+
+    #[test]
+    fn who_lost_its_disk_begins_as_learner_and_the_lost_one_keeps_its_vote_meanwhile() {
+        let mut three = abc();
+        three.members.values_mut().for_each(|member| member.disk = DiskId(1));
+        let rejoin = |disk| Change::Rejoin { id: id("b"), disk: DiskId(disk) };
+        let joint = three.after(&rejoin(2)).unwrap();
+        assert!(joint.is_joint() && joint.votes(&id("b")));
+        assert!(joint.speaks_for(&id("b"), DiskId(1)) && !joint.speaks_for(&id("b"), DiskId(2)));
+        let settled = joint.settled();
+        assert_eq!(settled.kind(&id("b")), Some(Kind::Learner));
+        assert!(
+            !settled.speaks_for(&id("b"), DiskId(1)) && settled.speaks_for(&id("b"), DiskId(2))
+        );
+        // A learner has no vote to lose.
+        assert!(!settled.after(&rejoin(3)).unwrap().is_joint());
+        let same = Err(ChangeRefused::SameDisk { id: id("b"), disk: DiskId(2) });
+        assert_eq!(settled.after(&rejoin(2)), same);
+        assert!(settled.speaks_for(&id("x"), DiskId(9)), "a stranger has no word that counts");
+        let alone = Configuration::of_voters([id("b")]);
+        assert_eq!(alone.after(&rejoin(2)), Err(ChangeRefused::LastVoter { id: id("b") }));
     }
 
     #[test]

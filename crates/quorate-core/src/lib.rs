@@ -62,7 +62,7 @@ pub use disk::{Disk, DiskFile};
 pub use durable::{Ballot, Identity, Pledge, PledgeBallot, Proposal, Record, Recovered, Snapshot};
 pub use entry::{Entry, Payload};
 pub use hold::{Hold, Token};
-pub use id::{BootEpoch, ClusterId, InvalidNodeId, LogId, LogIndex, NodeId, Term};
+pub use id::{BootEpoch, ClusterId, DiskId, InvalidNodeId, LogId, LogIndex, NodeId, Term};
 pub use laws::{LawBroken, check_laws};
 pub use machine::{Lane, Machine, Outbox};
 pub use mandate::{Mandate, Tally, TermGate, VoteCertificate};

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use quorate_core::{
-    ClusterTime, Configuration, Entry, LogId, LogIndex, LogView, NodeId, Payload, Recovered,
-    Snapshot, Term, mutant,
+    ClusterTime, Configuration, DiskId, Entry, LogId, LogIndex, LogView, NodeId, Payload,
+    Recovered, Snapshot, Term, mutant,
 };
 
 use crate::message::EpochTable;
@@ -28,6 +28,8 @@ pub struct Log {
     entries: VecDeque<Entry>,
     /// The last entry of each term from the base's on. Invariant: ascending.
     ends: VecDeque<LogId>,
+    /// Where it is kept: by it the log knows whether a member of this node's name is this node.
+    disk: DiskId,
     /// Each configuration with the index from which it counts. Invariant: ascending, never empty;
     /// the first is the one in force at the base.
     configurations: Vec<(LogIndex, Configuration)>,
@@ -69,7 +71,11 @@ impl LogView for Log {
         if mutant!("removed-never-stands") {
             return self.configuration().may_lead(id);
         }
-        may_count.any(|(_, configuration)| configuration.may_lead(id))
+        // On another disk than the one that has the vote nobody is who that vote was given to: not
+        // even its own voice would count.
+        let is_itself = self.configuration().speaks_for(id, self.disk);
+        let is_itself = is_itself || mutant!("another-disk-stands");
+        is_itself && may_count.any(|(_, configuration)| configuration.may_lead(id))
     }
 }
 
@@ -90,6 +96,7 @@ impl Log {
             base_time,
             entries: VecDeque::new(),
             ends: (base != LogId::ZERO).then_some(base).into_iter().collect(),
+            disk: DiskId::NONE,
             configurations: vec![(base.index, configuration)],
             configuration_changes: 0,
             commit: base.index,
@@ -113,6 +120,14 @@ impl Log {
         log
     }
 
+    pub(crate) const fn keep_on(&mut self, disk: DiskId) {
+        self.disk = disk;
+    }
+
+    pub(crate) const fn disk(&self) -> DiskId {
+        self.disk
+    }
+
     /// See [`Replicator::fingerprint`](crate::Replicator::fingerprint).
     pub(crate) fn fingerprint(&self, hasher: &mut impl Hasher) {
         let Self {
@@ -120,6 +135,7 @@ impl Log {
             base_time,
             entries,
             ends,
+            disk: _,
             configurations,
             configuration_changes: _,
             commit,

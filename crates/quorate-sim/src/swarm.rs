@@ -337,7 +337,7 @@ impl Draw {
     const fn disk_loss(&mut self) -> DiskLoss {
         match self.rng.below(20) {
             0 if self.kinds.contains(FaultKind::Restart) => DiskLoss::Older,
-            1 if self.kinds.contains(FaultKind::Restart) => DiskLoss::Wiped,
+            1..=3 if self.kinds.contains(FaultKind::Restart) => DiskLoss::Wiped,
             _ => self.power_loss(),
         }
     }

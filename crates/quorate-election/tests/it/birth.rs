@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use quorate_core::{ClusterId, Instant, Kind, Machine as _, NodeId, Outbox, Pledge, Proposal, Rng};
+use quorate_core::{
+    ClusterId, DiskId, Instant, Kind, Machine as _, NodeId, Outbox, Pledge, Proposal, Rng,
+};
 use quorate_election::{
     Bootstrap, BootstrapConfig, BootstrapInput as Input, BootstrapMessage as Message,
     BootstrapOutput as Output, Candidate, Sight,
@@ -199,7 +201,7 @@ impl Birth {
         let seen: Vec<&NodeId> = self.nodes.keys().filter(|other| speaks(other)).collect();
         let candidate = |id: &&NodeId| {
             let (priority, address) = (self.priorities[*id], format!("{id}:1"));
-            ((*id).clone(), Candidate { priority, address, kind: Kind::Voter })
+            ((*id).clone(), Candidate { priority, address, disk: DiskId::NONE, kind: Kind::Voter })
         };
         let free = seen.iter().filter(|id| self.nodes[**id].believes.is_none());
         Sight {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quorate_core::{
-    ClusterId, Configuration, Instant, Kind, Machine as _, Outbox, Pledge, PledgeBallot, Proposal,
-    Rng,
+    ClusterId, Configuration, DiskId, Instant, Kind, Machine as _, Outbox, Pledge, PledgeBallot,
+    Proposal, Rng,
 };
 use quorate_election::{
     Bootstrap, BootstrapConfig, BootstrapInput, BootstrapMessage, BootstrapOutput, BootstrapStatus,
@@ -113,7 +113,7 @@ fn two_callers_who_share_but_one_seed_found_one_cluster() {
 fn two_in_sight() -> Sight {
     let candidate = |index: usize| {
         let address = format!("n{index}:1");
-        (id(index), Candidate { priority: 100, address, kind: Kind::Voter })
+        (id(index), Candidate { priority: 100, address, disk: DiskId::NONE, kind: Kind::Voter })
     };
     Sight {
         candidates: [candidate(0), candidate(1)].into(),
@@ -204,7 +204,7 @@ fn the_next_one_proposes_when_the_best_does_not() {
     let mut bootstrap = Bootstrap::new(id(1), config, Pledge::default(), None, rng, Instant::ZERO);
     let candidate = |index: usize| {
         let address = format!("n{index}:1");
-        (id(index), Candidate { priority: 100, address, kind: Kind::Voter })
+        (id(index), Candidate { priority: 100, address, disk: DiskId::NONE, kind: Kind::Voter })
     };
     let sight = Sight {
         candidates: [candidate(0), candidate(1), candidate(2)].into(),
@@ -297,7 +297,12 @@ fn no_hostile_round_is_the_last() {
 fn a_node_that_only_joins_says_so() {
     let (config, rng) = (BootstrapConfig::new(1), Rng::seeded(1));
     let mut bootstrap = Bootstrap::new(id(0), config, Pledge::default(), None, rng, Instant::ZERO);
-    let me = Candidate { priority: 100, address: "n0:1".to_owned(), kind: Kind::Voter };
+    let me = Candidate {
+        priority: 100,
+        address: "n0:1".to_owned(),
+        disk: DiskId::NONE,
+        kind: Kind::Voter,
+    };
     let sight = Sight { candidates: [(id(0), me)].into(), seeds: vec![Some(id(0))], cluster: None };
     let mut out = Outbox::new();
     bootstrap.handle(Instant::ZERO, BootstrapInput::Saw(sight), &mut out);
@@ -312,7 +317,12 @@ fn a_node_alone_founds_at_once() {
     let (config, rng) = (BootstrapConfig::new(1), Rng::seeded(1));
     let config = BootstrapConfig { settle: Duration::ZERO, ..config };
     let mut bootstrap = Bootstrap::new(id(0), config, Pledge::default(), None, rng, Instant::ZERO);
-    let me = Candidate { priority: 100, address: "n0:1".to_owned(), kind: Kind::Voter };
+    let me = Candidate {
+        priority: 100,
+        address: "n0:1".to_owned(),
+        disk: DiskId::NONE,
+        kind: Kind::Voter,
+    };
     let sight = Sight { candidates: [(id(0), me)].into(), ..Sight::default() };
     let mut out = Outbox::new();
     bootstrap.handle(Instant::ZERO, BootstrapInput::Saw(sight), &mut out);

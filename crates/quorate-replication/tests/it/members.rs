@@ -1,12 +1,14 @@
 //! Changing the members while the log goes on.
 
-use quorate_core::{Change, Configuration, Kind, LogIndex, LogView as _, Member, NodeId, Snapshot};
+use quorate_core::{
+    Change, Configuration, DiskId, Kind, LogIndex, LogView as _, Member, NodeId, Snapshot,
+};
 use quorate_replication::{Config, Input, ProposalId};
 
 use crate::desk::{Desk, append, appended, id};
 
 const fn learner() -> Member {
-    Member { kind: Kind::Learner, priority: 100, address: String::new() }
+    Member { kind: Kind::Learner, priority: 100, address: String::new(), disk: DiskId::NONE }
 }
 
 fn add(name: &str) -> Change {

@@ -25,6 +25,9 @@ mutants! {
     "ack-ahead-of-ballot" "E5" "an answer of the log leaves before the ballot of its term is durable",
     "ack-before-fsync" "R5" "the journal reports a sync that it did not do",
     "acked-overstated" "R4" "an answer names the leader among those that hold the write before it does",
+    "another-disk-acks" "S9" "what a member on another disk holds counts as what it lost",
+    "another-disk-stands" "S9" "a member on another disk stands with the vote that it lost",
+    "another-disk-votes" "E6" "a member on another disk votes once more in a term",
     "append-ignores-prev" "R1" "a follower appends without holding the entry before",
     "apply-uncommitted" "R4" "entries are applied and acknowledged before they are committed",
     "ballot-lost-on-segment-switch" "E5" "a new segment of the journal begins without the ballot",
@@ -99,4 +102,5 @@ mutants! {
     "vote-not-durable" "E3" "a vote leaves before it is durable",
     "vote-twice" "E3" "a voter votes for two candidates of one term",
     "vote-without-freshness" "E4" "a voter votes for a candidate whose log is behind",
+    "wiped-keeps-matched" "S9" "a member on another disk is taken to hold what it had",
 }

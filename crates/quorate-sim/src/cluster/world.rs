@@ -21,8 +21,8 @@ use super::operator;
 use super::program::{KvRequest, NodeProgram};
 use super::settings::Settings;
 use crate::{
-    Boot, BootRefused, Carrier, Context, Effects, Fault, FaultKind, Label, MemberAct, Observation,
-    Plan, Program as _, Seat, SeatSet, TraceEvent, Violation, World,
+    Boot, BootRefused, Carrier, Context, DiskLoss, Effects, Fault, FaultKind, Label, MemberAct,
+    Observation, Plan, Program as _, Seat, SeatSet, TraceEvent, Violation, World,
 };
 
 /// Shipped nodes, clients of their key-value store, and all that must hold.
@@ -254,11 +254,22 @@ impl World for Cluster {
     }
 
     fn permits(&self, seat: Seat, fault: &Fault) -> bool {
-        self.checks.permits(seat, fault)
+        // Before others tell a seed that lost its disk of the cluster, it may help to found another.
+        let is_seed = self.settings.founders.is_none() && self.settings.seeds().contains(seat);
+        let wipes = matches!(
+            fault,
+            Fault::Crash { disk: DiskLoss::Wiped, .. } | Fault::Cut { disk: DiskLoss::Wiped, .. }
+        );
+        !(is_seed && wipes) && self.checks.permits(&self.settings, seat, fault)
     }
 
     fn harmed(&mut self, seat: Seat) {
         self.checks.atlas.harm(seat);
+    }
+
+    fn wiped(&mut self, seat: Seat) {
+        let gone = self.settings.drives.replace(seat);
+        self.checks.replaced(seat, gone);
     }
 
     fn moved(&mut self, seat: Seat, rng: &mut Rng) {
@@ -274,20 +285,22 @@ impl World for Cluster {
     }
 
     fn is_recoverable(&self) -> bool {
-        let lives = |half: &SeatSet| self.checks.atlas.whole(*half).len() >= majority(*half);
-        self.checks.halves().iter().all(lives)
+        let halves = self.checks.whole(&self.settings);
+        halves.iter().all(|(half, whole)| whole.len() >= majority(*half))
     }
 
     fn core(&mut self, nodes: u8, rng: &mut Rng) -> SeatSet {
-        let halves = self.checks.halves();
-        let voters = halves.iter().fold(SeatSet::NONE, |all, half| all.union(*half));
-        let mut seats: Vec<Seat> = self.checks.atlas.whole(voters).iter().collect();
+        let halves = self.checks.whole(&self.settings);
+        let voters = halves.iter().fold(SeatSet::NONE, |all, (_, whole)| all.union(*whole));
+        let mut seats: Vec<Seat> = voters.iter().collect();
         rng.shuffle(&mut seats);
         // As few as make a majority of each half.
         let mut core = SeatSet::NONE;
         for seat in seats {
-            let lacks = |half: &SeatSet| core.within(*half).len() < majority(*half);
-            if halves.iter().any(|half| half.contains(seat) && lacks(half)) {
+            let lacks = |(half, whole): &(SeatSet, SeatSet)| {
+                whole.contains(seat) && core.within(*whole).len() < majority(*half)
+            };
+            if halves.iter().any(lacks) {
                 core = core.with(seat);
             }
         }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate_core::{
-    Change, ChangeRefused, ClusterId, Configuration, Instant, Kind, LogView as _, Member, NodeId,
+    Change, ChangeRefused, ClusterId, Configuration, DiskId, Instant, Kind, LogView as _, Member,
+    NodeId,
 };
 use quorate_membership::State;
 use quorate_replication::{self as replication, ProposalId};
@@ -80,6 +81,7 @@ impl NodeMachine {
         // What is refused must not hide what comes after it. Newcomers last: there may be more of
         // them than can be.
         let changes = [
+            self.returned(&configuration),
             replacement(&configuration, stable, lost),
             promotion(&configuration, stable, config.max_voters),
             departure(&configuration, lost),
@@ -98,8 +100,8 @@ impl NodeMachine {
         let (mut well, mut gone) = (BTreeMap::new(), BTreeMap::new());
         for id in configuration.ids().filter(|id| **id != self.me) {
             let state = self.neighbours.membership.member(id).map(|member| member.state);
-            let is_reached = self.connected.contains(id);
-            if !is_reached && !state.is_some_and(State::is_live) {
+            let is_reached = self.reaches(id);
+            if !self.connected.contains_key(id) && !state.is_some_and(State::is_live) {
                 let since = self.autopilot.gone.get(id).copied().unwrap_or(now);
                 gone.insert(id.clone(), since);
             } else if is_reached
@@ -114,6 +116,16 @@ impl NodeMachine {
         self.autopilot.gone = gone;
     }
 
+    /// A member that came back on another disk: a learner from now on, and a voter again when it
+    /// caught up.
+    fn returned(&self, configuration: &Configuration) -> Option<Change> {
+        let mut there = self.connected.iter();
+        there.find_map(|(id, disk)| {
+            let is_other = *disk != DiskId::NONE && !configuration.speaks_for(id, *disk);
+            is_other.then(|| Change::Rejoin { id: id.clone(), disk: *disk })
+        })
+    }
+
     /// A node that is there, and no member: it joins as what it is meant to be. Not one that was
     /// removed for good, nor one of another cluster.
     fn newcomer(&self, configuration: &Configuration) -> Option<Change> {
@@ -124,7 +136,7 @@ impl NodeMachine {
             let is_new = ours
                 && *id != self.me
                 && neighbour.state == State::Alive
-                && self.connected.contains(id)
+                && self.connected.contains_key(id)
                 && configuration.member(id).is_none()
                 && !configuration.removed.contains(id);
             let kind = match tags.kind {
@@ -133,9 +145,33 @@ impl NodeMachine {
                 Kind::Witness => return None,
             };
             let (priority, address) = (tags.priority, neighbour.info.address.clone());
-            let member = Member { kind, priority, address };
+            let disk = self.connected.get(id).copied()?;
+            let member = Member { kind, priority, address, disk };
             is_new.then(|| Change::Add { id: id.clone(), member })
         })
+    }
+
+    /// `change`, and if somebody joins by it, on which disk: whoever asks for it need not know.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeRefused::NotConnected`] if nobody here knows either.
+    pub(super) fn naming_disk(&self, change: Change) -> Result<Change, ChangeRefused> {
+        match change {
+            Change::Add { id, member }
+                if member.disk == DiskId::NONE
+                    && self.replicator.log().configuration().member(&id).is_none() =>
+            {
+                let disk = self.connected.get(&id).copied();
+                let disk = disk.ok_or_else(|| ChangeRefused::NotConnected { id: id.clone() })?;
+                Ok(Change::Add { id, member: Member { disk, ..member } })
+            }
+            Change::Add { .. }
+            | Change::Promote { .. }
+            | Change::Remove { .. }
+            | Change::Replace { .. }
+            | Change::Rejoin { .. } => Ok(change),
+        }
     }
 
     /// Whether after `change` enough voters are reachable from here, as enough are now.
@@ -145,7 +181,11 @@ impl NodeMachine {
     /// Why not, or why the log does not take it.
     pub(super) fn keeps_quorum(&self, change: &Change) -> Result<(), ChangeRefused> {
         let next = self.replicator.may_change(change)?;
-        let is_reached = |id: &NodeId| *id == self.me || self.connected.contains(id);
+        // One on another disk than the configuration names is there, and has no say.
+        let is_reached = |id: &NodeId| {
+            let disk = self.connected.get(id);
+            *id == self.me || disk.is_some_and(|disk| next.speaks_for(id, *disk))
+        };
         if next.has_quorum(is_reached) {
             return Ok(());
         }
@@ -208,7 +248,12 @@ mod tests {
     fn configuration(voters: usize, learners: usize) -> Configuration {
         let mut configuration = Configuration::of_voters((0..voters).map(id));
         for n in voters..voters + learners {
-            let member = Member { kind: Kind::Learner, priority: 100, address: String::new() };
+            let member = Member {
+                kind: Kind::Learner,
+                priority: 100,
+                address: String::new(),
+                disk: DiskId::NONE,
+            };
             configuration.members.insert(id(n), member);
         }
         configuration

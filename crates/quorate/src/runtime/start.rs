@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use quorate_core::{
-    BootEpoch, Clock as _, ClusterId, Configuration, Disk, Identity, Machine as _, NodeId, Outbox,
-    Proposal, Record, Recovered, Rng,
+    BootEpoch, Clock as _, ClusterId, Configuration, Disk, DiskId, Identity, Machine as _, NodeId,
+    Outbox, Proposal, Record, Recovered, Rng,
 };
 use quorate_membership::{Channel, Packet, Tags};
 use quorate_storage::{FileDisk, Journal, Options};
@@ -115,6 +115,7 @@ impl NodeBuilder {
             advertise: config.cluster.advertise.clone().unwrap_or_default(),
             me: identity.node.clone(),
             boot: identity.boot,
+            disk: identity.disk,
             cluster_name: config.cluster.name.clone(),
             cluster: identity.cluster,
             keyring: keyring.as_ref().map(Keyring::ring),
@@ -134,6 +135,7 @@ impl NodeBuilder {
             tags: Tags { priority: config.election.priority, api_address: api, ..Tags::default() },
             bootstrap: config.bootstrap_config(),
             boot: identity.boot,
+            disk: identity.disk,
             instance: seed,
             founders,
             autopilot: config.autopilot_config(),
@@ -213,8 +215,12 @@ fn identify(config: &Config, recovered: &Recovered) -> Result<Identity, StartErr
         let theirs = known.node.clone();
         return Err(crate::NodeError::OtherNode { ours: node, theirs }.into());
     }
-    let (cluster, boot) = known.map_or((ClusterId::NONE, BootEpoch::ZERO), |k| (k.cluster, k.boot));
-    Ok(Identity { node, cluster, boot: boot.next() })
+    let (cluster, boot) = known
+        .as_ref()
+        .map_or((ClusterId::NONE, BootEpoch::ZERO), |known| (known.cluster, known.boot));
+    // Zero means that none is known; 2^-64 is rarer than a disk that forges another's number.
+    let disk = known.map_or_else(|| DiskId(entropy().max(1)), |known| known.disk);
+    Ok(Identity { node, cluster, boot: boot.next(), disk })
 }
 
 /// `host-xxxxxx`, made once and kept in the data folder.
@@ -245,9 +251,9 @@ async fn listen(
     let mut warned_at = None;
     while let Some(event) = events.recv().await {
         let input = match event {
-            TransportEvent::Message { from, bytes, room: _room } => {
+            TransportEvent::Message { from, disk, bytes, room: _room } => {
                 match quorate_wire::decode(&bytes) {
-                    Ok(message) => NodeInput::Message { from, message },
+                    Ok(message) => NodeInput::Message { from, disk, message },
                     Err(error) => {
                         inner.undecodable.fetch_add(1, Ordering::Relaxed);
                         tracing::debug!(%error, %from, "a message could not be decoded");
@@ -284,7 +290,7 @@ async fn listen(
                 }
                 continue;
             }
-            TransportEvent::Connected { peer, .. } => NodeInput::PeerConnected(peer),
+            TransportEvent::Connected { peer, disk, .. } => NodeInput::PeerConnected { peer, disk },
             TransportEvent::Lost { peer, refused } => NodeInput::PeerLost { peer, refused },
             TransportEvent::Refused { peer, refusal, .. } => {
                 tracing::warn!(%peer, %refusal, "a peer refused this node");
