@@ -79,12 +79,6 @@ pub enum ChangeRefused {
         /// What was asked for.
         kind: Kind,
     },
-    /// Nobody could be reached there.
-    #[error("`{address}` is no address: say `host:port`, IPv6 in brackets")]
-    BadAddress {
-        /// What was asked for, shortened.
-        address: String,
-    },
     /// Only learners are promoted.
     #[error("`{id}` is {kind:?}: only a learner becomes a voter")]
     NotLearner {
@@ -135,6 +129,12 @@ pub enum ChangeRefused {
     /// It asks for nothing.
     #[error("it names nobody; say who is to be promoted")]
     Empty,
+    /// Nobody could be reached there.
+    #[error("`{address}` is no address: say `host:port`, IPv6 in brackets")]
+    BadAddress {
+        /// What was asked for, shortened.
+        address: String,
+    },
     /// It is on that disk already.
     #[error("`{id}` is a member on disk {disk} already")]
     SameDisk {

@@ -162,7 +162,7 @@ impl Membership {
     /// Where many die at once, views differ for that, and only a few are asked about.
     fn ask_before_burying(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) -> bool {
         let window = self.config.probe_timeout * 2;
-        let differs = self.differs_since.is_some_and(|at| now.since(at) >= window);
+        let differs = self.difference.since().is_some_and(|at| now.since(at) >= window);
         let behind = differs || self.health.silence(now) >= self.suspicion() / 2;
         let Some(trouble) = self.view.get_mut(id).map(Peer::trouble) else { return false };
         // Whom somebody else buried already was asked about there.
