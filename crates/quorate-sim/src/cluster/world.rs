@@ -33,6 +33,11 @@ pub(super) struct Cluster {
     clients: Clients,
     finale: Option<Finale>,
     keys: BTreeSet<u8>,
+    /// Who lives in the calm phase, once it began.
+    calm_core: Option<SeatSet>,
+    /// Whether a change that a leader began as the calm did, before it noticed who is gone, needs
+    /// one of those: its guard cannot know better, and nobody can go on until they are back.
+    stranded: bool,
     /// Nodes of the core that have the final write.
     arrived: SeatSet,
     /// Whether gossip is to settle, too.
@@ -73,6 +78,8 @@ impl Cluster {
             settings,
             finale: None,
             keys: plan.operations.iter().map(|planned| planned.operation.key).collect(),
+            calm_core: None,
+            stranded: false,
             arrived: SeatSet::NONE,
             wants_views: false,
             misjudged: Vec::new(),
@@ -140,6 +147,12 @@ impl Cluster {
                 return;
             }
         });
+    }
+
+    /// Whether `core` alone can commit whatever configuration may count.
+    fn can_go_on(&self, core: SeatSet) -> bool {
+        let halves = self.checks.whole(&self.settings);
+        halves.iter().all(|(half, whole)| core.within(*whole).len() >= majority(*half))
     }
 }
 
@@ -219,6 +232,10 @@ impl World for Cluster {
             self.checks.acknowledged(&write, &self.settings)?;
         }
         self.clients.revision = self.checks.revision();
+        if program.leads() && self.calm_core.is_some_and(|core| !self.can_go_on(core)) {
+            cx.mark("a change needs one that stays away");
+            self.stranded = true;
+        }
         if let Some(finale) = &mut self.finale {
             finale.narrow(self.checks.members());
         }
@@ -319,6 +336,7 @@ impl World for Cluster {
             self.checks.count("M8");
         }
         self.clients.drain();
+        self.calm_core = Some(core);
         let mut finale = Finale::new(Rc::clone(&self.settings), core, self.keys.iter().copied());
         finale.go_on(&mut self.clients.history, cx);
         self.finale = Some(finale);
@@ -327,6 +345,9 @@ impl World for Cluster {
     fn is_satisfied(&self) -> bool {
         let Some(finale) = &self.finale else { return false };
         let core = || finale.core().iter();
+        if self.stranded {
+            return true;
+        }
         finale.is_done()
             && core().all(|seat| self.arrived.contains(*seat))
             && !core().any(|seat| self.misjudged.iter().any(|(known, _)| known == seat))
