@@ -39,7 +39,7 @@ impl SmallDisk {
                 .stderr(Stdio::piped()),
         )?;
         let said = helper.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let path = format!("/proc/{}/root/tmp", helper.id()).into();
+        let path = ["/proc", &helper.id().to_string(), "root", "tmp"].iter().collect();
         let mut disk = Self { helper, said: BufReader::new(said), path };
         match disk.heard("mounted") {
             Ok(()) => Ok(disk),
