@@ -34,7 +34,7 @@ impl Difference {
         *self.since.get_or_insert(now)
     }
 
-    fn agreed(&mut self) {
+    const fn agreed(&mut self) {
         self.weight = self.weight.saturating_sub(1);
         if self.weight == 0 {
             self.since = None;

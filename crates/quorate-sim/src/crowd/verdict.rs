@@ -73,9 +73,10 @@ impl Scenario {
             | Self::Strangers
             | Self::Split(_)
             | Self::CutOff(_) => 5_000,
-            // The longest pause between two announces, and time to tell all. In a storm a node may
-            // start while all its seeds are down.
-            Self::Islands | Self::Storm(_) => 45_000,
+            // The longest pause between two announces, and time to tell all.
+            Self::Islands => 45_000,
+            // From when nobody is alone any more.
+            Self::Storm(_) => 15_000,
             Self::Quiet(_) | Self::Loss(..) | Self::Stalls(..) => 0,
         })
     }
