@@ -155,16 +155,15 @@ impl NodeMachine {
     ///
     /// # Errors
     ///
-    /// [`ChangeRefused::NotConnected`] if nobody here knows either.
+    /// [`ChangeRefused::NotConnected`] if nobody here knows either; and why the log does not take
+    /// it, whatever the disk.
     pub(super) fn naming_disk(&self, change: Change) -> Result<Change, ChangeRefused> {
         match change {
-            Change::Add { id, member }
-                if member.disk == DiskId::NONE
-                    && self.replicator.log().configuration().member(&id).is_none() =>
-            {
-                let disk = self.connected.get(&id).copied();
+            Change::Add { ref id, ref member } if member.disk == DiskId::NONE => {
+                self.replicator.may_change(&change)?;
+                let disk = self.connected.get(id).copied();
                 let disk = disk.ok_or_else(|| ChangeRefused::NotConnected { id: id.clone() })?;
-                Ok(Change::Add { id, member: Member { disk, ..member } })
+                Ok(Change::Add { id: id.clone(), member: Member { disk, ..member.clone() } })
             }
             Change::Add { .. }
             | Change::Promote { .. }

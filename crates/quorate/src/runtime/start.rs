@@ -8,13 +8,13 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use quorate_core::{
     BootEpoch, Clock as _, ClusterId, Configuration, Disk, DiskId, Identity, Machine as _, NodeId,
-    Outbox, Proposal, Record, Recovered, Rng,
+    Outbox, Proposal, Record, Recovered,
 };
 use quorate_membership::{Channel, Packet, Tags};
 use quorate_storage::{FileDisk, Journal, Options};
 use quorate_tokio::{
     BootClock, DriveEnd, Perform as _, Pulse, Resolver, StorageThread, Transport, TransportConfig,
-    TransportEvent, TransportLimits, decode_packet, drive,
+    TransportEvent, TransportLimits, boot_by_clock, decode_packet, drive, entropy,
 };
 use quorate_wire::Refusal;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
@@ -218,9 +218,12 @@ fn identify(config: &Config, recovered: &Recovered) -> Result<Identity, StartErr
     let (cluster, boot) = known
         .as_ref()
         .map_or((ClusterId::NONE, BootEpoch::ZERO), |known| (known.cluster, known.boot));
+    // By the clock as well: an empty folder knows nothing of the lives before it, and whoever
+    // remembers one of them believes no earlier one.
+    let boot = boot.next().max(boot_by_clock());
     // Zero means that none is known; 2^-64 is rarer than a disk that forges another's number.
     let disk = known.map_or_else(|| DiskId(entropy().max(1)), |known| known.disk);
-    Ok(Identity { node, cluster, boot: boot.next(), disk })
+    Ok(Identity { node, cluster, boot, disk })
 }
 
 /// `host-xxxxxx`, made once and kept in the data folder.
@@ -230,15 +233,6 @@ fn made_up() -> Result<NodeId, StartError> {
     let host: String = host.chars().filter(|c| allowed(*c)).take(48).collect();
     let host = if host.is_empty() { "node" } else { &host };
     Ok(NodeId::new(&format!("{host}-{:06x}", entropy() & 0x00ff_ffff))?)
-}
-
-/// A seed from the operating system.
-fn entropy() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    // The standard library seeds its hash maps from the system's randomness; that is all the
-    // randomness timers and names need.
-    let drawn = std::hash::RandomState::new().build_hasher().finish();
-    Rng::seeded(drawn).next_u64()
 }
 
 /// Turns what the sockets say into inputs of the node.
