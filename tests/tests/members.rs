@@ -75,6 +75,8 @@ fn later_nodes_become_voters_and_a_standby_takes_the_place_of_a_dead_one() {
 #[test]
 fn an_operator_adds_promotes_and_removes_and_is_told_what_is_wrong() {
     let (mut cluster, leader) = three(&["--autopilot", "false"]);
+    // A leader changes members once it has committed something.
+    cluster.client(leader).put("k", "kept").ok().expect("a leader takes a write");
     let node = cluster.add_node().expect("a port is free");
     cluster.start_node(node).expect("it starts");
     let (address, port) = cluster.cluster_address(node).rsplit_once(':').expect("a port");

@@ -212,6 +212,7 @@ fn w4_changes() {
         ChangeRefused::LastVoter { id: id("a") },
         ChangeRefused::TooManyMembers { most: 64 },
         ChangeRefused::Empty,
+        ChangeRefused::BadAddress { address: "d".to_owned() },
         ChangeRefused::SameDisk { id: id("a"), disk: DiskId(300) },
         ChangeRefused::NotConnected { id: id("d") },
     ];
@@ -378,16 +379,18 @@ const CHANGES: &str = "
     03fb2c010207020164;
     03fb2c01020703016401;
     03fb2c01020704016400;
-    03fb2c01020706016402;
-    03fb2c01020707016401;
-    03fb2c010207080164fb2c01;
-    03fb2c010207090103;
-    03fb2c0102070a0161;
-    03fb2c0102070b40;
-    03fb2c0102070c;
+    03fb2c01020705016402;
+    03fb2c01020706016401;
+    03fb2c010207070164fb2c01;
+    03fb2c010207080103;
+    03fb2c010207090161;
+    03fb2c0102070a40;
+    03fb2c0102070b;
+    03fb2c0102070c0164;
     03fb2c0102070d0161fb2c01;
     03fb2c0102070e0164;
     03fb2c01040309020161006403613a3109016203ff00090000;
+    0: __rustc::rust_begin_unwind;
 ";
 
 const BOOTSTRAP: &str = "
