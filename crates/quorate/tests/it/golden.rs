@@ -390,7 +390,6 @@ const CHANGES: &str = "
     03fb2c0102070d0161fb2c01;
     03fb2c0102070e0164;
     03fb2c01040309020161006403613a3109016203ff00090000;
-    0: __rustc::rust_begin_unwind;
 ";
 
 const BOOTSTRAP: &str = "
