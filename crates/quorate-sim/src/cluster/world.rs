@@ -328,9 +328,10 @@ impl World for Cluster {
 
     fn calm(&mut self, core: SeatSet, cx: &mut Context<KvRequest>) {
         self.checks.count("E8");
-        // Whoever starts anew finds the others through a seed, if one of those lives.
+        // Whoever starts anew finds the others through a seed, if one of those lives. And who hears
+        // nobody at all gives nobody up: the last voter of a cluster that shrank may be left alone.
         let seeds = self.settings.seeds().within(core);
-        self.wants_views = self.settings.wants_views && !seeds.is_empty();
+        self.wants_views = self.settings.wants_views && !seeds.is_empty() && core.len() > 1;
         if self.wants_views {
             self.checks.count("M6");
             self.checks.count("M8");
