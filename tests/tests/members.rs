@@ -39,6 +39,12 @@ fn three(flags: &[&str]) -> (Cluster, usize) {
     (cluster, leader)
 }
 
+/// Writes to `key`, as soon as a leader is found again if the last one is gone.
+fn put(cluster: &Cluster, client: &Client, key: &str) {
+    let written = wait_until(PATIENCE, || client.put(key, "v").ok());
+    assert!(written.is_some(), "{}", cluster.logs());
+}
+
 #[test]
 fn later_nodes_become_voters_and_a_standby_takes_the_place_of_a_dead_one() {
     let (mut cluster, leader) = three(&["--stabilisation", "300ms", "--replace-after", "2s"]);
@@ -67,9 +73,9 @@ fn later_nodes_become_voters_and_a_standby_takes_the_place_of_a_dead_one() {
         (info["quorum"]["voters"] == 5 && info["is_healthy"] == true).then_some(())
     });
     assert!(five.is_some(), "{}", cluster.logs());
-    client.put("k", "kept still").ok().expect("five voters of which all live");
-    let item = cluster.client(standby).get("k").ok().flatten().expect("it is there");
-    assert_eq!(item.value, "kept still");
+    put(&cluster, &client, "k2");
+    let item = cluster.client(standby).get("k2").ok().flatten().expect("it is there");
+    assert_eq!(item.value, "v");
 }
 
 #[test]
@@ -113,8 +119,7 @@ fn an_operator_adds_promotes_and_removes_and_is_told_what_is_wrong() {
     let gone = cluster.id(leader).to_owned();
     let (status, removed) = call("DELETE", &format!("/v1/members/{gone}"), &json!({}));
     assert_eq!(status, 200, "{removed}\n{}", cluster.logs());
-    let written = wait_until(PATIENCE, || client.put("k", "v").ok());
-    assert!(written.is_some(), "{}", cluster.logs());
+    put(&cluster, &client, "k2");
     let kinds = kinds(&client).expect("an answer");
     assert_eq!(kinds.get("n4").map(String::as_str), Some("voter"));
     assert!(!kinds.contains_key(&gone), "{kinds:?}");
@@ -146,8 +151,8 @@ fn who_lost_its_disk_returns_by_itself_and_votes_on_the_new_one() {
     wait_for(&cluster, wiped, &voters);
     // Its vote is needed now, and it has all that was acknowledged.
     cluster.kill(other);
-    let leader = cluster.wait_ready(PATIENCE).unwrap_or_else(|| panic!("{}", cluster.logs()));
-    cluster.client(leader).put("k2", "v").ok().expect("two of three voters live");
-    let item = cluster.client(wiped).get("k").ok().flatten().expect("it is there");
+    let client = cluster.client(wiped);
+    put(&cluster, &client, "k2");
+    let item = client.get("k").ok().flatten().expect("it is there");
     assert_eq!(item.value, "kept");
 }

@@ -152,6 +152,16 @@ pub enum ChangeRefused {
         /// Who.
         id: NodeId,
     },
+    /// It is on another disk than the change says.
+    #[error("`{id}` is on disk {there}, not on {asked}: leave the disk out")]
+    OtherDisk {
+        /// Who.
+        id: NodeId,
+        /// The disk it is on.
+        there: DiskId,
+        /// The one that the change names.
+        asked: DiskId,
+    },
 }
 
 impl Configuration {

@@ -72,10 +72,17 @@ impl LogView for Log {
             return self.configuration().may_lead(id);
         }
         // On another disk than the one that has the vote nobody is who that vote was given to: not
-        // even its own voice would count.
-        let is_itself = self.configuration().speaks_for(id, self.disk);
-        let is_itself = is_itself || mutant!("another-disk-stands");
-        is_itself && may_count.any(|(_, configuration)| configuration.may_lead(id))
+        // even its own voice would count. So the configuration that gives it the vote must name this
+        // disk, and the one by which the votes are counted too.
+        let names_this = |configuration: &Configuration| {
+            configuration.speaks_for(id, self.disk) || mutant!("another-disk-stands")
+        };
+        let gives_vote = |configuration: &Configuration| {
+            configuration.may_lead(id)
+                && (names_this(configuration) || mutant!("vote-of-another-disk"))
+        };
+        names_this(self.configuration())
+            && may_count.any(|(_, configuration)| gives_vote(configuration))
     }
 }
 

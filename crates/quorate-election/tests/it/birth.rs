@@ -334,6 +334,12 @@ impl Birth {
         node.is_lost = true;
     }
 
+    /// Who was lost comes back after all.
+    pub(crate) fn bring_back(&mut self, id: &NodeId) {
+        self.node(id).is_lost = false;
+        self.restart(id);
+    }
+
     /// Those that know themselves to be members, durable or not.
     pub(crate) fn believers(&self) -> BTreeSet<NodeId> {
         let believers = self.nodes.iter().filter(|(_, node)| node.believes.is_some());

@@ -1,9 +1,10 @@
 //! Changing the members while the log goes on.
 
 use quorate_core::{
-    Change, Configuration, DiskId, Kind, LogIndex, LogView as _, Member, NodeId, Snapshot,
+    Change, ClusterTime, Configuration, DiskId, Entry, Instant, Kind, LogId, LogIndex,
+    LogView as _, Member, NodeId, Payload, Recovered, Snapshot,
 };
-use quorate_replication::{Config, Input, ProposalId};
+use quorate_replication::{Config, Input, ProposalId, Replicator};
 
 use crate::desk::{Desk, append, appended, id};
 
@@ -222,7 +223,38 @@ fn s8_a_snapshot_carries_the_members() {
     let log = desk.replicator.log();
     let snapshot: Snapshot = log.snapshot_of(log.commit(), "state".into()).unwrap();
     assert!(snapshot.configuration.member(&id("d")).is_some());
-    let recovered = quorate_core::Recovered { snapshot: Some(snapshot), ..Default::default() };
+    let recovered = Recovered { snapshot: Some(snapshot), ..Default::default() };
     let desk = Desk::recovered("b", &recovered, Config::default());
     assert!(configuration(&desk).member(&id("d")).is_some());
+}
+
+/// `b` moves from one disk to another, and `a` and `c` hold no more than the joint configuration of
+/// it. What the new disk received beyond makes it a learner there: the vote that the joint one gives
+/// is the old disk's, which may come back and stand by it in the same term.
+#[test]
+fn s9_the_vote_of_a_lost_disk_is_not_the_new_ones() {
+    let member = |disk| Member { kind: Kind::Voter, disk: DiskId(disk), ..learner() };
+    let members = ["a", "b", "c"].map(|name| (id(name), member(1)));
+    let born = Configuration::of_members(members.into());
+    let joint = born.after(&Change::Rejoin { id: id("b"), disk: DiskId(2) }).unwrap();
+    let configurations = [born, joint.clone(), joint.settled()];
+    let entries = configurations.into_iter().enumerate().map(|(index, configuration)| Entry {
+        id: LogId::new(u64::from(index > 0), index as u64 + 1),
+        time: ClusterTime::ZERO,
+        payload: Payload::Configuration(configuration),
+    });
+    let entries: Vec<Entry> = entries.collect();
+    let may_lead = |held: usize, commit: u64, disk: u64| {
+        let recovered = Recovered {
+            entries: entries[..held].to_vec(),
+            commit: LogIndex(commit),
+            ..Recovered::default()
+        };
+        let now = Instant::from_millis(1);
+        let replica = Replicator::new(id("b"), Config::default(), &recovered, now);
+        replica.on_disk(DiskId(disk)).log().may_lead(&id("b"))
+    };
+    assert!(may_lead(2, 1, 1), "the old disk has its vote until that is over");
+    assert!(!may_lead(3, 2, 2), "the new one has none");
+    assert!(!may_lead(2, 1, 2) && !may_lead(3, 2, 1), "nor has either against its latest");
 }

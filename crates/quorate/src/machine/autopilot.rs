@@ -46,11 +46,20 @@ pub(super) struct Autopilot {
     well: BTreeMap<NodeId, Instant>,
     /// Since when each member is gone.
     gone: BTreeMap<NodeId, Instant>,
+    /// On which other disk than its own each member was heard in this reign. A stream that is up may
+    /// be the dead one of an earlier disk, so it alone proves nothing.
+    moved: BTreeMap<NodeId, DiskId>,
 }
 
 impl Autopilot {
     pub(super) const fn new(config: Option<AutopilotConfig>) -> Self {
-        Self { config, look_at: None, well: BTreeMap::new(), gone: BTreeMap::new() }
+        Self {
+            config,
+            look_at: None,
+            well: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            moved: BTreeMap::new(),
+        }
     }
 
     /// This node leads from now on, or leads no longer. What an earlier leader noticed is not
@@ -59,6 +68,14 @@ impl Autopilot {
         self.look_at = now.filter(|_| self.config.is_some()).map(|now| now + LOOK_EVERY);
         self.well.clear();
         self.gone.clear();
+        self.moved.clear();
+    }
+
+    /// The member `id` was heard from another disk than its own.
+    pub(super) fn heard_elsewhere(&mut self, id: NodeId, disk: DiskId) {
+        if self.look_at.is_some() {
+            self.moved.insert(id, disk);
+        }
     }
 }
 
@@ -80,15 +97,15 @@ impl NodeMachine {
         let lost = |id: &NodeId| due(&self.autopilot.gone, id, config.replace_after);
         // What is refused must not hide what comes after it. Newcomers last: there may be more of
         // them than can be.
-        let changes = [
-            self.returned(&configuration),
-            replacement(&configuration, stable, lost),
-            promotion(&configuration, stable, config.max_voters),
-            departure(&configuration, lost),
-            self.newcomer(&configuration),
-        ];
-        let mut possible = changes.into_iter().flatten();
-        if let Some(change) = possible.find(|change| self.keeps_quorum(change).is_ok()) {
+        let mut changes = self
+            .returned(&configuration)
+            .chain(replacement(&configuration, stable, lost))
+            .chain(promotion(&configuration, stable, config.max_voters))
+            .chain(departures(&configuration, lost))
+            .chain(self.newcomers(&configuration));
+        let possible = changes.find(|change| self.keeps_quorum(change).is_ok());
+        drop(changes);
+        if let Some(change) = possible {
             // Nobody waits for it: a number that no open request bears.
             self.replicate(now, replication::Input::Change { id: ProposalId(0), change });
         }
@@ -116,27 +133,26 @@ impl NodeMachine {
         self.autopilot.gone = gone;
     }
 
-    /// A member that came back on another disk: a learner from now on, and a voter again when it
+    /// Members that came back on another disk: learners from now on, and voters again when they
     /// caught up.
-    fn returned(&self, configuration: &Configuration) -> Option<Change> {
-        let mut there = self.connected.iter();
-        there.find_map(|(id, disk)| {
-            let is_other = *disk != DiskId::NONE && !configuration.speaks_for(id, *disk);
-            is_other.then(|| Change::Rejoin { id: id.clone(), disk: *disk })
-        })
+    fn returned(&self, configuration: &Configuration) -> impl Iterator<Item = Change> {
+        let there = self.connected.iter().filter(|(id, disk)| {
+            let is_heard = self.autopilot.moved.get(*id) == Some(*disk);
+            is_heard && **disk != DiskId::NONE && !configuration.speaks_for(id, **disk)
+        });
+        there.map(|(id, disk)| Change::Rejoin { id: id.clone(), disk: *disk })
     }
 
-    /// A node that is there, and no member: it joins as what it is meant to be. Not one that was
-    /// removed for good, nor one of another cluster.
-    fn newcomer(&self, configuration: &Configuration) -> Option<Change> {
-        let mut neighbours = self.neighbours.membership.members();
-        neighbours.find_map(|(id, neighbour)| {
+    /// Nodes that are there, and no members: they join as what they are meant to be. Not those that
+    /// were removed for good, nor those of another cluster.
+    fn newcomers(&self, configuration: &Configuration) -> impl Iterator<Item = Change> {
+        self.neighbours.membership.members().filter_map(|(id, neighbour)| {
             let tags = &neighbour.info.tags;
             let ours = tags.cluster == ClusterId::NONE || Some(tags.cluster) == self.cluster;
+            let disk = self.connected.get(id).copied().filter(|disk| *disk != DiskId::NONE)?;
             let is_new = ours
                 && *id != self.me
                 && neighbour.state == State::Alive
-                && self.connected.contains_key(id)
                 && configuration.member(id).is_none()
                 && !configuration.removed.contains(id);
             let kind = match tags.kind {
@@ -145,32 +161,38 @@ impl NodeMachine {
                 Kind::Witness => return None,
             };
             let (priority, address) = (tags.priority, neighbour.info.address.clone());
-            let disk = self.connected.get(id).copied()?;
             let member = Member { kind, priority, address, disk };
             is_new.then(|| Change::Add { id: id.clone(), member })
         })
     }
 
-    /// `change`, and if somebody joins by it, on which disk: whoever asks for it need not know.
+    /// `change`, and if somebody joins by it, on the disk that it is on: whoever asks for it need not
+    /// know, and whoever takes it for another one is mistaken.
     ///
     /// # Errors
     ///
-    /// [`ChangeRefused::NotConnected`] if nobody here knows either; and why the log does not take
-    /// it, whatever the disk.
-    pub(super) fn naming_disk(&self, change: Change) -> Result<Change, ChangeRefused> {
-        match change {
-            Change::Add { ref id, ref member } if member.disk == DiskId::NONE => {
-                self.replicator.may_change(&change)?;
-                let disk = self.connected.get(id).copied();
-                let disk = disk.ok_or_else(|| ChangeRefused::NotConnected { id: id.clone() })?;
-                Ok(Change::Add { id: id.clone(), member: Member { disk, ..member.clone() } })
+    /// [`ChangeRefused::NotConnected`] if nobody here knows either, [`ChangeRefused::OtherDisk`] if
+    /// it is another one; and why the log does not take it, whatever the disk.
+    pub(super) fn naming_disk(&self, mut change: Change) -> Result<Change, ChangeRefused> {
+        let (id, asked) = match &change {
+            Change::Add { id, member } => (id, member.disk),
+            Change::Rejoin { id, disk } => (id, *disk),
+            Change::Promote { .. } | Change::Remove { .. } | Change::Replace { .. } => {
+                return Ok(change);
             }
-            Change::Add { .. }
-            | Change::Promote { .. }
-            | Change::Remove { .. }
-            | Change::Replace { .. }
-            | Change::Rejoin { .. } => Ok(change),
+        };
+        self.replicator.may_change(&change)?;
+        let there = self.connected.get(id).copied().filter(|there| *there != DiskId::NONE);
+        let there = there.ok_or_else(|| ChangeRefused::NotConnected { id: id.clone() })?;
+        if asked != DiskId::NONE && asked != there {
+            return Err(ChangeRefused::OtherDisk { id: id.clone(), there, asked });
         }
+        if let Change::Add { member: Member { disk, .. }, .. } | Change::Rejoin { disk, .. } =
+            &mut change
+        {
+            *disk = there;
+        }
+        Ok(change)
     }
 
     /// Whether after `change` enough voters are reachable from here, as enough are now.
@@ -226,11 +248,14 @@ fn promotion(
     (odd > 0).then_some(Change::Promote { ids })
 }
 
-/// A learner or observer that is lost: it joins again when it comes back.
-fn departure(configuration: &Configuration, lost: impl Fn(&NodeId) -> bool) -> Option<Change> {
+/// Learners and observers that are lost: they join again when they come back.
+fn departures(
+    configuration: &Configuration,
+    lost: impl Fn(&NodeId) -> bool,
+) -> impl Iterator<Item = Change> {
     let members = configuration.members.iter().filter(|(_, member)| !member.kind.votes());
-    let (id, _) = members.into_iter().find(|(id, _)| lost(id))?;
-    Some(Change::Remove { id: id.clone(), may_return: true })
+    let lost = members.filter(move |(id, _)| lost(id));
+    lost.map(|(id, _)| Change::Remove { id: id.clone(), may_return: true })
 }
 
 /// How often a leader looks. Joins wait for it; it costs little.
@@ -293,7 +318,8 @@ mod tests {
         assert_eq!(replace(false, 1), None);
         assert_eq!(replace(true, 9), None);
         let gone = Change::Remove { id: id(3), may_return: true };
-        assert_eq!(departure(&members, |node| *node == id(3)), Some(gone));
-        assert_eq!(departure(&members, |node| *node == id(1)), None, "a voter only by replacement");
+        assert!(departures(&members, |node| *node == id(3)).eq([gone]));
+        let voter = departures(&members, |node| *node == id(1)).next();
+        assert_eq!(voter, None, "a voter only by replacement");
     }
 }

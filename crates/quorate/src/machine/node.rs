@@ -329,6 +329,9 @@ impl NodeMachine {
         out: &mut Outbox<Effect>,
     ) {
         let counts = self.replicator.log().configuration().speaks_for(&from, disk);
+        if !counts {
+            self.autopilot.heard_elsewhere(from.clone(), disk);
+        }
         match message {
             // What is asked may be answered to anybody, and a later term is one whoever tells of
             // it. What is said as a member counts only from the disk that the member is on.

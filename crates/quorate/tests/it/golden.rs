@@ -215,6 +215,7 @@ fn w4_changes() {
         ChangeRefused::BadAddress { address: "d".to_owned() },
         ChangeRefused::SameDisk { id: id("a"), disk: DiskId(300) },
         ChangeRefused::NotConnected { id: id("d") },
+        ChangeRefused::OtherDisk { id: id("d"), there: DiskId(2), asked: DiskId(300) },
     ];
     let answers = refused.map(|refused| Answer::Failed(Failure::Change(refused)));
     let changed = Answer::Changed { at: TIP, configuration: configuration() };
@@ -389,6 +390,7 @@ const CHANGES: &str = "
     03fb2c0102070c0164;
     03fb2c0102070d0161fb2c01;
     03fb2c0102070e0164;
+    03fb2c0102070f016402fb2c01;
     03fb2c01040309020161006403613a3109016203ff00090000;
 ";
 

@@ -14,7 +14,7 @@ use crate::{Seat, SeatSet, Violation};
 
 #[derive(Debug)]
 pub(super) struct ElectionCheck {
-    leaders: BTreeMap<Term, Seat>,
+    leaders: BTreeMap<Term, (Seat, DiskId)>,
     /// Whom each voter gave its vote to, by message.
     grants: BTreeMap<(Term, Seat, DiskId), Seat>,
     /// Whom each voter's durable ballot names.
@@ -188,8 +188,8 @@ impl ElectionCheck {
             let message = format!("{seat} leads {term:?} and has no vote");
             return Err(Violation::new("E7", message));
         }
-        if let Some(earlier) = self.leaders.insert(term, seat) {
-            let message = format!("{earlier} led {term:?}, and now {seat} does");
+        if let Some(earlier) = self.leaders.insert(term, (seat, program.disk())) {
+            let message = format!("{earlier:?} led {term:?}, and now {seat} does");
             return Err(Violation::new("E1", message));
         }
         // Its own vote is in its ballot only, if nobody else has to be asked.

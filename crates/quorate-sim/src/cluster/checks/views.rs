@@ -205,13 +205,14 @@ impl Views {
         Some((before, view))
     }
 
-    /// Whether `seat` may lead: it votes by what is in force in its log or, as long as that is not
-    /// committed, by what may still count.
+    /// Whether `seat` may lead: it votes, from the disk it is on, by what is in force in its log or,
+    /// as long as that is not committed, by what may still count.
     pub(super) fn may_lead(&self, seat: Seat, program: &NodeProgram) -> bool {
         let commit = program.machine.log().commit();
         let newest_first = self.nodes[seat.index()].views.iter().rev();
         for view in newest_first {
-            if view.voters().contains(seat) {
+            let speaks = view.configuration.speaks_for(program.id(), program.disk());
+            if view.voters().contains(seat) && speaks {
                 return true;
             }
             if view.at.index <= commit {
