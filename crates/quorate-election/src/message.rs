@@ -66,7 +66,7 @@ impl Message {
     ///
     /// For tracing. The owner of a [`Voter`](crate::Voter) must not feed it back as
     /// [`TermSeen`](crate::Input::TermSeen): a request of a node that was cut off must not raise
-    /// the term of voters that hear their leader.
+    /// the term of voters that hear their leader. An answer may raise it, whoever gives it.
     #[must_use]
     pub const fn term(&self) -> Term {
         match self {
