@@ -77,12 +77,8 @@ impl LogView for Log {
         let names_this = |configuration: &Configuration| {
             configuration.speaks_for(id, self.disk) || mutant!("another-disk-stands")
         };
-        let gives_vote = |configuration: &Configuration| {
-            configuration.may_lead(id)
-                && (names_this(configuration) || mutant!("vote-of-another-disk"))
-        };
         names_this(self.configuration())
-            && may_count.any(|(_, configuration)| gives_vote(configuration))
+            && may_count.any(|(_, voters)| voters.may_lead(id) && names_this(voters))
     }
 }
 

@@ -100,7 +100,6 @@ mutants! {
     "views-not-compared" "M8" "views that differ are not compared",
     "vote-by-old-half" "E6" "a joint configuration elects whom the old voters alone elect",
     "vote-not-durable" "E3" "a vote leaves before it is durable",
-    "vote-of-another-disk" "E7" "a fresh learner stands by the vote that its lost disk had",
     "vote-twice" "E3" "a voter votes for two candidates of one term",
     "vote-without-freshness" "E4" "a voter votes for a candidate whose log is behind",
     "wiped-keeps-matched" "S9" "a member on another disk is taken to hold what it had",
