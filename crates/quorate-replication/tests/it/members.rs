@@ -188,7 +188,7 @@ fn s8_any_leader_leaves_a_joint_configuration() {
     let joint = configuration(&desk).after(&remove("c")).unwrap();
     let mut entries = append(1, (0, 1), 1, &[1, 1]);
     if let quorate_replication::Message::Append { entries, .. } = &mut entries {
-        entries[1].payload = quorate_core::Payload::Configuration(joint);
+        entries[1].payload = Payload::Configuration(joint);
     }
     desk.receive("b", entries);
     desk.persisted(1, 3);
@@ -207,7 +207,7 @@ fn s8_a_configuration_that_is_dropped_no_longer_counts() {
     let four = configuration(&desk).after(&add("d")).unwrap();
     let mut entries = append(1, (0, 1), 1, &[1, 1]);
     if let quorate_replication::Message::Append { entries, .. } = &mut entries {
-        entries[1].payload = quorate_core::Payload::Configuration(four);
+        entries[1].payload = Payload::Configuration(four);
     }
     desk.receive("b", entries);
     assert!(configuration(&desk).member(&id("d")).is_some());
