@@ -210,7 +210,7 @@ fn a_rumour_of_the_own_decree_keeps_nobody_from_making_it() {
         birth.heal();
         birth.run(1_000);
         // Nor is it on its way.
-        if birth.believers().len() > 0 {
+        if !birth.believers().is_empty() {
             continue;
         }
         lost += 1;
