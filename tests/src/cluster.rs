@@ -128,12 +128,26 @@ impl Cluster {
         Ok(old)
     }
 
+    /// A place for one more node, which knows the same seeds and is none of them; its number.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system.
+    pub fn add_node(&mut self) -> io::Result<usize> {
+        let id = format!("n{}", self.places.len() + 1);
+        let (cluster, advertised) = port(self.network.as_ref(), &id)?;
+        let api = format!("127.0.0.1:{}", free_port());
+        let folder = self.folder.path().join(&id);
+        self.places.push(Place { id, cluster, advertised, api, folder, daemon: None });
+        Ok(self.places.len() - 1)
+    }
+
     /// The flags of a node.
     #[must_use]
     pub fn flags(&self, node: usize) -> Vec<String> {
         let place = &self.places[node];
         let folder = place.folder.display().to_string();
-        let min_nodes = self.places.len().to_string();
+        let min_nodes = self.options.nodes.to_string();
         let pairs = [
             ("--node-id", place.id.as_str()),
             ("--cluster-name", &self.options.name),

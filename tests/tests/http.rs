@@ -102,7 +102,6 @@ fn what_is_not_there_is_not_called_an_absent_key() {
         ("GET", "/v1/health", ""),
         ("POST", "/v1/failover/switchover", "{}"),
         ("POST", "/v1/leader/transfer", "{}"),
-        ("POST", "/v1/members", "{}"),
         ("GET", "/v1/kv/k?consistency=lease", ""),
         ("GET", "/v1/kv/k?revision=1", ""),
         ("PUT", "/v1/kv/k", r#"{"value":"v","consistency":"eventual"}"#),

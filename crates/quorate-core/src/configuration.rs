@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{LogIndex, NodeId, VoteResult, committed_index, majority, mutant, vote_result};
+use crate::{DiskId, LogIndex, NodeId, VoteResult, committed_index, majority, mutant, vote_result};
 
 /// What a member of the configuration may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,8 +40,13 @@ pub struct Member {
     pub kind: Kind,
     /// Higher stands earlier; 0 stands only to hand over. Default 100.
     pub priority: u8,
-    /// Where its cluster port was when it joined, `host:port`; gossip knows better.
+    /// Where its cluster port was when it joined, `host:port`, or empty; gossip knows better.
     pub address: String,
+    /// On which disk it became what it is: nobody speaks for it from another one. A birth and a
+    /// leader always name it. [`DiskId::NONE`] lets any disk speak, which a configuration that
+    /// people wrote may do; then a voter that lost its disk still counts as one that kept it, and
+    /// what it had acknowledged can be lost.
+    pub disk: DiskId,
 }
 
 impl Member {
@@ -59,6 +64,9 @@ pub struct Configuration {
     pub members: BTreeMap<NodeId, Member>,
     /// The members before the change; `None` when no change is under way.
     pub outgoing: Option<BTreeMap<NodeId, Member>>,
+    /// Those that were removed for good, the latest at the end: they do not join again by
+    /// themselves. At most [`Configuration::REMOVED_MAX`].
+    pub removed: Vec<NodeId>,
 }
 
 impl Configuration {
@@ -69,8 +77,21 @@ impl Configuration {
             kind: Kind::Voter,
             priority: Member::PRIORITY_DEFAULT,
             address: String::new(),
+            disk: DiskId::NONE,
         };
-        Self { members: ids.into_iter().map(|id| (id, member())).collect(), outgoing: None }
+        Self::of_members(ids.into_iter().map(|id| (id, member())).collect())
+    }
+
+    /// These members, and no change under way.
+    #[must_use]
+    pub const fn of_members(members: BTreeMap<NodeId, Member>) -> Self {
+        Self { members, outgoing: None, removed: Vec::new() }
+    }
+
+    /// Whether a change of the voters is under way.
+    #[must_use]
+    pub const fn is_joint(&self) -> bool {
+        self.outgoing.is_some()
     }
 
     /// Whether no member exists yet.
@@ -103,11 +124,47 @@ impl Configuration {
         self.kind(id).is_some_and(Kind::votes)
     }
 
+    /// Whether `id` may lead, by this configuration alone.
+    #[must_use]
+    pub fn may_lead(&self, id: &NodeId) -> bool {
+        self.kind(id).is_some_and(|kind| kind.leads() || mutant!("observer-leads"))
+    }
+
+    /// The disk whose word counts as `id`'s; `None` for a stranger. While a voter's place is
+    /// taken from one disk and given to another, that of the half in which it votes.
+    #[must_use]
+    pub fn disk(&self, id: &NodeId) -> Option<DiskId> {
+        let old = self.outgoing.as_ref().and_then(|old| old.get(id));
+        match (self.members.get(id), old) {
+            (Some(new), Some(old)) if old.kind.votes() && !new.kind.votes() => Some(old.disk),
+            (Some(member), _) | (None, Some(member)) => Some(member.disk),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether what `id` says from `disk` may count as its word. A stranger has none that counts,
+    /// so anybody may speak for one.
+    #[must_use]
+    pub fn speaks_for(&self, id: &NodeId, disk: DiskId) -> bool {
+        self.disk(id).is_none_or(|named| named == DiskId::NONE || named == disk)
+    }
+
     /// Every member of either half, each once, in order.
     pub fn ids(&self) -> impl Iterator<Item = &NodeId> {
-        let old = self.outgoing.iter().flat_map(BTreeMap::keys);
-        let only_old = old.filter(|id| !self.members.contains_key(*id));
-        self.members.keys().chain(only_old)
+        let mut new = self.members.keys().peekable();
+        let mut old = self.outgoing.iter().flat_map(BTreeMap::keys).peekable();
+        // Merged rather than chained: whoever keeps something for each looks it up by order.
+        std::iter::from_fn(move || match (new.peek(), old.peek()) {
+            (Some(a), Some(b)) if a > b => old.next(),
+            (Some(a), Some(b)) => {
+                if a == b {
+                    old.next();
+                }
+                new.next()
+            }
+            (Some(_), None) => new.next(),
+            (None, _) => old.next(),
+        })
     }
 
     /// Every voter and witness of either half, each once.
@@ -124,7 +181,10 @@ impl Configuration {
     /// refusal, `None` for silence. Won only if every half is won.
     pub fn vote_result(&self, vote: impl Fn(&NodeId) -> Option<bool>) -> VoteResult {
         let mut overall = VoteResult::Won;
-        for half in self.halves() {
+        for (place, half) in self.halves().enumerate() {
+            if place == 0 && self.is_joint() && mutant!("vote-by-old-half") {
+                continue;
+            }
             let (mut voters, mut granted, mut refused) = (0, 0, 0);
             for id in voters_of(half) {
                 voters += 1;
@@ -163,10 +223,14 @@ impl Configuration {
             }
             committed_index(&mut marks)
         };
+        if mutant!("commit-by-new-half") {
+            return LogIndex(half(&self.members));
+        }
         LogIndex(self.halves().map(half).min().unwrap_or(0))
     }
 }
 
 fn voters_of(half: &BTreeMap<NodeId, Member>) -> impl Iterator<Item = &NodeId> {
-    half.iter().filter(|(_, member)| member.kind.votes()).map(|(id, _)| id)
+    let counts = |kind: Kind| kind.votes() || (mutant!("learner-votes") && kind == Kind::Learner);
+    half.iter().filter(move |(_, member)| counts(member.kind)).map(|(id, _)| id)
 }

@@ -275,10 +275,7 @@ impl Voter {
         self.follow_nobody(Timer::undrawn(now), out);
         // A node whose disk does not answer could not lead; and its requests would pile up behind
         // the record that does not become durable.
-        let kind = log.configuration().kind(&self.me);
-        let may_stand = kind.is_some_and(|kind| kind.leads() || mutant!("observer-leads"))
-            && self.is_durable()
-            && self.term() < Term(u64::MAX);
+        let may_stand = log.may_lead(&self.me) && self.is_durable() && self.term() < Term(u64::MAX);
         if !may_stand {
             return;
         }
@@ -473,8 +470,9 @@ impl Voter {
     }
 
     pub(crate) fn hear_peer(&mut self, now: Instant, peer: NodeId, log: &dyn LogView) {
+        // Of learners too: once one is promoted it must not count as silent since the election.
         if let State::Leader(reign) = &mut self.state
-            && log.configuration().votes(&peer)
+            && log.configuration().member(&peer).is_some()
         {
             reign.hear(peer, now);
         }

@@ -55,6 +55,15 @@ pub(crate) struct Cli {
     /// Most voters: 1, 3, 5 or 7 [default: 5].
     #[arg(long, value_name = "N")]
     max_voters: Option<String>,
+    /// Whether members join, vote and are replaced by themselves: true or false [default: true].
+    #[arg(long, value_name = "BOOL")]
+    autopilot: Option<String>,
+    /// How long a learner must be well before it votes, as `5s` [default: 5s].
+    #[arg(long, value_name = "TIME")]
+    stabilisation: Option<String>,
+    /// How long a member must be gone before a learner takes its place [default: 60s].
+    #[arg(long, value_name = "TIME")]
+    replace_after: Option<String>,
     /// Timing: fast, lan, wan, seed or dev [default: lan].
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
@@ -119,6 +128,9 @@ impl Cli {
             ("cluster.seeds", &self.seeds),
             ("cluster.min_nodes", &self.min_nodes),
             ("cluster.max_voters", &self.max_voters),
+            ("cluster.autopilot", &self.autopilot),
+            ("cluster.stabilisation", &self.stabilisation),
+            ("cluster.replace_after", &self.replace_after),
             ("cluster.keyring_file", &self.keyring_file),
             ("election.timing", &self.preset),
             ("election.priority", &self.priority),

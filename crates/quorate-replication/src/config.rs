@@ -24,6 +24,9 @@ pub struct Config {
     /// How many entries may wait for their commit, or for the leader's own disk, before proposals
     /// are refused. Default 65,536.
     pub uncommitted_entries: u64,
+    /// A learner that lacks more committed entries than this is not made a voter: commits would
+    /// wait for it. Default 1,024.
+    pub caught_up_entries: u64,
     /// How many reads may wait for their quorum before further ones are refused. Default 65,536.
     pub waiting_reads: usize,
     /// How long an answer may take before the peer is asked what it has; a silent peer gets one
@@ -110,6 +113,7 @@ impl Default for Config {
             inflight_bytes: 8 << 20,
             uncommitted_bytes: 64 << 20,
             uncommitted_entries: 1 << 16,
+            caught_up_entries: 1 << 10,
             waiting_reads: 1 << 16,
             resend_after: Duration::from_millis(200),
             commit_notice_after: Duration::from_millis(1),

@@ -1,7 +1,9 @@
 //! What a replicator is told, and what it asks to be done.
 
 use bytes::Bytes;
-use quorate_core::{Lane, LogId, LogIndex, Mandate, NodeId, Record, Snapshot, Term};
+use quorate_core::{
+    Change, ChangeRefused, Lane, LogId, LogIndex, Mandate, NodeId, Record, Snapshot, Term,
+};
 
 use crate::message::Message;
 
@@ -38,6 +40,13 @@ pub enum Input {
         id: ProposalId,
         /// The command, encoded.
         command: Bytes,
+    },
+    /// A change of the members.
+    Change {
+        /// Names it in the answer.
+        id: ProposalId,
+        /// The change.
+        change: Change,
     },
     /// A linearizable read wants to know how far it must have applied.
     Read {
@@ -76,7 +85,8 @@ pub enum Output {
         overtakes: bool,
     },
     /// The command is in the log, not yet committed. If it is still at this place when that index
-    /// commits, it took effect.
+    /// commits, it took effect. Of a change of the members this is the entry with which it is
+    /// complete: if it is joint, the one behind the joint configuration.
     Proposed {
         /// Which proposal.
         id: ProposalId,
@@ -90,6 +100,16 @@ pub enum Output {
         /// Why.
         why: ProposeRefused,
     },
+    /// The change of the members is not in the log: it had and will have no effect.
+    ChangeRefused {
+        /// Which proposal.
+        id: ProposalId,
+        /// Why; `None` if this node does not lead.
+        why: Option<ChangeRefused>,
+    },
+    /// The configuration that is committed has no vote for this node, which led until now: the
+    /// voter must resign. What it appended for others is on its way to them.
+    Removed,
     /// The read may be answered as soon as everything up to `index` is applied.
     ReadAt {
         /// Which read.

@@ -35,6 +35,10 @@ pub(crate) struct Leading {
     pub(crate) notice_at: Option<Instant>,
     /// The tip at the last flush.
     flushed: LogIndex,
+    /// Who waits for the end of the joint configuration in force.
+    pub(crate) changing: Option<ProposalId>,
+    /// Above every attempt with a peer that was let go.
+    pub(crate) next_attempt: u64,
 }
 
 impl Leading {
@@ -60,8 +64,11 @@ impl Leading {
             unwritten_bytes,
             notice_at,
             flushed,
+            changing,
+            next_attempt,
         } = self;
-        (mandate.term(), mandate.leader(), first, unpersisted, flushed).hash(hasher);
+        (mandate.term(), mandate.leader(), first, unpersisted, flushed, changing, next_attempt)
+            .hash(hasher);
         (uncommitted_bytes, unwritten_bytes, *time + now.since(*since)).hash(hasher);
         notice_at.map(|at| at.since(now)).hash(hasher);
         reads.fingerprint(now, hasher);
@@ -82,7 +89,7 @@ impl Replicator {
         }
         let others = self.log.configuration().ids().filter(|id| **id != self.me);
         let patience = self.config.resend_after;
-        let peers = others.map(|id| Peer::new(id.clone(), tip.index, patience)).collect();
+        let peers = others.map(|id| Peer::new(id.clone(), tip.index, 0, patience)).collect();
         self.leading = Some(Leading {
             mandate,
             first: tip.index.next(),
@@ -98,12 +105,14 @@ impl Replicator {
             unwritten_bytes: self.log.sizes(self.log.durable().index, tip.index),
             notice_at: None,
             flushed: tip.index,
+            changing: None,
+            next_attempt: 0,
         });
         self.append_own(Payload::Noop);
     }
 
     /// Appends to the own log; the next flush writes and sends it.
-    fn append_own(&mut self, payload: Payload) -> Option<LogId> {
+    pub(crate) fn append_own(&mut self, payload: Payload) -> Option<LogId> {
         let leading = self.leading.as_mut()?;
         let id = LogId { term: leading.term(), index: self.log.tip().index.next() };
         let (since, time) = leading.anchor;
@@ -191,6 +200,7 @@ impl Replicator {
         };
         let Some(peer) = leading.peer(&from) else { return };
         peer.heard(self.now);
+        let was_leaving = peer.is_leaving();
         match message {
             Message::Appended { attempt, matched, commit, .. } => {
                 // It cannot have more of this log than there is.
@@ -212,6 +222,9 @@ impl Replicator {
             | Message::Probe { .. }
             | Message::SnapshotChunk { .. }
             | Message::Stale { .. } => return,
+        }
+        if was_leaving {
+            self.dismiss_peers();
         }
         self.flush_at = Some(self.now);
         out.push(Output::PeerHeard { peer: from });
@@ -241,9 +254,20 @@ impl Replicator {
     /// Counts, writes and sends what came together since the last flush.
     pub(crate) fn flush_leader(&mut self, out: &mut Outbox<Output>) {
         self.count_commit(out);
+        self.leave_joint(out);
         self.persist_own(out);
+        self.dismiss_peers();
+        let is_over = self.is_removed();
+        if is_over && let Some(leading) = &mut self.leading {
+            // Who is left learns of it at once, rather than from its next leader.
+            leading.notice_at = Some(self.now);
+        }
         self.send_to_peers(out);
         self.serve_reads(out);
+        if is_over {
+            self.depose(out);
+            out.push(Output::Removed);
+        }
     }
 
     /// Commits what a quorum has, if it is of the own term: an entry of an earlier one may be on a

@@ -30,6 +30,9 @@
 //!   restart comes back at or above its last durable mark.
 //! - **R6** Every node commits each entry once and in order; an installed snapshot stands for all
 //!   entries up to its last.
+//! - **S8** A configuration counts from its append; every change of the voters passes a joint one,
+//!   one at a time, and only behind the leader's first commit of its term; any leader leaves a
+//!   joint one, and a leader without a vote steps down once the new one is committed.
 //!
 //! # Not here
 //!
@@ -39,10 +42,11 @@
 //! # Sources
 //!
 //! Ongaro and Ousterhout 2014, sections 5.3, 5.4 and 7 (log, commit, compaction); Ongaro 2014,
-//! sections 6.4 (read index) and 10.2 (writing to the leader's disk in parallel). The table of
+//! sections 4.3 (joint consensus), 6.4 (read index) and 10.2 (writing to the leader's disk in parallel). The table of
 //! terms that finds the divergence in one round trip follows the leader epochs of Kafka (KIP-101,
 //! KIP-279).
 
+mod change;
 mod config;
 mod follower;
 mod io;

@@ -61,6 +61,9 @@ pub(crate) struct Peer {
     commit_known: LogIndex,
     /// Rises whenever sending starts over; refusals of an earlier attempt are no news.
     attempt: u64,
+    /// The first attempt: answers to earlier ones are of the time before it was added again, and
+    /// say nothing of what it holds now.
+    first_attempt: u64,
     /// The last entry and the size of every unanswered append, in order.
     inflight: VecDeque<(LogIndex, usize)>,
     inflight_bytes: usize,
@@ -77,6 +80,9 @@ pub(crate) struct Peer {
     last_heard: Option<Instant>,
     /// The last round of reads it confirmed.
     pub(crate) probed: u64,
+    /// The configuration that it is no member of, and when it was appended. It is served until it
+    /// knows of it: else it would stand for ever in a cluster that goes on without it.
+    leaves: Option<(LogIndex, Instant)>,
     transfer: Option<Transfer>,
 }
 
@@ -113,8 +119,9 @@ pub(crate) struct Sending<'a> {
 }
 
 impl Peer {
-    /// A peer that is taken to have everything up to `tip`; the first append shows.
-    pub(crate) const fn new(id: NodeId, tip: LogIndex, patience: Duration) -> Self {
+    /// A peer that is taken to have everything up to `tip`; the first append shows. `attempt` is
+    /// above all that this leader has made with an earlier peer of that name.
+    pub(crate) const fn new(id: NodeId, tip: LogIndex, attempt: u64, patience: Duration) -> Self {
         Self {
             id,
             mode: Mode::Streaming,
@@ -122,7 +129,8 @@ impl Peer {
             matched: LogIndex::ZERO,
             commit_sent: LogIndex::ZERO,
             commit_known: LogIndex::ZERO,
-            attempt: 0,
+            attempt,
+            first_attempt: attempt,
             inflight: VecDeque::new(),
             inflight_bytes: 0,
             lane: Lane::Live,
@@ -131,12 +139,18 @@ impl Peer {
             patience,
             last_heard: None,
             probed: 0,
+            leaves: None,
             transfer: None,
         }
     }
 
     pub(crate) const fn matched(&self) -> LogIndex {
         self.matched
+    }
+
+    /// An attempt that no answer under way belongs to.
+    pub(crate) const fn next_attempt(&self) -> u64 {
+        self.attempt + 1
     }
 
     pub(crate) const fn ask_at(&self) -> Option<Instant> {
@@ -176,6 +190,7 @@ impl Peer {
             commit_sent,
             commit_known,
             attempt,
+            first_attempt,
             inflight,
             inflight_bytes,
             lane,
@@ -185,15 +200,34 @@ impl Peer {
             patience: _,
             last_heard: _,
             probed,
+            leaves,
             transfer,
         } = self;
-        (id, mode, next, matched, commit_sent, commit_known, attempt).hash(hasher);
+        (id, mode, next, matched, commit_sent, commit_known, attempt, first_attempt).hash(hasher);
         (inflight, inflight_bytes, lane, probed, transfer).hash(hasher);
+        leaves.map(|(index, since)| (index, now.since(since))).hash(hasher);
         ask_at.map(|at| at.since(now)).hash(hasher);
     }
 
     pub(crate) const fn heard(&mut self, now: Instant) {
         self.last_heard = Some(now);
+    }
+
+    /// It is no member from the configuration at `index` on; `None`: it is one.
+    pub(crate) const fn leave(&mut self, leaves: Option<(LogIndex, Instant)>) {
+        self.leaves = leaves;
+    }
+
+    pub(crate) const fn is_leaving(&self) -> bool {
+        self.leaves.is_some()
+    }
+
+    /// Whether it need not be served any more: it knows that it left, or was silent for long.
+    pub(crate) fn is_dismissed(&self, now: Instant, config: &Config) -> bool {
+        self.leaves.is_some_and(|(index, since)| {
+            let silent = now >= since + config.resend_after * LEAVING_FACTOR_MAX;
+            self.commit_known >= index || silent
+        })
     }
 
     /// Whether the peer can learn of a commit that it was not told of.
@@ -209,6 +243,9 @@ impl Peer {
         matched: LogIndex,
         commit: LogIndex,
     ) {
+        if attempt < self.first_attempt {
+            return;
+        }
         self.commit_known = self.commit_known.max(commit);
         self.commit_sent = self.commit_sent.max(commit);
         let progress = matched > self.matched;
@@ -483,3 +520,6 @@ fn batch(log: &Log, from: LogIndex, batch_bytes: usize) -> (Vec<Entry>, usize) {
 /// Silence stretches the patience up to this many times [`Config::resend_after`]: a dead peer costs
 /// little, and one that comes back without a new connection is found soon enough.
 const PATIENCE_FACTOR_MAX: u32 = 8;
+
+/// Who left is told so for this many times [`Config::resend_after`].
+const LEAVING_FACTOR_MAX: u32 = 50;

@@ -167,6 +167,12 @@ impl<R> Context<R> {
         self.tally.struck(kind);
     }
 
+    /// Whether a fault of this kind lasts.
+    #[must_use]
+    pub const fn is_active(&self, kind: FaultKind) -> bool {
+        self.tally.active.contains(kind)
+    }
+
     /// Counts that a rare situation was reached.
     pub fn mark(&mut self, mark: &'static str) {
         *self.tally.marks.entry(mark).or_default() += 1;

@@ -122,7 +122,6 @@ impl FaultKind {
     pub const fn awaits(self) -> Option<&'static str> {
         Some(match self {
             Self::Twin => "refusal of a second process with one id",
-            Self::Members => "membership change in the log",
             Self::Reconfigure => "live configuration",
             Self::Versions => "a second version of the messages",
             Self::HandOver | Self::Force => "failover",

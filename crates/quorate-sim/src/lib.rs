@@ -88,8 +88,8 @@ pub use fault::{FaultCounts, FaultKind, FaultSet};
 pub use hunt::{Found, Hunt, hunt};
 pub use minimise::{Goal, Minimised, Minimiser};
 pub use plan::{
-    CutPoint, DiskLoss, Fault, Harm, Latency, Plan, PlanError, PlannedFault, PlannedOperation,
-    Shape, Target, Way,
+    CutPoint, DiskLoss, Fault, Harm, Latency, MemberAct, Plan, PlanError, PlannedFault,
+    PlannedOperation, Shape, Target, Way,
 };
 pub use report::Report;
 pub use seat::{InvalidSeat, Seat, SeatSet};

@@ -3,8 +3,8 @@
 use quorate_core::Rng;
 
 use crate::{
-    CutPoint, DiskLoss, Fault, FaultKind, FaultSet, Harm, Latency, Plan, PlannedFault, Seat,
-    SeatSet, Shape, Target, Way,
+    CutPoint, DiskLoss, Fault, FaultKind, FaultSet, Harm, Latency, MemberAct, Plan, PlannedFault,
+    Seat, SeatSet, Shape, Target, Way,
 };
 
 const MICROSECOND: u64 = 1_000;
@@ -221,13 +221,18 @@ impl Draw {
                 let counted = self.rng.chance(500_000);
                 Fault::Suspend { target: self.target(), counted, lasting: self.lasting() }
             }
+            FaultKind::Members => {
+                use MemberAct::{Add, Promote, Remove, Replace};
+                // In this order, so that a run gets from one to the next.
+                let acts = [Add, Add, Add, Promote, Promote, Promote, Remove, Remove, Replace];
+                Fault::Members { act: acts[self.rng.index(acts.len())], target: self.target() }
+            }
             FaultKind::Restart => Fault::Restart { target: self.target(), down: self.down() },
             FaultKind::Unsynced
             | FaultKind::Torn
             | FaultKind::Burst
             | FaultKind::Clients
             | FaultKind::Twin
-            | FaultKind::Members
             | FaultKind::Reconfigure
             | FaultKind::Versions
             | FaultKind::HandOver
@@ -256,6 +261,20 @@ impl Draw {
         {
             let at = at.saturating_add(*lasting) + self.rng.below(SECOND);
             faults.push(PlannedFault { at, fault: fault.clone() });
+        }
+        // A change is seldom alone: what was added is to vote, and what left comes back.
+        if let Fault::Members { .. } = fault {
+            for _ in 0..self.rng.below(5) {
+                let at = at + self.rng.below(2 * SECOND);
+                if let Some(fault) = self.fault(FaultKind::Members) {
+                    faults.push(PlannedFault { at, fault });
+                }
+            }
+            // And it takes two steps, between which the most can go wrong.
+            if self.kinds.contains(FaultKind::Partition) && self.rng.chance(500_000) {
+                let at = at + self.rng.below(30 * MILLISECOND);
+                faults.push(PlannedFault { at, fault: self.partition() });
+            }
         }
         if let Fault::Crash { target: Target::Seat(_), down, .. } = fault
             && self.rng.chance(500_000)
@@ -318,7 +337,7 @@ impl Draw {
     const fn disk_loss(&mut self) -> DiskLoss {
         match self.rng.below(20) {
             0 if self.kinds.contains(FaultKind::Restart) => DiskLoss::Older,
-            1 if self.kinds.contains(FaultKind::Restart) => DiskLoss::Wiped,
+            1..=3 if self.kinds.contains(FaultKind::Restart) => DiskLoss::Wiped,
             _ => self.power_loss(),
         }
     }

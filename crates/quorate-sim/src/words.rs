@@ -1,6 +1,6 @@
 //! Faults in words, for people who see them for the first time.
 
-use crate::{CutPoint, DiskLoss, Fault, Harm, Latency, Seat, SeatSet, Shape, Way};
+use crate::{CutPoint, DiskLoss, Fault, Harm, Latency, MemberAct, Seat, SeatSet, Shape, Way};
 
 /// What `fault` does, to `seat` if it strikes one node, among `all`.
 pub(crate) fn words(fault: &Fault, seat: Option<Seat>, all: SeatSet) -> String {
@@ -68,6 +68,12 @@ pub(crate) fn words(fault: &Fault, seat: Option<Seat>, all: SeatSet) -> String {
         Fault::Freeze { strobe, .. } => {
             format!("the clock of {it} stands, and leaps forward every {}", time(*strobe))
         }
+        Fault::Members { act, .. } => match act {
+            MemberAct::Add => "an operator adds a member".to_owned(),
+            MemberAct::Promote => "an operator has learners vote".to_owned(),
+            MemberAct::Remove => format!("an operator removes {it}"),
+            MemberAct::Replace => format!("an operator replaces {it}"),
+        },
         Fault::Suspend { counted, lasting, .. } => {
             let clock = if *counted { "goes on" } else { "stands as well" };
             format!("{it} is suspended for {}; its clock {clock}", time(*lasting))

@@ -1,6 +1,6 @@
 //! What travels between nodes that have no cluster yet.
 
-use quorate_core::{ClusterId, Configuration, PledgeBallot, Proposal};
+use quorate_core::{ADDRESS_MAX, ClusterId, Configuration, PledgeBallot, Proposal};
 use serde::{Deserialize, Serialize};
 
 /// A message of the bootstrap. The transport says who sent it.
@@ -69,9 +69,10 @@ impl BootstrapMessage {
 
 /// Whether a cluster could begin, and live, with `proposal`.
 fn is_sound(proposal: &Proposal) -> bool {
-    let Configuration { members, outgoing } = &proposal.configuration;
+    let Configuration { members, outgoing, removed } = &proposal.configuration;
     proposal.cluster != ClusterId::NONE
         && outgoing.is_none()
+        && removed.is_empty()
         && members.len() <= MEMBERS_MAX
         && members.values().any(|member| member.kind.leads())
         && members.values().all(|member| member.address.len() <= ADDRESS_MAX)
@@ -79,5 +80,3 @@ fn is_sound(proposal: &Proposal) -> bool {
 
 /// More than anybody founds a cluster with; bounds what a peer can have written to the disk.
 const MEMBERS_MAX: usize = 64;
-/// A name of DNS, a colon and a port, in bytes.
-const ADDRESS_MAX: usize = 260;

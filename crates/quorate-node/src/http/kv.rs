@@ -219,7 +219,7 @@ async fn ask(
         Answer::Failed(failure) => Err(Problem::of_failure(app, &failure)),
         // Whatever became of it, a read did nothing.
         Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt).without_effect()),
-        Answer::Written { .. } => Err(mismatch(app).without_effect()),
+        Answer::Written { .. } | Answer::Changed { .. } => Err(mismatch(app).without_effect()),
     }
 }
 
@@ -322,7 +322,7 @@ pub(super) async fn write(
         Answer::Written { reply, at, acked } => Ok((reply, at, acked)),
         Answer::Failed(failure) => Err(Problem::of_failure(app, &failure)),
         Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt)),
-        Answer::Found { .. } => Err(mismatch(app)),
+        Answer::Found { .. } | Answer::Changed { .. } => Err(mismatch(app)),
     }
 }
 
@@ -337,7 +337,7 @@ async fn call(app: &App, headers: &HeaderMap, request: Request) -> Result<Answer
     Ok(answer)
 }
 
-fn refuse_forwarding(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn refuse_forwarding(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     let status = app.node.status();
     if forbids_forwarding(headers) && status.leader.as_ref() != Some(&status.node) {
         return Err(Problem::not_here(app));

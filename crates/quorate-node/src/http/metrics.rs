@@ -53,6 +53,8 @@ pub(super) struct Metrics {
     revision: Gauge,
     open: Gauge,
     members: Gauge,
+    voters: Gauge,
+    changing: Gauge,
     leader_changes: Counter,
     lag_entries: Family<Peer, Gauge>,
     rejected: Family<Reason, Gauge>,
@@ -77,6 +79,8 @@ impl Metrics {
             revision: Gauge::default(),
             open: Gauge::default(),
             members: Gauge::default(),
+            voters: Gauge::default(),
+            changing: Gauge::default(),
             leader_changes: Counter::default(),
             lag_entries: Family::default(),
             rejected: Family::default(),
@@ -107,6 +111,12 @@ impl Metrics {
         r.register("quorate_revision", "revision of the shared state", self.revision.clone());
         r.register("quorate_requests_open", "requests under way here", self.open.clone());
         r.register("quorate_members", "members of the configuration", self.members.clone());
+        r.register("quorate_voters", "members that vote, of either half", self.voters.clone());
+        r.register(
+            "quorate_membership_changing",
+            "1 while a change of the voters is under way",
+            self.changing.clone(),
+        );
         r.register(
             "quorate_leader_changes",
             "leaders seen, each term once",
@@ -132,7 +142,7 @@ impl Metrics {
     pub(super) fn requested(&self, mutates: bool, answer: &Answer) {
         let kind = if mutates { "write" } else { "read" };
         let outcome = match answer {
-            Answer::Written { .. } | Answer::Found { .. } => "ok",
+            Answer::Written { .. } | Answer::Found { .. } | Answer::Changed { .. } => "ok",
             Answer::Failed(_) => "failed",
             Answer::Unknown(_) => "unknown",
         };
@@ -153,6 +163,8 @@ impl Metrics {
         gauge(&self.revision, status.revision.0);
         gauge(&self.open, status.open as u64);
         gauge(&self.members, status.configuration.ids().count() as u64);
+        gauge(&self.voters, status.configuration.voters().count() as u64);
+        gauge(&self.changing, u64::from(status.configuration.is_joint()));
         if status.leader.is_some() {
             let before = self.counted_term.swap(status.term.0, Ordering::Relaxed);
             if before != status.term.0 {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod changing;
 mod cluster;
 mod gossip_metrics;
 mod keyring;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
@@ -68,7 +69,10 @@ pub(crate) fn router(app: App) -> Router {
         .route("/leader", get(probes::leader))
         .route("/metrics", get(metrics::render))
         .route("/v1/cluster", get(cluster::info))
-        .route("/v1/members", get(members::members))
+        .route("/v1/members", get(members::members).post(changing::add))
+        .route("/v1/members/{id}", delete(changing::remove))
+        .route("/v1/members/{id}/promote", post(changing::promote))
+        .route("/v1/members/{id}/replace", post(changing::replace))
         .route("/v1/status", get(cluster::status))
         .route("/v1/config", get(cluster::config))
         .route("/v1/keyring", get(keyring::show))
@@ -105,9 +109,6 @@ fn is_part(rest: &str) -> bool {
 
 async fn wrong_method(State(app): State<App>, request: Request) -> Problem {
     let (method, path) = (request.method(), request.uri().path());
-    if path == "/v1/members" && (method == Method::POST || method == Method::DELETE) {
-        return Problem::later(&app, "changing the members");
-    }
     Problem::bad_request(&app, format!("{path} does not take {method}")).with_status(405)
 }
 

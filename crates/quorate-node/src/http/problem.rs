@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use quorate::{Doubt, Failure, KeyringError, RingError};
+use quorate::{ChangeRefused, Doubt, Failure, KeyringError, RingError};
 use quorate_dist_state::Rejection;
 use serde::Serialize;
 
@@ -33,6 +33,8 @@ struct Details {
     code: &'static str,
     outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
+    guard: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
@@ -55,6 +57,7 @@ impl Problem {
             detail: detail.into(),
             code,
             outcome,
+            guard: None,
             hint: None,
             retry_after_ms: None,
             leader_api: None,
@@ -152,6 +155,11 @@ impl Problem {
         self
     }
 
+    const fn guarded(mut self, guard: &'static str) -> Self {
+        self.0.guard = Some(guard);
+        self
+    }
+
     fn retry_after(mut self, millis: u64) -> Self {
         self.0.retry_after_ms = Some(millis);
         self
@@ -171,12 +179,47 @@ impl Problem {
                 Self::failed(app, (429, "overloaded", "overloaded"), detail).retry_after(100)
             }
             Failure::Rejected(rejection) => Self::of_rejection(app, rejection),
+            Failure::Change(refused) => Self::of_change(app, refused, detail),
             Failure::Stopping => Self::failed(app, (503, "stopping", "stopping"), detail),
             Failure::ForwardLost => {
                 Self::failed(app, (503, "forward_lost", "the leader was lost"), detail)
                     .retry_after(200)
             }
             _ => Self::failed(app, (500, "internal", "internal error"), detail),
+        }
+    }
+
+    /// Members that are as they were.
+    fn of_change(app: &App, refused: &ChangeRefused, detail: String) -> Self {
+        match refused {
+            ChangeRefused::UnderWay | ChangeRefused::NotReady => {
+                let what = (409, "conflict", "not now");
+                Self::failed(app, what, detail).retry_after(500)
+            }
+            ChangeRefused::UnknownNode { .. } => {
+                Self::failed(app, (404, "key_not_found", "no such member"), detail)
+            }
+            ChangeRefused::AlreadyMember { .. } => {
+                Self::failed(app, (409, "conflict", "a member already"), detail)
+            }
+            ChangeRefused::NotCaughtUp { .. } => {
+                let what = (412, "guard_refused", "the learner is behind");
+                Self::failed(app, what, detail).guarded("caught_up").retry_after(1_000)
+            }
+            ChangeRefused::NotConnected { .. } => {
+                Self::failed(app, (412, "guard_refused", "the node is not connected"), detail)
+                    .guarded("connected")
+                    .retry_after(1_000)
+            }
+            ChangeRefused::WouldLoseQuorum { .. } | ChangeRefused::LastVoter { .. } => {
+                let what = (412, "guard_refused", "the quorum would be lost");
+                Self::failed(app, what, detail).guarded("quorum")
+            }
+            ChangeRefused::TooManyMembers { .. } => {
+                Self::failed(app, (412, "guard_refused", "too many members"), detail)
+                    .guarded("members")
+            }
+            _ => Self::failed(app, (400, "bad_request", "the change makes no sense"), detail),
         }
     }
 

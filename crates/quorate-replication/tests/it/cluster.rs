@@ -383,6 +383,7 @@ impl Cluster {
                 self.nodes[at].open.writes.insert(place.index, (place, id.0));
             }
             Output::Refused { .. } => self.marks.refusals += 1,
+            Output::ChangeRefused { .. } | Output::Removed => panic!("nobody changes the members"),
             Output::ReadAt { id, index } => {
                 let least = self.nodes[at].open.reads.remove(&id).unwrap();
                 assert!(

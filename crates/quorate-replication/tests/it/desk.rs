@@ -193,6 +193,9 @@ fn line(output: &Output) -> String {
         }
         Output::Proposed { id, at } => format!("proposed {} at {at}", id.0),
         Output::Refused { id, why } => format!("refused {}: {why}", id.0),
+        Output::ChangeRefused { id, why: Some(why) } => format!("refused {}: {why}", id.0),
+        Output::ChangeRefused { id, why: None } => format!("refused {}: does not lead", id.0),
+        Output::Removed => "removed".to_owned(),
         Output::ReadAt { id, index } => format!("read {} at {index}", id.0),
         Output::ReadRefused { id } => format!("read {} refused", id.0),
         Output::Committed(index) => format!("committed {index}"),

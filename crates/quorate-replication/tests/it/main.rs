@@ -6,6 +6,7 @@ mod cluster;
 mod desk;
 mod invariants;
 mod limits;
+mod members;
 #[cfg(mutants)]
 mod mutants;
 mod node;

@@ -503,7 +503,7 @@ impl Clients {
 pub(super) fn command_digest(request: &Request) -> u64 {
     match request {
         Request::Write(command) => digest(&quorate_wire::encode(command).unwrap_or_default()),
-        Request::Read { .. } => 0,
+        Request::Read { .. } | Request::Change(_) => 0,
     }
 }
 
@@ -543,7 +543,7 @@ fn outcome(answer: Answer, cx: &mut Context<KvRequest>) -> Outcome {
             cx.mark("a request was one too many");
             Outcome::NoEffect
         }
-        Answer::Failed(_) | Answer::Found { .. } => Outcome::NoEffect,
+        Answer::Failed(_) | Answer::Found { .. } | Answer::Changed { .. } => Outcome::NoEffect,
         Answer::Unknown(Doubt::Session(_)) => Outcome::SessionLost,
         Answer::Unknown(_) => Outcome::Doubt,
     }

@@ -293,8 +293,10 @@ impl<S: StateMachine> Replica<S> {
                     self.replicate(now, replication::Input::Snapshotted(taken));
                 }
             }
-            // Nobody reads in the log's order here, and a refused command had no effect.
+            // Nobody reads in the log's order here, nobody changes the members, and a refused command had no effect.
             Output::Refused { .. }
+            | Output::ChangeRefused { .. }
+            | Output::Removed
             | Output::ReadAt { .. }
             | Output::ReadRefused { .. }
             | Output::Distrusted { .. } => {}

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use quorate::AutopilotConfig;
 use quorate_core::{ClusterId, Configuration, Kind, Member, NodeId, Proposal, Rng};
 use quorate_dist_state::Limits;
 use quorate_storage::Options;
 
 use super::addresses::{AddressBook, PORT};
+use super::drives::Drives;
 use crate::{Seat, SeatSet};
 
 /// How the nodes and clients of a run are set up.
@@ -23,12 +25,16 @@ pub(super) struct Settings {
     /// How many nodes found the cluster; the others stay outside of it.
     pub(super) min_nodes: usize,
     pub(super) membership: quorate_membership::Config,
+    /// How members change by themselves.
+    pub(super) autopilot: Option<AutopilotConfig>,
     /// The priority of each seat.
     pub(super) priorities: Vec<u8>,
     /// The name of each seat.
     pub(super) ids: Vec<NodeId>,
     /// Where each seat is now.
     pub(super) addresses: AddressBook,
+    /// What each seat's disk is called now.
+    pub(super) drives: Drives,
     /// Whether the calm phase lasts until gossip has settled, too.
     pub(super) wants_views: bool,
     /// How long a session lives after its last use, in milliseconds.
@@ -56,12 +62,23 @@ impl Settings {
             priorities,
             membership: draw_membership(&mut rng, nodes),
             min_nodes: draw_min_nodes(seed, ids.len()),
+            autopilot: draw_autopilot(seed),
             addresses: AddressBook::new(nodes),
+            drives: Drives::new(nodes),
             ids,
             wants_views: rng.chance(330_000),
             session_ttl_ms: [1_000, 3_000, 60_000][rng.index(3)],
             value_bytes: [8, 200, 3_000][rng.index(3)],
             is_huge: rng.chance(20_000),
+        }
+    }
+
+    /// Leaves somebody to be added later, where enough others have agreed.
+    pub(super) fn leave_one_out(&mut self) {
+        if let Some(founders) =
+            self.founders.as_mut().filter(|it| it.configuration.members.len() > 3)
+        {
+            founders.configuration.members.pop_last();
         }
     }
 
@@ -173,6 +190,7 @@ fn draw_founders(rng: &mut Rng, ids: &[NodeId], priorities: &[u8]) -> Option<Pro
     for (seat, member) in configuration.members.values_mut().enumerate() {
         member.address = AddressBook::first(Seat(seat as u8)).to_string();
         member.priority = priorities[seat];
+        member.disk = Drives::first(Seat(seat as u8));
     }
     let cluster = ClusterId(u128::from(rng.next_u64()) + 1);
     // One that holds data and has no say, where enough others have.
@@ -189,6 +207,17 @@ fn draw_founders(rng: &mut Rng, ids: &[NodeId], priorities: &[u8]) -> Option<Pro
 fn draw_min_nodes(seed: u64, nodes: usize) -> usize {
     let mut rng = Rng::stream(seed, "min_nodes");
     if nodes < 3 || rng.chance(333_333) { nodes } else { 2 + rng.index((nodes / 2).max(2) - 1) }
+}
+
+/// In half of the runs; fast, so that something happens in short ones.
+fn draw_autopilot(seed: u64) -> Option<AutopilotConfig> {
+    let mut rng = Rng::stream(seed, "autopilot");
+    let config = AutopilotConfig {
+        max_voters: [3, 5, 7][rng.index(3)],
+        stabilisation: Duration::from_millis([0, 300, 2_000][rng.index(3)]),
+        replace_after: Duration::from_millis([0, 1_000, 5_000][rng.index(3)]),
+    };
+    rng.chance(500_000).then_some(config)
 }
 
 fn draw_membership(rng: &mut Rng, nodes: u8) -> quorate_membership::Config {

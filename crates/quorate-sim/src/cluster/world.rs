@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::Duration;
 
-use quorate::Answer;
+use quorate::{Answer, Failure, Request};
 use quorate_core::{LogView as _, Rng};
 use quorate_lin::{Budget, Register, Undecided, Verdict};
 use quorate_membership::Packet;
@@ -16,11 +17,12 @@ use super::finale::{FIRST_ID, Finale};
 use super::hindsight::hindsight;
 use super::observe;
 use super::operation::KvOperation;
+use super::operator;
 use super::program::{KvRequest, NodeProgram};
 use super::settings::Settings;
 use crate::{
-    Boot, BootRefused, Carrier, Context, Effects, Fault, Label, Observation, Plan, Program as _,
-    Seat, SeatSet, TraceEvent, Violation, World,
+    Boot, BootRefused, Carrier, Context, DiskLoss, Effects, Fault, FaultKind, Label, MemberAct,
+    Observation, Plan, Program as _, Seat, SeatSet, TraceEvent, Violation, World,
 };
 
 /// Shipped nodes, clients of their key-value store, and all that must hold.
@@ -31,6 +33,11 @@ pub(super) struct Cluster {
     clients: Clients,
     finale: Option<Finale>,
     keys: BTreeSet<u8>,
+    /// Who lives in the calm phase, once it began.
+    calm_core: Option<SeatSet>,
+    /// Whether a change that a leader began as the calm did, before it noticed who is gone, needs
+    /// one of those: its guard cannot know better, and nobody can go on until they are back.
+    stranded: bool,
     /// Nodes of the core that have the final write.
     arrived: SeatSet,
     /// Whether gossip is to settle, too.
@@ -40,6 +47,8 @@ pub(super) struct Cluster {
     /// Whether the cluster was left alone for long.
     was_quiet: bool,
     found: Option<Violation>,
+    /// How many changes of the members operators asked for.
+    changes: u64,
     pub(super) failovers: Failovers,
     pub(super) is_undecided: bool,
 }
@@ -47,23 +56,36 @@ pub(super) struct Cluster {
 /// After so long without trouble nobody may be taken for dead who lives: beyond every patience.
 const QUIET: u64 = 20_000_000_000;
 
+/// The first id of an operator's request.
+const CHANGE_ID: u64 = 1 << 60;
+
 /// Work that the linearizability checker may do for a run.
 const LIN_STEPS: u64 = 300_000;
 
 impl Cluster {
     pub(super) fn new(plan: &Plan<KvOperation>) -> Self {
-        let settings = Rc::new(Settings::draw(plan.seed, plan.nodes));
+        let mut settings = Settings::draw(plan.seed, plan.nodes);
+        // Where nobody ever changes the members by hand, they do not change at all.
+        let is_operated = plan.faults.iter().any(|it| it.fault.kind() == FaultKind::Members);
+        settings.autopilot = settings.autopilot.filter(|_| is_operated);
+        if is_operated {
+            settings.leave_one_out();
+        }
+        let settings = Rc::new(settings);
         Self {
             checks: Checks::new(&settings),
             clients: Clients::new(Rc::clone(&settings), plan),
             settings,
             finale: None,
             keys: plan.operations.iter().map(|planned| planned.operation.key).collect(),
+            calm_core: None,
+            stranded: false,
             arrived: SeatSet::NONE,
             wants_views: false,
             misjudged: Vec::new(),
             was_quiet: false,
             found: None,
+            changes: 0,
             failovers: Failovers::default(),
             is_undecided: false,
         }
@@ -99,6 +121,41 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// An operator changes the members, by way of some node.
+    fn operate(&mut self, act: MemberAct, seat: Option<Seat>, cx: &mut Context<KvRequest>) {
+        let live: Vec<Seat> = cx.alive().iter().collect();
+        let Some(configuration) = self.checks.configuration() else { return };
+        let change = operator::change(&self.settings, configuration, act, seat, cx.rng());
+        let (Some(change), Some(asked)) = (change, cx.rng().pick(&live).copied()) else { return };
+        self.changes += 1;
+        cx.struck(FaultKind::Members);
+        let request = KvRequest { request: Request::Change(change), wait: Duration::from_secs(2) };
+        cx.ask(asked, CHANGE_ID + self.changes, request);
+    }
+
+    /// An operator was answered.
+    fn changed(&mut self, answer: &Answer, cx: &mut Context<KvRequest>) {
+        cx.mark(match answer {
+            Answer::Changed { .. } => "an operator changed the members",
+            Answer::Failed(Failure::Change(_)) => "an operator was refused a change",
+            Answer::Failed(_) => return,
+            Answer::Unknown(_) => "an operator does not know whether the members changed",
+            Answer::Written { .. } | Answer::Found { .. } => {
+                let message = format!("a change of the members was answered by {answer:?}");
+                self.found.get_or_insert_with(|| Violation::new("F1", message));
+                return;
+            }
+        });
+    }
+
+    /// Whether `core` alone can commit whatever configuration may count.
+    fn can_go_on(&self, core: SeatSet) -> bool {
+        let halves = self.checks.whole(&self.settings);
+        halves.iter().all(|(half, whole)| core.within(*whole).len() >= majority(*half))
+    }
+}
+
 impl World for Cluster {
     type Program = NodeProgram;
     type Operation = KvOperation;
@@ -123,7 +180,9 @@ impl World for Cluster {
     }
 
     fn answered(&mut self, id: u64, answer: Answer, cx: &mut Context<KvRequest>) {
-        if id >= FIRST_ID {
+        if id >= CHANGE_ID {
+            self.changed(&answer, cx);
+        } else if id >= FIRST_ID {
             if let Some(finale) = &mut self.finale {
                 finale.heard(id, Some(answer), &mut self.clients.history, cx);
             }
@@ -158,6 +217,9 @@ impl World for Cluster {
         let quiet = (cx.quiet_for() >= QUIET).then(|| cx.alive());
         self.was_quiet |= quiet.is_some();
         self.checks.stepped(seat, program, quiet, |mark| cx.mark(mark))?;
+        if program.leads() && self.checks.is_joint(seat) && cx.is_active(FaultKind::Partition) {
+            cx.mark("a joint configuration during a partition");
+        }
         if let Some(violation) = self.found.take() {
             return Err(violation);
         }
@@ -170,6 +232,10 @@ impl World for Cluster {
             self.checks.acknowledged(&write, &self.settings)?;
         }
         self.clients.revision = self.checks.revision();
+        if program.leads() && self.calm_core.is_some_and(|core| !self.can_go_on(core)) {
+            cx.mark("a change needs one that stays away");
+            self.stranded = true;
+        }
         if let Some(finale) = &mut self.finale {
             finale.narrow(self.checks.members());
         }
@@ -199,14 +265,28 @@ impl World for Cluster {
 
     fn struck(&mut self, fault: &Fault, seat: Option<Seat>, cx: &mut Context<KvRequest>) {
         self.failovers.struck(fault, seat, cx.time());
+        if let Fault::Members { act, .. } = fault {
+            self.operate(*act, seat, cx);
+        }
     }
 
     fn permits(&self, seat: Seat, fault: &Fault) -> bool {
-        self.checks.permits(seat, fault)
+        // Before others tell a seed that lost its disk of the cluster, it may help to found another.
+        let is_seed = self.settings.founders.is_none() && self.settings.seeds().contains(seat);
+        let wipes = matches!(
+            fault,
+            Fault::Crash { disk: DiskLoss::Wiped, .. } | Fault::Cut { disk: DiskLoss::Wiped, .. }
+        );
+        !(is_seed && wipes) && self.checks.permits(&self.settings, seat, fault)
     }
 
     fn harmed(&mut self, seat: Seat) {
         self.checks.atlas.harm(seat);
+    }
+
+    fn wiped(&mut self, seat: Seat) {
+        let gone = self.settings.drives.replace(seat);
+        self.checks.replaced(seat, gone);
     }
 
     fn moved(&mut self, seat: Seat, rng: &mut Rng) {
@@ -222,15 +302,25 @@ impl World for Cluster {
     }
 
     fn is_recoverable(&self) -> bool {
-        let members = self.checks.members();
-        self.checks.atlas.whole(members).len() >= majority(members)
+        let halves = self.checks.whole(&self.settings);
+        halves.iter().all(|(half, whole)| whole.len() >= majority(*half))
     }
 
     fn core(&mut self, nodes: u8, rng: &mut Rng) -> SeatSet {
-        let members = self.checks.members();
-        let mut seats: Vec<Seat> = self.checks.atlas.whole(members).iter().collect();
+        let halves = self.checks.whole(&self.settings);
+        let voters = halves.iter().fold(SeatSet::NONE, |all, (_, whole)| all.union(*whole));
+        let mut seats: Vec<Seat> = voters.iter().collect();
         rng.shuffle(&mut seats);
-        let core: SeatSet = seats.into_iter().take(majority(members)).collect();
+        // As few as make a majority of each half.
+        let mut core = SeatSet::NONE;
+        for seat in seats {
+            let lacks = |(half, whole): &(SeatSet, SeatSet)| {
+                whole.contains(seat) && core.within(*whole).len() < majority(*half)
+            };
+            if halves.iter().any(lacks) {
+                core = core.with(seat);
+            }
+        }
         // Before all have spoken there is no cluster that could live on without the others.
         let is_born = core.iter().any(|seat| self.checks.is_born(seat));
         if is_born { core } else { SeatSet::first(nodes) }
@@ -238,14 +328,16 @@ impl World for Cluster {
 
     fn calm(&mut self, core: SeatSet, cx: &mut Context<KvRequest>) {
         self.checks.count("E8");
-        // Whoever starts anew finds the others through a seed, if one of those lives.
+        // Whoever starts anew finds the others through a seed, if one of those lives. And who hears
+        // nobody at all gives nobody up: the last voter of a cluster that shrank may be left alone.
         let seeds = self.settings.seeds().within(core);
-        self.wants_views = self.settings.wants_views && !seeds.is_empty();
+        self.wants_views = self.settings.wants_views && !seeds.is_empty() && core.len() > 1;
         if self.wants_views {
             self.checks.count("M6");
             self.checks.count("M8");
         }
         self.clients.drain();
+        self.calm_core = Some(core);
         let mut finale = Finale::new(Rc::clone(&self.settings), core, self.keys.iter().copied());
         finale.go_on(&mut self.clients.history, cx);
         self.finale = Some(finale);
@@ -254,6 +346,9 @@ impl World for Cluster {
     fn is_satisfied(&self) -> bool {
         let Some(finale) = &self.finale else { return false };
         let core = || finale.core().iter();
+        if self.stranded {
+            return true;
+        }
         finale.is_done()
             && core().all(|seat| self.arrived.contains(*seat))
             && !core().any(|seat| self.misjudged.iter().any(|(known, _)| known == seat))

@@ -110,6 +110,23 @@ pub enum Fault {
     /// The process stands still, and its clock as well unless it counts the time of a suspend.
     #[serde(rename = "C5")]
     Suspend { target: Target, counted: bool, lasting: u64 },
+    /// An operator changes the members. What that means is up to the world.
+    #[serde(rename = "O1")]
+    Members { act: MemberAct, target: Target },
+}
+
+/// How an operator changes the members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberAct {
+    /// Some node that is none becomes a member.
+    Add,
+    /// One or two that learn become voters.
+    Promote,
+    /// The target leaves.
+    Remove,
+    /// The target leaves, and one that learns takes its place.
+    Replace,
 }
 
 /// What is wrong with a message.
@@ -165,6 +182,7 @@ impl Fault {
             Self::Jump { .. } => FaultKind::Jump,
             Self::Freeze { .. } => FaultKind::Freeze,
             Self::Suspend { .. } => FaultKind::Suspend,
+            Self::Members { .. } => FaultKind::Members,
         }
     }
 
@@ -202,7 +220,8 @@ impl Fault {
             | Self::NamesFail { .. }
             | Self::Skew { .. }
             | Self::Drift { .. }
-            | Self::Jump { .. } => None,
+            | Self::Jump { .. }
+            | Self::Members { .. } => None,
         }
     }
 
@@ -232,6 +251,7 @@ impl Fault {
             | Self::Jump { target, .. }
             | Self::Freeze { target, .. }
             | Self::Suspend { target, .. }
+            | Self::Members { target, .. }
             | Self::Partition {
                 shape: Shape::One { target } | Shape::Bridge { target, .. }, ..
             } => Some(*target),
@@ -251,7 +271,7 @@ impl Fault {
     pub(crate) const fn is_mild(&self) -> bool {
         match self {
             Self::Loss { chance, .. } => *chance <= 100_000,
-            Self::Drift { .. } => true,
+            Self::Drift { .. } | Self::Members { .. } => true,
             _ => false,
         }
     }

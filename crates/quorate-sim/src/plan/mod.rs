@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Seat;
 pub(crate) use fault::STOP_LASTING;
-pub use fault::{Fault, Harm};
+pub use fault::{Fault, Harm, MemberAct};
 pub use latency::Latency;
 pub use target::{CutPoint, DiskLoss, Shape, Target, Way};
 

@@ -143,6 +143,8 @@ impl<W: World> Sim<'_, W> {
                 self.renew_network();
                 self.watch_cuts();
             }
+            // The world plays it.
+            (Fault::Members { .. }, _) => {}
             (Fault::CrashAll { gap, .. }, _) => {
                 self.context.tally.struck(FaultKind::CrashAll);
                 for seat in self.seats().iter() {
@@ -290,6 +292,7 @@ impl<W: World> Sim<'_, W> {
             | Fault::SlowLink { .. }
             | Fault::Corrupt { .. }
             | Fault::Overflow { .. }
+            | Fault::Members { .. }
             | Fault::CrashAll { .. } => return,
         }
         if let Fault::Skew { .. } | Fault::Drift { .. } = fault {

@@ -25,9 +25,9 @@ fn y1_the_hash_of_a_seed_is_the_same_in_every_build_and_process() {
     assert_eq!(
         hashes,
         [
-            "c60f31eff6a7c2b724e35186c42c6a2a",
-            "dfad3a8add1466bea6b6efd870358aed",
-            "03ccbddf82c39aaef16bb5b1a65cc416",
+            "e156cccf3ecee4f7e21540a20f987e3b",
+            "40691249de4c547326bb71297161d688",
+            "70e43d06b593981132ce13be09f378f8",
         ]
     );
 }

@@ -44,6 +44,14 @@ pub(crate) const KEYS: &[Key] = &[
     key("cluster.seeds", Shape::List, Some("CLUSTER_SEED_NODES"), "host:port of nodes to find"),
     key("cluster.min_nodes", Shape::Number, Some("HA_MIN_NODES"), "nodes that found the cluster"),
     key("cluster.max_voters", Shape::Number, None, "most voters, odd"),
+    key("cluster.autopilot", Shape::Bool, None, "members join and are replaced by themselves"),
+    key("cluster.stabilisation", Shape::Text, None, "how long a learner is well before it votes"),
+    key(
+        "cluster.replace_after",
+        Shape::Text,
+        None,
+        "how long a member is gone before another votes",
+    ),
     key("cluster.keyring", Shape::Secrets, None, "keys that seal gossip; the first is in use"),
     key(
         "cluster.keyring_file",

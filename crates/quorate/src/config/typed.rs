@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::KEYS;
 use super::layers::Layers;
 use super::{ConfigBuilder, ConfigError, Origin, Secret};
+use crate::AutopilotConfig;
 
 /// A consistent configuration of a node. Everything is off until enabled.
 #[derive(Debug, Clone)]
@@ -61,6 +62,17 @@ pub struct ClusterConfig {
     pub min_nodes: Option<u32>,
     /// Most voters, odd. Default 5.
     pub max_voters: u32,
+    /// Whether members change by themselves while this node leads: who comes joins, learners
+    /// become voters up to `max_voters`, and voters that are gone are replaced. Default on; the
+    /// same on every node.
+    pub autopilot: bool,
+    /// How long a learner must have been well before it becomes a voter. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub stabilisation: Duration,
+    /// How long a member must have been gone before a learner takes its place; longer than a
+    /// restart takes. Default 60 s.
+    #[serde(with = "humantime_serde")]
+    pub replace_after: Duration,
     /// The keys that seal gossip, as 64 hexadecimal digits or in base64; the first is in use, the
     /// others open what nodes send that use them. Empty: gossip is not sealed.
     pub keyring: Vec<Secret>,
@@ -205,6 +217,9 @@ impl Default for ClusterConfig {
             seeds: Vec::new(),
             min_nodes: None,
             max_voters: 5,
+            autopilot: true,
+            stabilisation: AutopilotConfig::default().stabilisation,
+            replace_after: AutopilotConfig::default().replace_after,
             keyring: Vec::new(),
             keyring_file: None,
             plain: PlainGossip::default(),
@@ -380,6 +395,16 @@ impl Config {
         let config = BootstrapConfig::new(self.min_nodes() as usize);
         let alone = self.cluster.seeds.is_empty() && self.min_nodes() == 1;
         if alone { BootstrapConfig { settle: Duration::ZERO, ..config } } else { config }
+    }
+
+    /// How members change by themselves; `None`: only when asked.
+    #[must_use]
+    pub fn autopilot_config(&self) -> Option<AutopilotConfig> {
+        self.cluster.autopilot.then_some(AutopilotConfig {
+            max_voters: self.cluster.max_voters as usize,
+            stabilisation: self.cluster.stabilisation,
+            replace_after: self.cluster.replace_after,
+        })
     }
 
     /// Where the cluster port is bound.

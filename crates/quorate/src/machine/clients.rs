@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_core::{Instant, LogId, NodeId, Outbox, mutant};
+use quorate_core::{ChangeRefused, Entry, Instant, NodeId, Outbox, Payload, mutant};
 use quorate_dist_state::{Command, Op, Rejection, Reply};
 use quorate_replication::{self as replication, ProposalId, ProposeRefused, ReadId};
 
@@ -96,6 +96,16 @@ impl NodeMachine {
                 let id = ProposalId(self.pending.add(origin, deadline, Stage::Offered));
                 self.replicate(now, replication::Input::Propose { id, command: bytes.into() });
             }
+            Request::Change(change) => {
+                let named = self.naming_disk(change);
+                let kept = named.and_then(|change| self.keeps_quorum(&change).map(|()| change));
+                let change = match kept {
+                    Ok(change) => change,
+                    Err(why) => return reply(origin, Answer::Failed(Failure::Change(why)), out),
+                };
+                let id = ProposalId(self.pending.add(origin, deadline, Stage::Changing));
+                self.replicate(now, replication::Input::Change { id, change });
+            }
             Request::Read { query, level: ReadLevel::Local } => {
                 let answer = self.found(&query);
                 reply(origin, answer, out);
@@ -185,6 +195,19 @@ impl NodeMachine {
         self.fail_or_retry(now, open, failure, out);
     }
 
+    /// The log took no notice of the change; `why` is `None` if this node does not lead.
+    pub(super) fn change_refused(
+        &mut self,
+        now: Instant,
+        number: u64,
+        why: Option<ChangeRefused>,
+        out: &mut Outbox<Effect>,
+    ) {
+        let Some(open) = self.pending.remove(number) else { return };
+        let failure = why.map_or(Failure::NotLeading, Failure::Change);
+        self.fail_or_retry(now, open, failure, out);
+    }
+
     pub(super) fn read_refused(&mut self, now: Instant, number: u64, out: &mut Outbox<Effect>) {
         if let Some(open) = self.pending.remove(number) {
             // A leader refuses a read only because too many wait.
@@ -213,21 +236,27 @@ impl NodeMachine {
         }
     }
 
-    /// The entry `id` is applied: answers who proposed what stands there.
+    /// The entry is applied: answers who proposed what stands there.
     pub(super) fn committed(
         &mut self,
         _now: Instant,
-        id: LogId,
+        entry: &Entry,
         applied: Option<Reply>,
         out: &mut Outbox<Effect>,
     ) {
+        let id = entry.id;
         let Some((placed, open)) = self.pending.take_placed(id.index) else { return };
         let answer = match applied {
             // Another entry stands there now, so the proposed one never will.
             _ if placed != id => Answer::Failed(Failure::NotLeading),
             Some(Reply::Rejected(rejection)) => rejected(rejection),
             Some(reply) => Answer::Written { reply, at: id, acked: self.holders(id.index) },
-            None => Answer::Failed(Failure::Overloaded),
+            None => match &entry.payload {
+                Payload::Configuration(configuration) => {
+                    Answer::Changed { at: id, configuration: configuration.clone() }
+                }
+                Payload::Noop | Payload::Command(_) => Answer::Failed(Failure::Overloaded),
+            },
         };
         reply(open.origin, answer, out);
     }
@@ -250,7 +279,8 @@ impl NodeMachine {
                 Stage::Proposed if mutant!("deposed-called-failed") => {
                     Answer::Failed(Failure::NotLeading)
                 }
-                Stage::Proposed => Answer::Unknown(Doubt::Deposed),
+                // A joint configuration is in the log: the next leader may complete it.
+                Stage::Changing | Stage::Proposed => Answer::Unknown(Doubt::Deposed),
                 Stage::Offered | Stage::Reading(_) => Answer::Failed(Failure::NotLeading),
             };
             reply(open.origin, answer, out);
@@ -265,7 +295,9 @@ impl NodeMachine {
                 Stage::Offered | Stage::Proposed if mutant!("deadline-called-failed") => {
                     Answer::Failed(Failure::NoQuorum)
                 }
-                Stage::Offered | Stage::Proposed => Answer::Unknown(Doubt::Deadline),
+                Stage::Offered | Stage::Changing | Stage::Proposed => {
+                    Answer::Unknown(Doubt::Deadline)
+                }
             };
             reply(open.origin, answer, out);
         }

@@ -1,6 +1,7 @@
 //! The node as one machine, and the words it is spoken to in.
 
 mod applier;
+mod autopilot;
 mod clients;
 mod effect;
 mod forwards;
@@ -11,6 +12,7 @@ mod pending;
 mod request;
 mod status;
 
+pub use autopilot::AutopilotConfig;
 pub use effect::{Effect, NodeEvent, NodeInput};
 pub use message::PeerMessage;
 pub use node::{NodeError, NodeMachine, NodeSetup};

@@ -1,11 +1,11 @@
 //! The node: the protocols composed, one turning another's output into its own input in the same
 //! step, and one ordered stream of effects out of all of them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, Entry, Hold, Instant, LogId, LogIndex, LogView as _, Machine,
-    NodeId, Outbox, Pledge, Proposal, Record, Recovered, Rng, Token, mutant,
+    Ballot, BootEpoch, ClusterId, DiskId, Entry, Hold, Instant, LogId, LogIndex, LogView as _,
+    Machine, NodeId, Outbox, Pledge, Proposal, Record, Recovered, Rng, Token, mutant,
 };
 use quorate_dist_state::Limits;
 use quorate_election::{self as election, Bootstrap, BootstrapConfig, BootstrapInput, Voter};
@@ -13,6 +13,7 @@ use quorate_membership::{self as membership, Membership, Tags};
 use quorate_replication::{self as replication, Replicator};
 
 use super::applier::Applier;
+use super::autopilot::{Autopilot, AutopilotConfig};
 use super::forwards::Forwards;
 use super::neighbours::Neighbours;
 use super::pending::Pending;
@@ -37,12 +38,16 @@ pub struct NodeSetup {
     pub bootstrap: BootstrapConfig,
     /// How often the data folder was started, this time included.
     pub boot: BootEpoch,
+    /// The data folder, durably called so before the node is made.
+    pub disk: DiskId,
     /// Drawn at random when the process started: tells two processes of one name apart.
     pub instance: u64,
     /// The first members and their cluster, where they are agreed by other means than the
     /// bootstrap; used only by a node whose disk knows no configuration. It must be the same on
     /// all of them.
     pub founders: Option<Proposal>,
+    /// How members change by themselves while this node leads; `None`: only when asked.
+    pub autopilot: Option<AutopilotConfig>,
 }
 
 /// Why a node cannot start from what its disk holds.
@@ -86,7 +91,10 @@ pub struct NodeMachine {
     pub(super) pending: Pending,
     pub(super) forwards: Forwards,
     pub(super) neighbours: Neighbours,
-    pub(super) connected: BTreeSet<NodeId>,
+    pub(super) autopilot: Autopilot,
+    /// To whom a stream is up, and on which disk each is.
+    pub(super) connected: BTreeMap<NodeId, DiskId>,
+    pub(super) disk: DiskId,
     pub(super) stopping: bool,
     failed: Option<quorate_core::RestoreError>,
     pub(super) expire_sessions_at: Option<Instant>,
@@ -130,7 +138,8 @@ impl NodeMachine {
         let rng = Rng::stream(seed, "election");
         let voter =
             Voter::new(setup.me.clone(), setup.election, recovered.ballot.clone(), rng, now);
-        let replicator = Replicator::new(setup.me.clone(), setup.replication, recovered, now);
+        let replicator = Replicator::new(setup.me.clone(), setup.replication, recovered, now)
+            .on_disk(setup.disk);
         let tags = Tags { cluster: cluster.unwrap_or(ClusterId::NONE), ..setup.tags };
         let membership = Membership::new(
             setup.me.clone(),
@@ -167,7 +176,9 @@ impl NodeMachine {
             pending: Pending::default(),
             forwards: Forwards::new(first_forward),
             neighbours: Neighbours::new(membership, bootstrap, tags, setup.boot),
-            connected: BTreeSet::new(),
+            autopilot: Autopilot::new(setup.autopilot),
+            connected: BTreeMap::new(),
+            disk: setup.disk,
             stopping: false,
             failed: None,
             expire_sessions_at: None,
@@ -204,7 +215,8 @@ impl NodeMachine {
             revision: self.applier.store().revision(),
             digest: self.applier.store().digest(),
             configuration: log.configuration().clone(),
-            connected: self.connected.clone(),
+            connected: self.connected.keys().cloned().collect(),
+            another_disk: self.on_another_disk(),
             open: self.pending.len(),
             lag: self.lag(),
             neighbours: self.neighbours.view.clone(),
@@ -226,11 +238,38 @@ impl NodeMachine {
         own.then(|| self.me.clone()).into_iter().chain(peers).collect()
     }
 
+    /// Says so if `peer` is a member that lost its disk.
+    fn meet_disk(&self, peer: &NodeId, disk: DiskId, out: &mut Outbox<Effect>) {
+        let configuration = self.replicator.log().configuration();
+        if let Some(named) = configuration.disk(peer)
+            && !configuration.speaks_for(peer, disk)
+        {
+            let peer = peer.clone();
+            out.push(Effect::Event(NodeEvent::AnotherDisk { peer, named, disk }));
+        }
+    }
+
+    /// Members that are connected, and on another disk than the one that has their word.
+    fn on_another_disk(&self) -> BTreeMap<NodeId, DiskId> {
+        let configuration = self.replicator.log().configuration();
+        let own = std::iter::once((&self.me, &self.disk));
+        let there = own.chain(&self.connected);
+        let others = there.filter(|(id, disk)| !configuration.speaks_for(id, **disk));
+        others.map(|(id, disk)| (id.clone(), *disk)).collect()
+    }
+
+    /// Whether a stream is up to `id` on the disk that its word counts from, or it is this node.
+    pub(super) fn reaches(&self, id: &NodeId) -> bool {
+        let configuration = self.replicator.log().configuration();
+        *id == self.me
+            || self.connected.get(id).is_some_and(|disk| configuration.speaks_for(id, *disk))
+    }
+
     /// The leader, if one is known and can be asked.
     pub(super) fn leader(&self) -> Option<NodeId> {
         let leader = self.voter.leader()?;
         let leads_here = *leader == self.me && self.replicator.is_leading();
-        (leads_here || self.connected.contains(leader)).then(|| leader.clone())
+        (leads_here || self.connected.contains_key(leader)).then(|| leader.clone())
     }
 
     /// The shared state as far as it is applied.
@@ -285,10 +324,27 @@ impl NodeMachine {
         &mut self,
         now: Instant,
         from: NodeId,
+        disk: DiskId,
         message: PeerMessage,
         out: &mut Outbox<Effect>,
     ) {
+        let counts = self.replicator.log().configuration().speaks_for(&from, disk);
+        if !counts {
+            self.autopilot.heard_elsewhere(from.clone(), disk);
+        }
         match message {
+            // What is asked may be answered to anybody, and a later term is one whoever tells of
+            // it. What is said as a member counts only from the disk that the member is on.
+            PeerMessage::Election(message)
+                if !counts && message.is_answer() && !mutant!("another-disk-votes") =>
+            {
+                self.vote(now, election::Input::TermSeen { term: message.term(), from });
+            }
+            PeerMessage::Replication(message)
+                if !counts && message.is_answer() && !mutant!("another-disk-acks") =>
+            {
+                self.vote(now, election::Input::TermSeen { term: message.term(), from });
+            }
             PeerMessage::Election(message) => {
                 self.vote(now, election::Input::Received { from, message });
             }
@@ -402,6 +458,7 @@ impl NodeMachine {
             election::Output::Elected(mandate) => {
                 self.replicate(now, replication::Input::Lead(mandate));
                 self.expire_sessions_at = Some(now);
+                self.autopilot.led(Some(now));
                 self.unpark(now, out);
             }
             election::Output::Event(event) => self.election_event(now, event, out),
@@ -416,6 +473,7 @@ impl NodeMachine {
                     self.replicate(now, replication::Input::StepDown);
                 }
                 self.expire_sessions_at = None;
+                self.autopilot.led(None);
                 self.unpark(now, out);
                 NodeEvent::BecameFollower { term, leader }
             }
@@ -446,6 +504,8 @@ impl NodeMachine {
             }
             Output::Proposed { id, at } => self.pending.placed(id.0, at),
             Output::Refused { id, why } => self.refused(now, id.0, &why, out),
+            Output::ChangeRefused { id, why } => self.change_refused(now, id.0, why, out),
+            Output::Removed => self.vote(now, election::Input::Resign),
             Output::ReadAt { id, index } => {
                 self.pending.readable(id.0, index);
                 self.serve_reads(out);
@@ -508,7 +568,7 @@ impl NodeMachine {
             let Some(entry) = self.replicator.log().entry(next) else { break };
             let entry: Entry = entry.clone();
             let reply = self.applier.apply(&entry);
-            self.committed(now, entry.id, reply, out);
+            self.committed(now, &entry, reply, out);
         }
         self.serve_reads(out);
     }
@@ -533,11 +593,13 @@ impl Machine for NodeMachine {
             NodeInput::Packet { .. }
                 | NodeInput::Resolved { .. }
                 | NodeInput::Gossip(_)
-                | NodeInput::PeerConnected(_)
+                | NodeInput::PeerConnected { .. }
                 | NodeInput::PeerLost { .. }
         );
         match input {
-            NodeInput::Message { from, message } => self.receive(now, from, message, out),
+            NodeInput::Message { from, disk, message } => {
+                self.receive(now, from, disk, message, out);
+            }
             NodeInput::Packet { from, over, packet } => {
                 self.gossip(now, membership::Input::Received { from, over, packet });
             }
@@ -545,8 +607,9 @@ impl Machine for NodeMachine {
                 self.gossip(now, membership::Input::Resolved { name, addresses });
             }
             NodeInput::Gossip(input) => self.gossip(now, input),
-            NodeInput::PeerConnected(peer) => {
-                self.connected.insert(peer.clone());
+            NodeInput::PeerConnected { peer, disk } => {
+                self.connected.insert(peer.clone(), disk);
+                self.meet_disk(&peer, disk, out);
                 self.replicate(now, replication::Input::PeerConnected(peer));
                 self.unpark(now, out);
             }
@@ -580,6 +643,7 @@ impl Machine for NodeMachine {
         }
         self.expire(now, out);
         self.expire_sessions(now);
+        self.look_after_members(now);
         self.replicator.wake(now, self.voter.gate(), &mut self.log_out);
         self.settle(now, out);
         // What settling woke in the log (a commit that followers should hear of) leaves in the
@@ -597,6 +661,7 @@ impl Machine for NodeMachine {
             self.pending.deadline(),
             self.forwards.deadline(),
             self.expire_sessions_at,
+            self.autopilot.look_at,
             self.neighbours.deadline(),
         ]
         .into_iter()

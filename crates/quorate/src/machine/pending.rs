@@ -20,6 +20,8 @@ pub(crate) enum Origin {
 pub(crate) enum Stage {
     /// A write that the log has not placed yet: failing it is still the truth.
     Offered,
+    /// A change of the members that may have begun: its last entry is not in the log yet.
+    Changing,
     /// A write in the log: from here on its outcome can be unknown.
     Proposed,
     /// A read that waits for a majority, or for the state to catch up.

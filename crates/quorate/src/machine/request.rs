@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use quorate_core::{LogId, NodeId};
+use quorate_core::{Change, ChangeRefused, Configuration, LogId, NodeId};
 use quorate_dist_state::{Command, Item, Rejection, Reply, Revision};
 use serde::{Deserialize, Serialize};
 
@@ -23,13 +23,15 @@ pub enum Request {
         /// How fresh.
         level: ReadLevel,
     },
+    /// Change the members. Acknowledged when the change is complete and committed.
+    Change(Change),
 }
 
 impl Request {
     /// Whether it can change the state, so that its outcome can be unknown.
     #[must_use]
     pub const fn mutates(&self) -> bool {
-        matches!(self, Self::Write(_))
+        matches!(self, Self::Write(_) | Self::Change(_))
     }
 }
 
@@ -85,6 +87,13 @@ pub enum Answer {
     Failed(Failure),
     /// It may have happened, or may still.
     Unknown(Doubt),
+    /// The members were changed.
+    Changed {
+        /// The entry with which the change was complete.
+        at: LogId,
+        /// The members from then on.
+        configuration: Configuration,
+    },
 }
 
 /// What a read found.
@@ -126,6 +135,9 @@ pub enum Failure {
     /// A read was lost on its way; it may be asked again.
     #[error("the connection to the leader was lost")]
     ForwardLost,
+    /// The members cannot be changed so, or not now.
+    #[error("{0}")]
+    Change(ChangeRefused),
 }
 
 /// Why the outcome of a write is unknown.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_core::{ClusterId, Configuration, Instant, LogId, LogIndex, NodeId, Term};
+use quorate_core::{ClusterId, Configuration, DiskId, Instant, LogId, LogIndex, NodeId, Term};
 use quorate_dist_state::Revision;
 use quorate_election::{BootstrapStatus, Role};
 use quorate_membership::{Counters, Incarnation, State, Tags};
@@ -39,6 +39,9 @@ pub struct NodeStatus {
     pub configuration: Configuration,
     /// The peers its own streams reach.
     pub connected: BTreeSet<NodeId>,
+    /// Members that are there on another disk than the configuration names, this node among them
+    /// if it is one: they lost theirs, and have no say until they are members on this one.
+    pub another_disk: BTreeMap<NodeId, DiskId>,
     /// Requests under way at this node as leader.
     pub open: usize,
     /// Entries each replica is behind, as a leader knows; empty elsewhere.
@@ -120,7 +123,7 @@ pub enum NodeState {
     Leaving,
     /// It does not answer.
     Unreachable,
-    /// It is there and not a member of the log yet.
+    /// It is there, and no member of the log yet, or one that does not hold the data yet.
     Joining,
     /// It answers, and its own verdict on itself is bad.
     Degraded,
@@ -156,13 +159,25 @@ impl NodeStatus {
     fn state(&self, id: &NodeId) -> Option<NodeState> {
         let gossip = self.neighbours.get(id).map(|neighbour| neighbour.state);
         let is_member = self.configuration.member(id).is_some();
+        // Only the leader, and it itself, know how far a learner is.
+        let behind = |lag: &u64| *lag > CAUGHT_UP;
+        let is_behind = self.configuration.kind(id).is_some_and(|kind| !kind.votes())
+            && (self.lag.get(id).is_some_and(behind)
+                || (*id == self.node && self.commit > self.applied.index));
         // A stream that works proves more than a suspicion. Not more than a death: a stream on which
         // nothing is said stays up when the way is cut.
-        let is_reached = *id == self.node || self.connected.contains(id);
+        let is_reached = (*id == self.node || self.connected.contains(id))
+            && !self.another_disk.contains_key(id);
         let leads = self.leader.as_ref() == Some(id);
-        state(gossip, is_member, is_reached, leads)
+        match state(gossip, is_member, is_reached, leads) {
+            Some(NodeState::Active) if is_behind => Some(NodeState::Joining),
+            state => state,
+        }
     }
 }
+
+/// A learner that lacks no more entries than this holds the data.
+const CAUGHT_UP: u64 = 1_024;
 
 /// `None` for a node that left and is no member. One that is dead is shown until gossip forgets it.
 fn state(

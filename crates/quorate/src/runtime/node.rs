@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use quorate_core::{Clock as _, ClusterId, Instant, NodeId};
+use quorate_core::{Change, Clock as _, ClusterId, Configuration, Instant, NodeId};
 use quorate_tokio::{BootClock, Pulse, Transport, TransportStats};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
-use super::{Keyring, NodeBuilder, State, StopReason};
+use super::{Keyring, NodeBuilder, State, StopReason, WriteError};
 use crate::{
     Answer, Config, Doubt, Failure, NodeEvent, NodeInput, NodeState, NodeStatus, Request, RequestId,
 };
@@ -270,6 +270,33 @@ impl Cluster {
             voters: voters.len(),
             reachable,
             needed: quorate_core::majority(voters.len()),
+        }
+    }
+
+    /// Changes the members: adds, promotes, removes or replaces some. Done when the change is
+    /// complete and committed; the members from then on. Within `wait`; 30 s are fair, since a
+    /// node that joins may need time to answer.
+    ///
+    /// # Errors
+    ///
+    /// `Failed` promises that nothing happened, and says what to do; after `Unknown` look at the
+    /// members before you ask again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not take the change back.
+    pub async fn change(
+        &self,
+        change: Change,
+        wait: Duration,
+    ) -> Result<Configuration, WriteError> {
+        match self.inner.request(Request::Change(change), wait).await {
+            Answer::Changed { configuration, .. } => Ok(configuration),
+            Answer::Failed(failure) => Err(WriteError::Failed(failure)),
+            Answer::Unknown(doubt) => Err(WriteError::Unknown(doubt)),
+            Answer::Written { .. } | Answer::Found { .. } => {
+                Err(WriteError::Unknown(Doubt::Stopping))
+            }
         }
     }
 

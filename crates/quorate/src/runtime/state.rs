@@ -197,7 +197,9 @@ impl State {
             Answer::Written { reply, at, acked } => Ok((reply, at, acked)),
             Answer::Failed(failure) => Err(WriteError::Failed(failure)),
             Answer::Unknown(doubt) => Err(WriteError::Unknown(doubt)),
-            Answer::Found { .. } => Err(WriteError::Unknown(Doubt::Stopping)),
+            Answer::Found { .. } | Answer::Changed { .. } => {
+                Err(WriteError::Unknown(Doubt::Stopping))
+            }
         }
     }
 
@@ -217,7 +219,7 @@ impl State {
         match self.inner.request(Request::Read { query, level }, self.wait).await {
             Answer::Found { found, .. } => Ok(found),
             Answer::Failed(failure) => Err(ReadError::Failed(failure)),
-            Answer::Written { .. } | Answer::Unknown(_) => {
+            Answer::Written { .. } | Answer::Changed { .. } | Answer::Unknown(_) => {
                 Err(ReadError::Failed(Failure::ForwardLost))
             }
         }

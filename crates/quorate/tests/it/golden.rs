@@ -6,8 +6,8 @@ use std::fmt::{Debug, Write};
 use bytes::Bytes;
 use quorate::{Answer, Doubt, Failure, Found, PeerMessage, Query, ReadLevel, Request};
 use quorate_core::{
-    BootEpoch, ClusterId, ClusterTime, Configuration, Entry, Kind, LogId, LogIndex, Member,
-    Payload, PledgeBallot, Proposal, Term,
+    BootEpoch, Change, ChangeRefused, ClusterId, ClusterTime, Configuration, DiskId, Entry, Kind,
+    LogId, LogIndex, Member, Payload, PledgeBallot, Proposal, Term,
 };
 use quorate_dist_state::{
     Bounded, Command, Expected, Item, Op, Rejection, Reply, Revision, SessionId, Tag,
@@ -50,10 +50,15 @@ const CLUSTER: ClusterId = ClusterId(0x0011_2233_4455_6677_0123_4567_89ab_cdef);
 const TIP: LogId = LogId::new(3, 9);
 
 fn configuration() -> Configuration {
-    let member = |kind, priority, address: &str| Member { kind, priority, address: address.into() };
+    let member = |kind, priority, address: &str| Member {
+        kind,
+        priority,
+        address: address.into(),
+        disk: DiskId(9),
+    };
     let members =
         [(id("a"), member(Kind::Voter, 100, "a:1")), (id("b"), member(Kind::Witness, 255, ""))];
-    Configuration { members: members.into(), outgoing: None }
+    Configuration::of_members(members.into())
 }
 
 #[test]
@@ -179,6 +184,48 @@ fn w4_answers() {
 }
 
 #[test]
+fn w4_changes() {
+    let learner =
+        Member { kind: Kind::Learner, priority: 100, address: "d:1".to_owned(), disk: DiskId(300) };
+    let changes = [
+        Change::Add { id: id("d"), member: learner },
+        Change::Promote { ids: [id("d"), id("e")].into() },
+        Change::Remove { id: id("a"), may_return: false },
+        Change::Replace { old: id("a"), new: id("d"), may_return: true },
+        Change::Rejoin { id: id("a"), disk: DiskId(300) },
+    ];
+    let changes = changes.map(|change| PeerMessage::Forward {
+        id: 300,
+        wait_ms: 1_000,
+        request: Request::Change(change),
+    });
+    let refused = [
+        ChangeRefused::UnderWay,
+        ChangeRefused::NotReady,
+        ChangeRefused::UnknownNode { id: id("d") },
+        ChangeRefused::AlreadyMember { id: id("d"), kind: Kind::Learner },
+        ChangeRefused::BeginsAsLearner { id: id("d"), kind: Kind::Voter },
+        ChangeRefused::NotLearner { id: id("d"), kind: Kind::Observer },
+        ChangeRefused::NotVoter { id: id("d"), kind: Kind::Learner },
+        ChangeRefused::NotCaughtUp { id: id("d"), behind: 300 },
+        ChangeRefused::WouldLoseQuorum { reachable: 1, voters: 3 },
+        ChangeRefused::LastVoter { id: id("a") },
+        ChangeRefused::TooManyMembers { most: 64 },
+        ChangeRefused::Empty,
+        ChangeRefused::BadAddress { address: "d".to_owned() },
+        ChangeRefused::SameDisk { id: id("a"), disk: DiskId(300) },
+        ChangeRefused::NotConnected { id: id("d") },
+        ChangeRefused::OtherDisk { id: id("d"), there: DiskId(2), asked: DiskId(300) },
+    ];
+    let answers = refused.map(|refused| Answer::Failed(Failure::Change(refused)));
+    let changed = Answer::Changed { at: TIP, configuration: configuration() };
+    let answers = answers.into_iter().chain([changed]);
+    let answers = answers.map(|answer| PeerMessage::Answer { id: 300, answer });
+    let messages: Vec<PeerMessage> = changes.into_iter().chain(answers).collect();
+    check(&messages, CHANGES);
+}
+
+#[test]
 fn w4_bootstrap() {
     let ballot = |round, name| PledgeBallot { round, priority: 100, proposer: Some(id(name)) };
     let proposal = || Proposal { cluster: CLUSTER, configuration: configuration() };
@@ -262,13 +309,13 @@ const ELECTION: &str = "
 ";
 
 const LOG: &str = "
-    0100040309080603030afc7011010000030bfc70110100010163030cfc7011010002020161006403
-      613a31016203ff0000;
+    0100040309080603030afc7011010000030bfc70110100010163030cfc701101000202016100640361
+      3a3109016203ff00090000;
     010104060908;
     0102040609020201040309;
     01030407;
     01040407;
-    01050406030905020161006403613a31016203ff0000fb2c010202736e;
+    01050406030905020161006403613a3109016203ff00090000fb2c010202736e;
     01060406030904;
     010704;
 ";
@@ -322,15 +369,42 @@ const ANSWER: &str = "
     03fb2c01030403;
 ";
 
+const CHANGES: &str = "
+    02fb2c01fbe80302000164016403643a31fb2c01;
+    02fb2c01fbe80302010201640165;
+    02fb2c01fbe8030202016100;
+    02fb2c01fbe80302030161016401;
+    02fb2c01fbe80302040161fb2c01;
+    03fb2c01020700;
+    03fb2c01020701;
+    03fb2c010207020164;
+    03fb2c01020703016401;
+    03fb2c01020704016400;
+    03fb2c01020705016402;
+    03fb2c01020706016401;
+    03fb2c010207070164fb2c01;
+    03fb2c010207080103;
+    03fb2c010207090161;
+    03fb2c0102070a40;
+    03fb2c0102070b;
+    03fb2c0102070c0164;
+    03fb2c0102070d0161fb2c01;
+    03fb2c0102070e0164;
+    03fb2c0102070f016402fb2c01;
+    03fb2c01040309020161006403613a3109016203ff00090000;
+";
+
 const BOOTSTRAP: &str = "
     0400fb2c0164010161;
     0401026401016100;
-    04010264010161010164010162feefcdab89674523017766554433221100020161006403613a3101
-      6203ff0000;
-    04020264010161feefcdab89674523017766554433221100020161006403613a31016203ff0000;
+    04010264010161010164010162feefcdab89674523017766554433221100020161006403613a310901
+      6203ff00090000;
+    04020264010161feefcdab89674523017766554433221100020161006403613a3109016203ff000900
+      00;
     04030264010161;
     04040000000264010161;
-    04050264010161feefcdab89674523017766554433221100020161006403613a31016203ff0000;
+    04050264010161feefcdab89674523017766554433221100020161006403613a3109016203ff000900
+      00;
     0406feefcdab89674523017766554433221100;
 ";
 

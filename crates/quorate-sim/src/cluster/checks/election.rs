@@ -3,21 +3,22 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quorate_core::{Ballot, Instant, LogView as _, NodeId, Term};
+use quorate_core::{Ballot, DiskId, Instant, NodeId, Term};
 use quorate_election::Role;
 
 use super::majority;
+use super::views::View;
 use crate::cluster::program::NodeProgram;
 use crate::cluster::settings::Settings;
 use crate::{Seat, SeatSet, Violation};
 
 #[derive(Debug)]
 pub(super) struct ElectionCheck {
-    leaders: BTreeMap<Term, Seat>,
+    leaders: BTreeMap<Term, (Seat, DiskId)>,
     /// Whom each voter gave its vote to, by message.
-    grants: BTreeMap<(Term, Seat), Seat>,
+    grants: BTreeMap<(Term, Seat, DiskId), Seat>,
     /// Whom each voter's durable ballot names.
-    ballots: BTreeMap<(Term, Seat), NodeId>,
+    ballots: BTreeMap<(Term, Seat, DiskId), NodeId>,
     nodes: Vec<Spoken>,
     /// The longest that a leader may lead unheard, in nanoseconds of its own clock.
     unheard_max: u64,
@@ -52,6 +53,11 @@ impl ElectionCheck {
         }
     }
 
+    /// The disk of `seat` is an empty one: what was said from the one before binds it no longer.
+    pub(super) fn replaced(&mut self, seat: Seat) {
+        self.nodes[seat.index()] = Spoken::default();
+    }
+
     /// A term that others may know of must not be forgotten.
     pub(super) fn booted(&mut self, seat: Seat, term: Term) -> Result<(), Violation> {
         let node = &mut self.nodes[seat.index()];
@@ -71,7 +77,8 @@ impl ElectionCheck {
         &mut self,
         seat: Seat,
         program: &NodeProgram,
-        members: SeatSet,
+        view: Option<&View>,
+        since: Instant,
     ) -> Result<bool, Violation> {
         let node = &mut self.nodes[seat.index()];
         let voter = program.machine.voter();
@@ -89,7 +96,7 @@ impl ElectionCheck {
             self.look_again[seat.index()] = Instant::ZERO;
         }
         if leads && program.now >= self.look_again[seat.index()] {
-            self.heard_enough(seat, program, members)?;
+            self.heard_enough(seat, program, view, since)?;
         } else if !leads && program.machine.replicator().is_leading() {
             let message = format!("{seat} has stepped down, and its log leads on");
             return Err(Violation::new("E11", message));
@@ -102,19 +109,25 @@ impl ElectionCheck {
         &mut self,
         seat: Seat,
         program: &NodeProgram,
-        members: SeatSet,
+        view: Option<&View>,
+        since: Instant,
     ) -> Result<(), Violation> {
         let now = program.now;
-        self.heard.clear();
-        let peers = members.minus(SeatSet::only(seat));
-        let heard = peers.iter().map(|peer| program.heard[peer.index()]);
-        self.heard.extend(heard.map(|heard| now.since(heard).as_nanos() as u64));
-        self.heard.sort_unstable();
-        // Itself counts too, so this is the peer that completes a majority.
-        let place = majority(members).checked_sub(2);
-        let Some(silence) = place.and_then(|place| self.heard.get(place)) else {
-            return Ok(());
-        };
+        let Some(view) = view else { return Ok(()) };
+        let mut silence = 0;
+        for half in &view.halves {
+            self.heard.clear();
+            let peers = half.minus(SeatSet::only(seat));
+            let heard = peers.iter().map(|peer| program.heard[peer.index()]);
+            self.heard.extend(heard.map(|heard| now.since(heard).as_nanos() as u64));
+            self.heard.sort_unstable();
+            // Itself counts too, if it votes, so this is the peer that completes a majority.
+            let wanted = majority(*half) - usize::from(half.contains(seat));
+            let completes = wanted.checked_sub(1).and_then(|place| self.heard.get(place));
+            silence = silence.max(completes.copied().unwrap_or(0));
+        }
+        // Of new members more cannot be asked than since they count.
+        let silence = &silence.min(now.since(since).as_nanos() as u64);
         if *silence > self.unheard_max {
             let millis = silence / 1_000_000;
             let message = format!("{seat} leads and has heard no majority for {millis} ms");
@@ -130,8 +143,13 @@ impl ElectionCheck {
         !self.leading.minus(SeatSet::only(seat)).is_empty()
     }
 
-    pub(super) fn granted(&mut self, seat: Seat, term: Term, to: Seat) -> Result<(), Violation> {
-        let earlier = *self.grants.entry((term, seat)).or_insert(to);
+    pub(super) fn granted(
+        &mut self,
+        (seat, disk): (Seat, DiskId),
+        term: Term,
+        to: Seat,
+    ) -> Result<(), Violation> {
+        let earlier = *self.grants.entry((term, seat, disk)).or_insert(to);
         if earlier != to {
             let message = format!("{seat} granted {term:?} to {earlier} and to {to}");
             return Err(Violation::new("E3", message));
@@ -139,9 +157,13 @@ impl ElectionCheck {
         Ok(())
     }
 
-    pub(super) fn ballot(&mut self, seat: Seat, ballot: &Ballot) -> Result<(), Violation> {
+    pub(super) fn ballot(
+        &mut self,
+        (seat, disk): (Seat, DiskId),
+        ballot: &Ballot,
+    ) -> Result<(), Violation> {
         let Some(vote) = &ballot.vote else { return Ok(()) };
-        let earlier = self.ballots.entry((ballot.term, seat)).or_insert_with(|| vote.clone());
+        let earlier = self.ballots.entry((ballot.term, seat, disk)).or_insert_with(|| vote.clone());
         if earlier != vote {
             let term = ballot.term;
             let message = format!("in {term:?} {seat} wrote a vote for {earlier}, then for {vote}");
@@ -152,29 +174,42 @@ impl ElectionCheck {
 
     pub(super) fn led(
         &mut self,
+        program: &NodeProgram,
         seat: Seat,
         term: Term,
-        program: &NodeProgram,
-        members: SeatSet,
+        view: Option<&View>,
+        may_lead: bool,
     ) -> Result<(), Violation> {
-        let kind = program.machine.log().configuration().kind(program.id());
-        if let Some(kind) = kind.filter(|kind| !kind.leads()) {
-            return Err(Violation::new("E7", format!("{seat} leads {term:?} and is a {kind:?}")));
-        }
-        if !members.contains(seat) {
-            let message = format!("{seat} leads {term:?} and is no member");
+        let Some(view) = view else {
+            let message = format!("{seat} leads {term:?} and knows of no member");
             return Err(Violation::new("E6", message));
+        };
+        if !may_lead {
+            let message = format!("{seat} leads {term:?} and has no vote");
+            return Err(Violation::new("E7", message));
         }
-        if let Some(earlier) = self.leaders.insert(term, seat) {
-            let message = format!("{earlier} led {term:?}, and now {seat} does");
+        if let Some(earlier) = self.leaders.insert(term, (seat, program.disk())) {
+            let message = format!("{earlier:?} led {term:?}, and now {seat} does");
             return Err(Violation::new("E1", message));
         }
         // Its own vote is in its ballot only, if nobody else has to be asked.
-        let others = self.grants.range((term, Seat(0))..=(term, Seat(u8::MAX)));
-        let counts = |voter: Seat| voter != seat && members.contains(voter);
-        let votes = 1 + others.filter(|((_, voter), to)| **to == seat && counts(*voter)).count();
-        if votes < majority(members) {
-            let message = format!("{seat} leads {term:?} with {votes} votes");
+        let votes: SeatSet = self
+            .grants
+            .range((term, Seat(0), DiskId::NONE)..(term.next(), Seat(0), DiskId::NONE))
+            .filter(|((_, voter, disk), to)| {
+                **to == seat && view.configuration.speaks_for(program.id_of(*voter), *disk)
+            })
+            .map(|((_, voter, _), _)| *voter)
+            .collect();
+        if !view.configuration.speaks_for(program.id(), program.disk()) {
+            let message = format!("{seat} leads {term:?} and lost the disk that has its vote");
+            return Err(Violation::new("S9", message));
+        }
+        let votes = votes.with(seat);
+        if !view.has_quorum(votes) {
+            let halves = &view.halves;
+            let message =
+                format!("{seat} leads {term:?} with the votes of {votes:?}, of {halves:?}");
             return Err(Violation::new("E6", message));
         }
         Ok(())

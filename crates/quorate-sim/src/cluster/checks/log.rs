@@ -75,8 +75,12 @@ impl LogCheck {
     /// R1: an entry of one identity says one thing and follows one entry, in every log. X4: time
     /// never goes back from entry to entry; sessions live by it.
     ///
-    /// Whether entries were replaced.
-    pub(super) fn entries(&mut self, seat: Seat, program: &NodeProgram) -> Result<bool, Violation> {
+    /// From where on it is new, and whether entries were replaced.
+    pub(super) fn entries(
+        &mut self,
+        seat: Seat,
+        program: &NodeProgram,
+    ) -> Result<(LogIndex, bool), Violation> {
         let log = program.machine.log();
         let known = &mut self.nodes[seat.index()];
         let (first, tip) = (log.first_index().0, log.tip());
@@ -125,7 +129,7 @@ impl LogCheck {
                 return Err(Violation::new("R1", message));
             }
         }
-        Ok(replaces)
+        Ok((LogIndex(from), replaces))
     }
 
     /// R3 and R5: a commit mark never falls, and what is committed at an index is one entry. Gives

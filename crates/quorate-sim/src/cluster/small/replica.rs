@@ -283,6 +283,8 @@ impl Replicas {
             }
             Output::Proposed { .. }
             | Output::Refused { .. }
+            | Output::ChangeRefused { .. }
+            | Output::Removed
             | Output::ReadAt { .. }
             | Output::ReadRefused { .. }
             | Output::Install(_)
