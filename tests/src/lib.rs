@@ -21,7 +21,7 @@ pub use clock::{now, wait_until, watch};
 pub use cluster::{Cluster, ClusterOptions};
 pub use load::{Load, LoadReport};
 pub use network::{Network, Traffic, Weather};
-pub use ports::free_port;
+pub use ports::{free_port, spawn};
 pub use process::{Daemon, binary, run_to_end};
 pub use skip::{SKIPPED, skip};
 pub use small_disk::SmallDisk;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use crate::wait_until;
+use crate::{spawn, wait_until};
 
 /// A running `quorated`, killed when dropped. Its log goes to a file.
 #[derive(Debug)]
@@ -52,14 +52,13 @@ impl Daemon {
         if let Some(limit) = limit {
             command.args(["-c", "ulimit $0 && exec \"$@\"", limit]).arg(program);
         }
-        let child = command
+        command
             .args(arguments)
             .env("QUORATE_LOG", std::env::var("QUORATE_LOG").unwrap_or_else(|_| "info".into()))
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
-            .stderr(file)
-            .spawn()?;
-        Ok(Self { child, log: log.to_owned() })
+            .stderr(file);
+        Ok(Self { child: spawn(&mut command)?, log: log.to_owned() })
     }
 
     /// Its process id.
@@ -81,8 +80,8 @@ impl Daemon {
     ///
     /// Those of the operating system.
     pub fn signal(&self, name: &str) -> io::Result<()> {
-        let status =
-            Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status()?;
+        let mut kill = Command::new("kill");
+        let status = spawn(kill.arg(format!("-{name}")).arg(self.pid().to_string()))?.wait()?;
         if status.success() { Ok(()) } else { Err(io::Error::other("no such process")) }
     }
 
@@ -115,13 +114,14 @@ impl Drop for Daemon {
 ///
 /// Those of the operating system; `TimedOut` if it does not end within 20 s.
 pub fn run_to_end(arguments: &[&str], environment: &[(&str, &str)]) -> io::Result<Output> {
-    let mut child = Command::new(binary())
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut child = spawn(
+        Command::new(binary())
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    )?;
     let ended = wait_until(Duration::from_secs(20), || child.try_wait().ok().flatten()).is_some();
     if !ended {
         let _ = child.kill();

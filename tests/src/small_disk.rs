@@ -5,6 +5,8 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use crate::spawn;
+
 /// A tiny file system of its own, which no other process sees and which is gone with this value.
 ///
 /// It is mounted in a namespace of a helper process; this one and its children reach it through
@@ -28,15 +30,16 @@ impl SmallDisk {
         const SCRIPT: &str =
             "mount -t tmpfs -o size=$1k,nr_inodes=64 tmpfs /tmp && echo mounted || exit 1
             while read -r size; do mount -o remount,size=${size}k /tmp && echo grown; done";
-        let mut helper = Command::new("unshare")
-            .args(["--mount", "--map-root-user", "sh", "-c", SCRIPT, "sh"])
-            .arg(kilobytes.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut helper = spawn(
+            Command::new("unshare")
+                .args(["--mount", "--map-root-user", "sh", "-c", SCRIPT, "sh"])
+                .arg(kilobytes.to_string())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        )?;
         let said = helper.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let path = format!("/proc/{}/root/tmp", helper.id()).into();
+        let path = ["/proc", &helper.id().to_string(), "root", "tmp"].iter().collect();
         let mut disk = Self { helper, said: BufReader::new(said), path };
         match disk.heard("mounted") {
             Ok(()) => Ok(disk),

@@ -1,6 +1,7 @@
 //! Members of a running cluster: who comes joins, who is gone is replaced.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::time::Duration;
 
 use quorate_tests::{Client, Cluster, ClusterOptions, wait_until};
@@ -38,6 +39,12 @@ fn three(flags: &[&str]) -> (Cluster, usize) {
     (cluster, leader)
 }
 
+/// Writes to `key`, as soon as a leader is found again if the last one is gone.
+fn put(cluster: &Cluster, client: &Client, key: &str) {
+    let written = wait_until(PATIENCE, || client.put(key, "v").ok());
+    assert!(written.is_some(), "{}", cluster.logs());
+}
+
 #[test]
 fn later_nodes_become_voters_and_a_standby_takes_the_place_of_a_dead_one() {
     let (mut cluster, leader) = three(&["--stabilisation", "300ms", "--replace-after", "2s"]);
@@ -66,14 +73,16 @@ fn later_nodes_become_voters_and_a_standby_takes_the_place_of_a_dead_one() {
         (info["quorum"]["voters"] == 5 && info["is_healthy"] == true).then_some(())
     });
     assert!(five.is_some(), "{}", cluster.logs());
-    client.put("k", "kept still").ok().expect("five voters of which all live");
-    let item = cluster.client(standby).get("k").ok().flatten().expect("it is there");
-    assert_eq!(item.value, "kept still");
+    put(&cluster, &client, "k2");
+    let item = cluster.client(standby).get("k2").ok().flatten().expect("it is there");
+    assert_eq!(item.value, "v");
 }
 
 #[test]
 fn an_operator_adds_promotes_and_removes_and_is_told_what_is_wrong() {
     let (mut cluster, leader) = three(&["--autopilot", "false"]);
+    // A leader changes members once it has committed something.
+    cluster.client(leader).put("k", "kept").ok().expect("a leader takes a write");
     let node = cluster.add_node().expect("a port is free");
     cluster.start_node(node).expect("it starts");
     let (address, port) = cluster.cluster_address(node).rsplit_once(':').expect("a port");
@@ -90,8 +99,13 @@ fn an_operator_adds_promotes_and_removes_and_is_told_what_is_wrong() {
     assert!(problem["detail"].as_str().is_some_and(|it| it.contains("learner")), "{problem}");
     let (status, problem) = call("POST", "/v1/members/n4/promote", &json!({}));
     assert_eq!((status, problem["code"].as_str()), (404, Some("key_not_found")), "{problem}");
-    let (status, added) = call("POST", "/v1/members", &body("learner"));
-    assert_eq!(status, 200, "{added}");
+    let added = wait_until(PATIENCE, || {
+        let (status, answer) = call("POST", "/v1/members", &body("learner"));
+        // Until it is connected its disk is not known.
+        assert!(status == 200 || answer["guard"] == "connected", "{answer}");
+        (status == 200).then_some(answer)
+    });
+    let added = added.unwrap_or_else(|| panic!("{}", cluster.logs()));
     assert_eq!(added["members"].as_array().map(Vec::len), Some(4), "{added}");
     let promoted = wait_until(PATIENCE, || {
         let (status, problem) = call("POST", "/v1/members/n4/promote", &json!({}));
@@ -105,9 +119,40 @@ fn an_operator_adds_promotes_and_removes_and_is_told_what_is_wrong() {
     let gone = cluster.id(leader).to_owned();
     let (status, removed) = call("DELETE", &format!("/v1/members/{gone}"), &json!({}));
     assert_eq!(status, 200, "{removed}\n{}", cluster.logs());
-    let written = wait_until(PATIENCE, || client.put("k", "v").ok());
-    assert!(written.is_some(), "{}", cluster.logs());
+    put(&cluster, &client, "k2");
     let kinds = kinds(&client).expect("an answer");
     assert_eq!(kinds.get("n4").map(String::as_str), Some("voter"));
     assert!(!kinds.contains_key(&gone), "{kinds:?}");
+}
+
+/// The disk from which a member has its say, as the node of `client` has it.
+fn disk(client: &Client, id: &str) -> Option<String> {
+    let (_, body) = client.call("GET", "/v1/members", None)?;
+    let member = body["members"].as_array()?.iter().find(|member| member["node_id"] == id)?;
+    Some(member["disk"].as_str()?.to_owned())
+}
+
+#[test]
+fn who_lost_its_disk_returns_by_itself_and_votes_on_the_new_one() {
+    let (mut cluster, leader) = three(&["--stabilisation", "300ms"]);
+    let client = cluster.client(leader);
+    client.put("k", "kept").ok().expect("a leader takes a write");
+    let voters = ["n1", "n2", "n3"].map(|id| (id, "voter"));
+    wait_for(&cluster, leader, &voters);
+    let (wiped, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    let id = cluster.id(wiped).to_owned();
+    let before = disk(&client, &id).expect("a birth names the disks");
+    cluster.kill(wiped);
+    fs::remove_dir_all(cluster.data_folder(wiped)).expect("nobody uses it");
+    cluster.start_node(wiped).expect("it starts");
+    let moved = wait_until(PATIENCE, || disk(&client, &id).filter(|disk| *disk != before));
+    assert!(moved.is_some(), "{}", cluster.logs());
+    wait_for(&cluster, leader, &voters);
+    wait_for(&cluster, wiped, &voters);
+    // Its vote is needed now, and it has all that was acknowledged.
+    cluster.kill(other);
+    let client = cluster.client(wiped);
+    put(&cluster, &client, "k2");
+    let item = client.get("k").ok().flatten().expect("it is there");
+    assert_eq!(item.value, "kept");
 }

@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use quorate_tests::{Cluster, ClusterOptions, Outcome, Wire, binary, skip, wait_until};
+use quorate_tests::{Cluster, ClusterOptions, Outcome, Wire, binary, skip, spawn, wait_until};
 use serde_json::json;
 
 /// Only a broken promise reaches it.
@@ -146,7 +146,9 @@ fn what_is_under_way_is_finished_before_the_node_stops() {
 #[test]
 fn an_environment_that_is_no_text_is_passed_over() {
     let strange = OsStr::from_bytes(b"\xFF");
-    let output = Command::new(binary()).env("STRANGE", strange).output().expect("it runs");
+    let mut command = Command::new(binary());
+    command.env("STRANGE", strange).stdout(Stdio::null()).stderr(Stdio::piped());
+    let output = spawn(&mut command).and_then(Child::wait_with_output).expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(64), "nothing is enabled: {said}");
 }

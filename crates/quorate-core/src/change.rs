@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Configuration, Kind, Member, NodeId, mutant};
+use crate::{Configuration, DiskId, Kind, Member, NodeId, is_address, mutant};
 
 /// What is to become of the members.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,6 +36,14 @@ pub enum Change {
         new: NodeId,
         /// Whether `old` may join again by itself.
         may_return: bool,
+    },
+    /// A member came back on another disk, and has nothing of what it had: in its place stands a
+    /// learner of that name, or an observer if it was one.
+    Rejoin {
+        /// Who.
+        id: NodeId,
+        /// The disk it is on now.
+        disk: DiskId,
     },
 }
 
@@ -121,6 +129,39 @@ pub enum ChangeRefused {
     /// It asks for nothing.
     #[error("it names nobody; say who is to be promoted")]
     Empty,
+    /// Nobody could be reached there.
+    #[error("`{address}` is no address: say `host:port`, IPv6 in brackets")]
+    BadAddress {
+        /// What was asked for, shortened.
+        address: String,
+    },
+    /// It is on that disk already.
+    #[error("`{id}` is a member on disk {disk} already")]
+    SameDisk {
+        /// Who.
+        id: NodeId,
+        /// The disk.
+        disk: DiskId,
+    },
+    /// Nobody knows on which disk it is.
+    #[error(
+        "`{id}` is not connected, so it is not known on which disk it is: start it first, with the \
+         seeds of this cluster"
+    )]
+    NotConnected {
+        /// Who.
+        id: NodeId,
+    },
+    /// It is on another disk than the change says.
+    #[error("`{id}` is on disk {there}, not on {asked}: leave the disk out")]
+    OtherDisk {
+        /// Who.
+        id: NodeId,
+        /// The disk it is on.
+        there: DiskId,
+        /// The one that the change names.
+        asked: DiskId,
+    },
 }
 
 impl Configuration {
@@ -151,6 +192,7 @@ impl Configuration {
                     next.promote(id)?;
                 }
             }
+            Change::Rejoin { id, disk } => next.rejoin(id, *disk)?,
             Change::Remove { id, may_return } => {
                 next.known(id)?;
                 next.drop_member(id, *may_return);
@@ -165,7 +207,9 @@ impl Configuration {
             }
         }
         if votes(&next.members).is_empty() {
-            let Change::Remove { id, .. } = change else { return Err(ChangeRefused::Empty) };
+            let (Change::Remove { id, .. } | Change::Rejoin { id, .. }) = change else {
+                return Err(ChangeRefused::Empty);
+            };
             return Err(ChangeRefused::LastVoter { id: id.clone() });
         }
         if votes(&next.members) != votes(&self.members) {
@@ -194,6 +238,10 @@ impl Configuration {
         if !matches!(member.kind, Kind::Learner | Kind::Observer) {
             return Err(ChangeRefused::BeginsAsLearner { id: id.clone(), kind: member.kind });
         }
+        if !member.address.is_empty() && !is_address(&member.address) {
+            let address = member.address.chars().take(ADDRESS_SHOWN).collect();
+            return Err(ChangeRefused::BadAddress { address });
+        }
         if self.members.len() >= Self::MEMBERS_MAX {
             return Err(ChangeRefused::TooManyMembers { most: Self::MEMBERS_MAX as u32 });
         }
@@ -213,6 +261,20 @@ impl Configuration {
         Ok(())
     }
 
+    fn rejoin(&mut self, id: &NodeId, disk: DiskId) -> Result<(), ChangeRefused> {
+        let kind = self.known(id)?;
+        let Some(member) = self.members.get_mut(id).filter(|member| member.disk != disk) else {
+            return Err(ChangeRefused::SameDisk { id: id.clone(), disk });
+        };
+        member.disk = disk;
+        member.kind = match kind {
+            Kind::Voter | Kind::Learner => Kind::Learner,
+            Kind::Observer => Kind::Observer,
+            Kind::Witness => return Err(ChangeRefused::NotLearner { id: id.clone(), kind }),
+        };
+        Ok(())
+    }
+
     fn drop_member(&mut self, id: &NodeId, may_return: bool) {
         self.members.remove(id);
         if !may_return {
@@ -222,6 +284,9 @@ impl Configuration {
         }
     }
 }
+
+/// How much of a wrong address is repeated, in characters.
+const ADDRESS_SHOWN: usize = 64;
 
 /// Those of `members` that vote.
 fn votes(members: &BTreeMap<NodeId, Member>) -> BTreeSet<&NodeId> {
@@ -237,7 +302,7 @@ mod tests {
     }
 
     fn learner() -> Member {
-        Member { kind: Kind::Learner, priority: 100, address: "h:1".to_owned() }
+        Member { kind: Kind::Learner, priority: 100, address: "h:1".to_owned(), disk: DiskId(4) }
     }
 
     fn abc() -> Configuration {
@@ -267,9 +332,15 @@ mod tests {
     fn what_makes_no_sense_is_refused_with_what_to_do() {
         let (unknown, voter) = (id("x"), id("a"));
         let add = |kind| Change::Add { id: id("d"), member: Member { kind, ..learner() } };
+        let at = |address: &str| {
+            let member = Member { address: address.to_owned(), ..learner() };
+            Change::Add { id: id("d"), member }
+        };
         for (change, why) in [
             (add(Kind::Voter), "add it as learner"),
             (Change::Add { id: voter.clone(), member: learner() }, "already"),
+            (at("h"), "say `host:port`"),
+            (at(&"h".repeat(1_000)), "say `host:port`"),
             (Change::Promote { ids: [unknown.clone()].into() }, "no member"),
             (Change::Promote { ids: [voter.clone()].into() }, "only a learner"),
             (Change::Promote { ids: BTreeSet::new() }, "nobody"),
@@ -282,6 +353,28 @@ mod tests {
         let alone = Configuration::of_voters([id("a")]);
         let gone = Change::Remove { id: id("a"), may_return: false };
         assert!(matches!(alone.after(&gone), Err(ChangeRefused::LastVoter { .. })));
+    }
+
+    #[test]
+    fn who_lost_its_disk_begins_as_learner_and_the_lost_one_keeps_its_vote_meanwhile() {
+        let mut three = abc();
+        three.members.values_mut().for_each(|member| member.disk = DiskId(1));
+        let rejoin = |disk| Change::Rejoin { id: id("b"), disk: DiskId(disk) };
+        let joint = three.after(&rejoin(2)).unwrap();
+        assert!(joint.is_joint() && joint.votes(&id("b")));
+        assert!(joint.speaks_for(&id("b"), DiskId(1)) && !joint.speaks_for(&id("b"), DiskId(2)));
+        let settled = joint.settled();
+        assert_eq!(settled.kind(&id("b")), Some(Kind::Learner));
+        assert!(
+            !settled.speaks_for(&id("b"), DiskId(1)) && settled.speaks_for(&id("b"), DiskId(2))
+        );
+        // A learner has no vote to lose.
+        assert!(!settled.after(&rejoin(3)).unwrap().is_joint());
+        let same = Err(ChangeRefused::SameDisk { id: id("b"), disk: DiskId(2) });
+        assert_eq!(settled.after(&rejoin(2)), same);
+        assert!(settled.speaks_for(&id("x"), DiskId(9)), "a stranger has no word that counts");
+        let alone = Configuration::of_voters([id("b")]);
+        assert_eq!(alone.after(&rejoin(2)), Err(ChangeRefused::LastVoter { id: id("b") }));
     }
 
     #[test]

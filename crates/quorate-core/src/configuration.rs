@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{LogIndex, NodeId, VoteResult, committed_index, majority, mutant, vote_result};
+use crate::{DiskId, LogIndex, NodeId, VoteResult, committed_index, majority, mutant, vote_result};
 
 /// What a member of the configuration may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,8 +40,13 @@ pub struct Member {
     pub kind: Kind,
     /// Higher stands earlier; 0 stands only to hand over. Default 100.
     pub priority: u8,
-    /// Where its cluster port was when it joined, `host:port`; gossip knows better.
+    /// Where its cluster port was when it joined, `host:port`, or empty; gossip knows better.
     pub address: String,
+    /// On which disk it became what it is: nobody speaks for it from another one. A birth and a
+    /// leader always name it. [`DiskId::NONE`] lets any disk speak, which a configuration that
+    /// people wrote may do; then a voter that lost its disk still counts as one that kept it, and
+    /// what it had acknowledged can be lost.
+    pub disk: DiskId,
 }
 
 impl Member {
@@ -72,6 +77,7 @@ impl Configuration {
             kind: Kind::Voter,
             priority: Member::PRIORITY_DEFAULT,
             address: String::new(),
+            disk: DiskId::NONE,
         };
         Self::of_members(ids.into_iter().map(|id| (id, member())).collect())
     }
@@ -123,6 +129,31 @@ impl Configuration {
     #[must_use]
     pub fn votes(&self, id: &NodeId) -> bool {
         self.kind(id).is_some_and(Kind::votes)
+    }
+
+    /// Whether `id` may lead, by this configuration alone.
+    #[must_use]
+    pub fn may_lead(&self, id: &NodeId) -> bool {
+        self.kind(id).is_some_and(|kind| kind.leads() || mutant!("observer-leads"))
+    }
+
+    /// The disk whose word counts as `id`'s; `None` for a stranger. While a voter's place is
+    /// taken from one disk and given to another, that of the half in which it votes.
+    #[must_use]
+    pub fn disk(&self, id: &NodeId) -> Option<DiskId> {
+        let old = self.outgoing.as_ref().and_then(|old| old.get(id));
+        match (self.members.get(id), old) {
+            (Some(new), Some(old)) if old.kind.votes() && !new.kind.votes() => Some(old.disk),
+            (Some(member), _) | (None, Some(member)) => Some(member.disk),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether what `id` says from `disk` may count as its word. A stranger has none that counts,
+    /// so anybody may speak for one.
+    #[must_use]
+    pub fn speaks_for(&self, id: &NodeId, disk: DiskId) -> bool {
+        self.disk(id).is_none_or(|named| named == DiskId::NONE || named == disk)
     }
 
     /// Every member of either half, each once, in order.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootEpoch, ClusterId, ClusterTime, Configuration, Entry, LogId, LogIndex, NodeId, Term,
+    BootEpoch, ClusterId, ClusterTime, Configuration, DiskId, Entry, LogId, LogIndex, NodeId, Term,
 };
 
 /// The highest term a voter has promised, and its vote in it.
@@ -25,6 +25,8 @@ pub struct Identity {
     pub cluster: ClusterId,
     /// How often the folder was started, this time included.
     pub boot: BootEpoch,
+    /// The folder itself; the same for its whole life.
+    pub disk: DiskId,
 }
 
 /// The ballot of the bootstrap's single decree, compared in this order.

@@ -159,6 +159,32 @@ number! {
     BootEpoch, "b"
 }
 
+/// What a data folder is called for its whole life: drawn at random when it is first used, and
+/// durable in it before its node says anything.
+///
+/// A node that lost its disk comes back under its name and on another disk. It is not who made the
+/// promises of the lost one (votes, acknowledged entries), so its word must not count in their
+/// place. A copy of a folder has the number of the original.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct DiskId(pub u64);
+
+impl DiskId {
+    /// Not known. As the disk of a member of a configuration: any disk may speak for it.
+    pub const NONE: Self = Self(0);
+}
+
+impl fmt::Display for DiskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for DiskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "d{:x}", self.0)
+    }
+}
+
 /// The identity of an entry: no two entries of a cluster share one. Ordered by term, then index,
 /// which is the order of freshness (Ongaro and Ousterhout 2014, section 5.4.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]

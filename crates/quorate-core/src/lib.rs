@@ -36,6 +36,7 @@
 //! Ongaro and Ousterhout 2014 (terms, log matching); Ongaro 2014, section 4.3 (joint consensus);
 //! Blackman and Vigna 2018 (the generator behind [`Rng`]).
 
+mod address;
 mod change;
 mod configuration;
 mod disk;
@@ -54,13 +55,14 @@ mod rng;
 mod seam;
 mod time;
 
+pub use address::{ADDRESS_MAX, is_address};
 pub use change::{Change, ChangeRefused};
 pub use configuration::{Configuration, Kind, Member};
 pub use disk::{Disk, DiskFile};
 pub use durable::{Ballot, Identity, Pledge, PledgeBallot, Proposal, Record, Recovered, Snapshot};
 pub use entry::{Entry, Payload};
 pub use hold::{Hold, Token};
-pub use id::{BootEpoch, ClusterId, InvalidNodeId, LogId, LogIndex, NodeId, Term};
+pub use id::{BootEpoch, ClusterId, DiskId, InvalidNodeId, LogId, LogIndex, NodeId, Term};
 pub use laws::{LawBroken, check_laws};
 pub use machine::{Lane, Machine, Outbox};
 pub use mandate::{Mandate, Tally, TermGate, VoteCertificate};

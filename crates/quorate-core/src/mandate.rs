@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{LogId, LogView, NodeId, Term, VoteResult, mutant};
+use crate::{LogId, LogView, NodeId, Term, VoteResult};
 
 /// The highest term a node has promised. Every message asks it first; it never falls.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -102,9 +102,7 @@ impl Tally {
     ///
     /// The tally itself while the election is open or lost.
     pub fn finish(self, log: &dyn LogView) -> Result<Mandate, Self> {
-        let kind = log.configuration().kind(&self.candidate);
-        let may_lead = kind.is_some_and(|kind| kind.leads() || mutant!("observer-leads"));
-        if may_lead && self.result(log) == VoteResult::Won {
+        if log.may_lead(&self.candidate) && self.result(log) == VoteResult::Won {
             Ok(Mandate { term: self.term, leader: self.candidate })
         } else {
             Err(self)

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
-use crate::{ClusterTime, Configuration, Instant, LogId, LogIndex};
+use crate::{ClusterTime, Configuration, Instant, LogId, LogIndex, NodeId};
 
 /// A future in a box, so that a trait with `async` calls can be an object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -20,6 +20,15 @@ pub trait LogView {
 
     /// Entries up to here are known to be committed.
     fn commit(&self) -> LogIndex;
+
+    /// Whether `id` may stand and lead: by the configuration in force, or by an earlier one that
+    /// may still count because those after it are not known to be committed. A node that was
+    /// removed may be the only one left whose log knows of it: until that is committed nobody
+    /// else may be able to win (Ongaro 2014, section 4.2.2). As it stands here, for a log whose
+    /// configuration never changes.
+    fn may_lead(&self, id: &NodeId) -> bool {
+        self.configuration().may_lead(id)
+    }
 }
 
 /// Where and when an entry is applied.

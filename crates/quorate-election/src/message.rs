@@ -68,11 +68,20 @@ pub enum Message {
 }
 
 impl Message {
+    /// Whether it answers, and so may count towards a quorum: not a question, nor a leader's word.
+    #[must_use]
+    pub const fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::PreVoteReply { .. } | Self::VoteReply { .. } | Self::HeartbeatReply { .. }
+        )
+    }
+
     /// The term that the sender itself had promised.
     ///
     /// For tracing. The owner of a [`Voter`](crate::Voter) must not feed it back as
     /// [`TermSeen`](crate::Input::TermSeen): a request of a node that was cut off must not raise
-    /// the term of voters that hear their leader.
+    /// the term of voters that hear their leader. An answer may raise it, whoever gives it.
     #[must_use]
     pub const fn term(&self) -> Term {
         match self {

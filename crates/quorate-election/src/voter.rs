@@ -326,10 +326,7 @@ impl Voter {
     }
 
     pub(crate) fn may_stand(&self, log: &dyn LogView) -> bool {
-        let kind = log.configuration().kind(&self.me);
-        kind.is_some_and(|kind| kind.leads() || mutant!("observer-leads"))
-            && self.is_durable()
-            && self.term() < Term(u64::MAX)
+        log.may_lead(&self.me) && self.is_durable() && self.term() < Term(u64::MAX)
     }
 
     /// Raises the term and votes for itself; `at_once` if the leader told it to.

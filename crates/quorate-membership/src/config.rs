@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::Channel;
-use crate::claim::{Tags, is_address};
-use crate::spread;
+use quorate_core::is_address;
+
+use crate::claim::Tags;
+use crate::{Channel, spread};
 
 /// Names, seeds and pace.
 ///

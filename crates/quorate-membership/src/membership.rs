@@ -23,6 +23,7 @@ use crate::probing::Probes;
 use crate::relaying::Relay;
 use crate::ring::Ring;
 use crate::spread::Spread;
+use crate::syncing::Difference;
 use crate::throttle::{Quota, Throttle};
 use crate::vetting::Vetting;
 use crate::view::{View, mix, short_hash, text_hash};
@@ -79,8 +80,8 @@ pub struct Membership {
     pub(crate) paused: bool,
     /// `Some` from the moment it leaves, for ever.
     pub(crate) leaving: Option<Leaving>,
-    /// Since when a packet showed that views differ and none showed the contrary.
-    pub(crate) differs_since: Option<Instant>,
+    /// Since when packets show that views differ.
+    pub(crate) difference: Difference,
     pub(crate) compared_at: Option<Instant>,
     pub(crate) answered: Throttle<(NodeId, usize)>,
     pub(crate) accusers: Quota,
@@ -164,7 +165,7 @@ impl Membership {
             health: Health::new(),
             paused: false,
             leaving: None,
-            differs_since: None,
+            difference: Difference::default(),
             compared_at: None,
             answered: Throttle::new(config.probe_interval, ANSWERED_MAX),
             accusers: Quota::new(config.pause_tolerance),

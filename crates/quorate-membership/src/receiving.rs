@@ -67,11 +67,8 @@ impl Membership {
             }
         }
         let (stranger, accused) = self.heard(now, &sender, incarnation, over, out);
-        let mut first = Vec::new();
         // Only where an answer is due anyway: old news are on their way long after they are wrong.
-        if matches!(body, Body::Ping { .. }) {
-            first = refuted;
-        }
+        let mut first = if matches!(body, Body::Ping { .. }) { refuted } else { Vec::new() };
         if contradict || self.leaving.is_some() {
             first.push(self.me.clone());
         }

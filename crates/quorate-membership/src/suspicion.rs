@@ -162,21 +162,21 @@ impl Membership {
     /// Where many die at once, views differ for that, and only a few are asked about.
     fn ask_before_burying(&mut self, now: Instant, id: &NodeId, out: &mut Outbox<Output>) -> bool {
         let window = self.config.probe_timeout * 2;
-        let differs = self.differs_since.is_some_and(|at| now.since(at) >= window);
+        let differs = self.difference.since().is_some_and(|at| now.since(at) >= window);
         let behind = differs || self.health.silence(now) >= self.suspicion() / 2;
-        let condemned = self.view.get(id).is_none_or(Peer::is_condemned);
-        if !behind || condemned || !self.burials.allows(now, id.clone()) {
-            return false;
-        }
-        let view = &self.view;
-        let well = |id: &NodeId| view.get(id).is_some_and(|peer| peer.shown() == State::Alive);
-        let asked = self.ring.sample(self.config.indirect_probes, &mut self.rng, well);
-        let Some(peer) = self.view.get_mut(id) else { return false };
-        let trouble = peer.trouble();
-        if asked.is_empty() || trouble.reviews == REVIEWS {
+        let Some(trouble) = self.view.get_mut(id).map(Peer::trouble) else { return false };
+        // Whom somebody else buried already was asked about there.
+        let settled = trouble.condemned || trouble.reviews == REVIEWS;
+        if !behind || settled || !self.burials.allows(now, id.clone()) {
             return false;
         }
         trouble.reviews += 1;
+        let view = &self.view;
+        let well = |id: &NodeId| view.get(id).is_some_and(|peer| peer.shown() == State::Alive);
+        let asked = self.ring.sample(self.config.indirect_probes, &mut self.rng, well);
+        if asked.is_empty() {
+            return false;
+        }
         for peer in asked {
             if let Some((at, over)) = self.way_to(now, &peer, 0, out) {
                 let seq = self.rng.next_u64() as u32;

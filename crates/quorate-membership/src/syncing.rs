@@ -12,6 +12,36 @@ use crate::receiving::Letter;
 use crate::view::part_of;
 use crate::{Channel, Output};
 
+/// Since when this view is not that of most others.
+#[derive(Debug, Default)]
+pub(crate) struct Difference {
+    since: Option<Instant>,
+    /// How many more differed than were equal, up to [`Self::MOST`].
+    weight: u8,
+}
+
+impl Difference {
+    /// So many equal views in a row end any difference. One is too few: two nodes that missed the
+    /// same and probe each other agree each period, and would never ask anybody else.
+    const MOST: u8 = 2;
+
+    pub(crate) const fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    fn met(&mut self, now: Instant) -> Instant {
+        self.weight = (self.weight + 1).min(Self::MOST);
+        *self.since.get_or_insert(now)
+    }
+
+    const fn agreed(&mut self) {
+        self.weight = self.weight.saturating_sub(1);
+        if self.weight == 0 {
+            self.since = None;
+        }
+    }
+}
+
 impl Membership {
     /// Compares this view with the one whose hash came from `from`. An `urgent` difference is one
     /// that time will not heal: somebody is new.
@@ -24,11 +54,11 @@ impl Membership {
     ) {
         if letter.view == self.view.hash() || mutant!("views-not-compared") {
             self.counters.views_equal += 1;
-            self.differs_since = None;
+            self.difference.agreed();
             return;
         }
         self.counters.views_differ += 1;
-        let since = *self.differs_since.get_or_insert(now);
+        let since = self.difference.met(now);
         let pause = self.config.probe_interval;
         // News under way make views differ for a moment, everywhere at once.
         let settled = urgent || now.since(since) >= pause * 2;

@@ -1,7 +1,10 @@
 //! Changing the members while the log goes on: joint consensus (Ongaro 2014, section 4.3).
 
+use std::collections::BTreeMap;
+
 use quorate_core::{
-    Change, ChangeRefused, Configuration, LogId, LogView as _, NodeId, Outbox, Payload, mutant,
+    Change, ChangeRefused, Configuration, DiskId, LogId, LogView as _, NodeId, Outbox, Payload,
+    mutant,
 };
 
 use crate::io::{Output, ProposalId};
@@ -53,7 +56,11 @@ impl Replicator {
         match change {
             Change::Promote { ids } => ids.iter().try_for_each(|id| self.has_caught_up(id))?,
             Change::Replace { new, .. } => self.has_caught_up(new)?,
-            Change::Add { .. } | Change::Remove { .. } => {}
+            // Who leads is what it leads on: it cannot be taken for somebody else.
+            Change::Rejoin { id, .. } if *id == self.me => {
+                return Err(ChangeRefused::SameDisk { id: id.clone(), disk: self.log.disk() });
+            }
+            Change::Add { .. } | Change::Remove { .. } | Change::Rejoin { .. } => {}
         }
         Ok(next)
     }
@@ -106,13 +113,30 @@ impl Replicator {
     /// Appends a configuration. It counts from here on, so its members are served from here on.
     fn append_configuration(&mut self, configuration: Configuration) -> Option<LogId> {
         let before = self.log.tip().index;
+        let disks: BTreeMap<NodeId, DiskId> = {
+            let counted = self.log.configuration();
+            counted.ids().filter_map(|id| Some((id.clone(), counted.disk(id)?))).collect()
+        };
         let at = self.append_own(Payload::Configuration(configuration))?;
         let leading = self.leading.as_mut()?;
         let configuration = self.log.configuration();
+        let patience = self.config.resend_after;
         for id in configuration.ids().filter(|id| **id != self.me) {
-            if let Err(place) = leading.peers.binary_search_by(|peer| peer.id.cmp(id)) {
-                let peer = Peer::new(id.clone(), before, self.config.resend_after);
-                leading.peers.insert(place, peer);
+            match leading.peers.binary_search_by(|peer| peer.id.cmp(id)) {
+                // It comes back, perhaps with less than it had; on another disk with nothing.
+                Ok(place)
+                    if leading.peers[place].is_leaving()
+                        || (disks.get(id).copied() != configuration.disk(id)
+                            && !mutant!("wiped-keeps-matched")) =>
+                {
+                    let attempt = leading.peers[place].next_attempt();
+                    leading.peers[place] = Peer::new(id.clone(), before, attempt, patience);
+                }
+                Ok(_) => {}
+                Err(place) => {
+                    let peer = Peer::new(id.clone(), before, leading.next_attempt, patience);
+                    leading.peers.insert(place, peer);
+                }
             }
         }
         for peer in &mut leading.peers {
@@ -125,7 +149,10 @@ impl Replicator {
     /// Lets go of peers that left and know it.
     pub(crate) fn dismiss_peers(&mut self) {
         let (now, config) = (self.now, &self.config);
-        if let Some(leading) = &mut self.leading {
+        let Some(leading) = &mut self.leading else { return };
+        let dismissed = leading.peers.iter().filter(|peer| peer.is_dismissed(now, config));
+        if let Some(attempt) = dismissed.map(Peer::next_attempt).max() {
+            leading.next_attempt = leading.next_attempt.max(attempt);
             leading.peers.retain(|peer| !peer.is_dismissed(now, config));
         }
     }

@@ -45,6 +45,8 @@ pub(crate) struct Leading {
     pub(crate) commit_from: Option<Instant>,
     /// The entry that ended the lease last; only one behind it begins another.
     pub(crate) lease_ended: LogIndex,
+    /// Above every attempt with a peer that was let go.
+    pub(crate) next_attempt: u64,
 }
 
 impl Leading {
@@ -80,8 +82,10 @@ impl Leading {
             handing,
             commit_from,
             lease_ended,
+            next_attempt,
         } = self;
-        (mandate.term(), mandate.leader(), first, unpersisted, flushed, changing).hash(hasher);
+        (mandate.term(), mandate.leader(), first, unpersisted, flushed, changing, next_attempt)
+            .hash(hasher);
         (handing, lease_ended).hash(hasher);
         (uncommitted_bytes, unwritten_bytes, *time + now.since(*since)).hash(hasher);
         notice_at.map(|at| at.since(now)).hash(hasher);
@@ -105,7 +109,7 @@ impl Replicator {
         let others = self.log.configuration().ids().filter(|id| **id != self.me);
         let patience = self.config.resend_after;
         let commit_from = Some(self.others_may_hold_until()).filter(|until| *until > self.now);
-        let peers = others.map(|id| Peer::new(id.clone(), tip.index, patience)).collect();
+        let peers = others.map(|id| Peer::new(id.clone(), tip.index, 0, patience)).collect();
         self.leading = Some(Leading {
             mandate,
             first: tip.index.next(),
@@ -125,6 +129,7 @@ impl Replicator {
             handing: None,
             commit_from,
             lease_ended: LogIndex::ZERO,
+            next_attempt: 0,
         });
         self.append_own(Payload::Noop);
     }

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use quorate_core::{
-    ClusterTime, Configuration, Entry, LogId, LogIndex, LogView, Payload, Recovered, Snapshot,
-    Term, mutant,
+    ClusterTime, Configuration, DiskId, Entry, LogId, LogIndex, LogView, NodeId, Payload,
+    Recovered, Snapshot, Term, mutant,
 };
 
 use crate::message::EpochTable;
@@ -28,6 +28,8 @@ pub struct Log {
     entries: VecDeque<Entry>,
     /// The last entry of each term from the base's on. Invariant: ascending.
     ends: VecDeque<LogId>,
+    /// Where it is kept: by it the log knows whether a member of this node's name is this node.
+    disk: DiskId,
     /// Each configuration with the index from which it counts. Invariant: ascending, never empty;
     /// the first is the one in force at the base.
     configurations: Vec<(LogIndex, Configuration)>,
@@ -62,6 +64,22 @@ impl LogView for Log {
     fn commit(&self) -> LogIndex {
         self.commit
     }
+
+    fn may_lead(&self, id: &NodeId) -> bool {
+        let open = self.configurations.partition_point(|(from, _)| *from <= self.commit);
+        let mut may_count = self.configurations[open.saturating_sub(1)..].iter();
+        if mutant!("removed-never-stands") {
+            return self.configuration().may_lead(id);
+        }
+        // On another disk than the one that has the vote nobody is who that vote was given to: not
+        // even its own voice would count. So the configuration that gives it the vote must name this
+        // disk, and the one by which the votes are counted too.
+        let names_this = |configuration: &Configuration| {
+            configuration.speaks_for(id, self.disk) || mutant!("another-disk-stands")
+        };
+        names_this(self.configuration())
+            && may_count.any(|(_, voters)| voters.may_lead(id) && names_this(voters))
+    }
 }
 
 impl Log {
@@ -81,6 +99,7 @@ impl Log {
             base_time,
             entries: VecDeque::new(),
             ends: (base != LogId::ZERO).then_some(base).into_iter().collect(),
+            disk: DiskId::NONE,
             configurations: vec![(base.index, configuration)],
             configuration_changes: 0,
             commit: base.index,
@@ -104,6 +123,14 @@ impl Log {
         log
     }
 
+    pub(crate) const fn keep_on(&mut self, disk: DiskId) {
+        self.disk = disk;
+    }
+
+    pub(crate) const fn disk(&self) -> DiskId {
+        self.disk
+    }
+
     /// See [`Replicator::fingerprint`](crate::Replicator::fingerprint).
     pub(crate) fn fingerprint(&self, hasher: &mut impl Hasher) {
         let Self {
@@ -111,6 +138,7 @@ impl Log {
             base_time,
             entries,
             ends,
+            disk: _,
             configurations,
             configuration_changes: _,
             commit,

@@ -104,6 +104,12 @@ impl Message {
         }
     }
 
+    /// Whether it tells how far its sender is, and so may count towards a quorum.
+    #[must_use]
+    pub const fn is_answer(&self) -> bool {
+        !self.is_of_leader()
+    }
+
     /// Whether only a leader sends it.
     pub(crate) const fn is_of_leader(&self) -> bool {
         matches!(self, Self::Append { .. } | Self::Probe { .. } | Self::SnapshotChunk { .. })

@@ -61,6 +61,9 @@ pub(crate) struct Peer {
     commit_known: LogIndex,
     /// Rises whenever sending starts over; refusals of an earlier attempt are no news.
     attempt: u64,
+    /// The first attempt: answers to earlier ones are of the time before it was added again, and
+    /// say nothing of what it holds now.
+    first_attempt: u64,
     /// The last entry and the size of every unanswered append, in order.
     inflight: VecDeque<(LogIndex, usize)>,
     inflight_bytes: usize,
@@ -116,8 +119,9 @@ pub(crate) struct Sending<'a> {
 }
 
 impl Peer {
-    /// A peer that is taken to have everything up to `tip`; the first append shows.
-    pub(crate) const fn new(id: NodeId, tip: LogIndex, patience: Duration) -> Self {
+    /// A peer that is taken to have everything up to `tip`; the first append shows. `attempt` is
+    /// above all that this leader has made with an earlier peer of that name.
+    pub(crate) const fn new(id: NodeId, tip: LogIndex, attempt: u64, patience: Duration) -> Self {
         Self {
             id,
             mode: Mode::Streaming,
@@ -125,7 +129,8 @@ impl Peer {
             matched: LogIndex::ZERO,
             commit_sent: LogIndex::ZERO,
             commit_known: LogIndex::ZERO,
-            attempt: 0,
+            attempt,
+            first_attempt: attempt,
             inflight: VecDeque::new(),
             inflight_bytes: 0,
             lane: Lane::Live,
@@ -141,6 +146,11 @@ impl Peer {
 
     pub(crate) const fn matched(&self) -> LogIndex {
         self.matched
+    }
+
+    /// An attempt that no answer under way belongs to.
+    pub(crate) const fn next_attempt(&self) -> u64 {
+        self.attempt + 1
     }
 
     pub(crate) const fn ask_at(&self) -> Option<Instant> {
@@ -180,6 +190,7 @@ impl Peer {
             commit_sent,
             commit_known,
             attempt,
+            first_attempt,
             inflight,
             inflight_bytes,
             lane,
@@ -192,7 +203,7 @@ impl Peer {
             leaves,
             transfer,
         } = self;
-        (id, mode, next, matched, commit_sent, commit_known, attempt).hash(hasher);
+        (id, mode, next, matched, commit_sent, commit_known, attempt, first_attempt).hash(hasher);
         (inflight, inflight_bytes, lane, probed, transfer).hash(hasher);
         leaves.map(|(index, since)| (index, now.since(since))).hash(hasher);
         ask_at.map(|at| at.since(now)).hash(hasher);
@@ -232,6 +243,9 @@ impl Peer {
         matched: LogIndex,
         commit: LogIndex,
     ) {
+        if attempt < self.first_attempt {
+            return;
+        }
         self.commit_known = self.commit_known.max(commit);
         self.commit_sent = self.commit_sent.max(commit);
         let progress = matched > self.matched;

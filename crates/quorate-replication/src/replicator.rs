@@ -3,8 +3,8 @@
 use std::hash::{Hash, Hasher};
 
 use quorate_core::{
-    ClusterTime, Configuration, Entry, Instant, Lane, LogId, LogIndex, LogView, NodeId, Outbox,
-    Payload, Record, Recovered, Snapshot, TermGate, mutant, rare,
+    ClusterTime, Configuration, DiskId, Entry, Instant, Lane, LogId, LogIndex, LogView, NodeId,
+    Outbox, Payload, Record, Recovered, Snapshot, TermGate, mutant, rare,
 };
 
 use crate::config::Config;
@@ -64,6 +64,14 @@ impl Replicator {
             mark_at: None,
             snapshot_asked: false,
         }
+    }
+
+    /// Says in which data folder the log is. Without it the node may lead only where its member of
+    /// the configuration names no disk.
+    #[must_use]
+    pub const fn on_disk(mut self, disk: DiskId) -> Self {
+        self.log.keep_on(disk);
+        self
     }
 
     /// Starts the log of a new cluster, of which this node is a founder: the first configuration

@@ -270,6 +270,11 @@ impl Draw {
                     faults.push(PlannedFault { at, fault });
                 }
             }
+            // And it takes two steps, between which the most can go wrong.
+            if self.kinds.contains(FaultKind::Partition) && self.rng.chance(500_000) {
+                let at = at + self.rng.below(30 * MILLISECOND);
+                faults.push(PlannedFault { at, fault: self.partition() });
+            }
         }
         if let Fault::Crash { target: Target::Seat(_), down, .. } = fault
             && self.rng.chance(500_000)
@@ -332,7 +337,7 @@ impl Draw {
     const fn disk_loss(&mut self) -> DiskLoss {
         match self.rng.below(20) {
             0 if self.kinds.contains(FaultKind::Restart) => DiskLoss::Older,
-            1 if self.kinds.contains(FaultKind::Restart) => DiskLoss::Wiped,
+            1..=3 if self.kinds.contains(FaultKind::Restart) => DiskLoss::Wiped,
             _ => self.power_loss(),
         }
     }

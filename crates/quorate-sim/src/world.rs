@@ -209,6 +209,11 @@ pub trait World {
     /// The disk of `seat` no longer holds all that it said it holds, or may not.
     fn harmed(&mut self, _seat: Seat) {}
 
+    /// The disk of `seat` is an empty one from now on.
+    fn wiped(&mut self, seat: Seat) {
+        self.harmed(seat);
+    }
+
     /// The node on `seat` gets another address.
     fn moved(&mut self, _seat: Seat, _rng: &mut Rng) {}
 

@@ -62,6 +62,7 @@ mod drive;
 mod folder;
 mod keyring;
 mod names;
+mod start;
 mod storage;
 mod transport;
 
@@ -72,6 +73,7 @@ pub use keyring::{Key, KeyError, KeyId, Keyring, KeyringError, OpenError, Plain,
 pub use names::{ResolveError, Resolver};
 pub use quorate_storage::FolderError;
 pub use quorate_wire::{DecodeError, EncodeError};
+pub use start::{boot_by_clock, entropy};
 pub use storage::{StorageEnded, StorageError, StorageStats, StorageThread};
 pub use transport::{
     BindError, PACKET_BYTES_MAX, Room, SendError, Transport, TransportConfig, TransportEvent,

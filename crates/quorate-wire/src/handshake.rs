@@ -1,7 +1,7 @@
 //! Who talks to whom, in which version, and if not, why not.
 
 use bytes::Bytes;
-use quorate_core::{BootEpoch, ClusterId, NodeId};
+use quorate_core::{BootEpoch, ClusterId, DiskId, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::Versions;
@@ -23,6 +23,9 @@ pub struct Hello {
     pub node: NodeId,
     /// How often its data folder was started.
     pub boot: BootEpoch,
+    /// Its data folder: what it says counts as the word of the member that it is on this disk.
+    /// [`DiskId::NONE`] for one that promises nothing, such as a client.
+    pub disk: DiskId,
     /// Drawn at random when the process started: tells two processes apart that share node id and
     /// boot epoch, such as those of a copied data folder.
     pub instance: u64,
@@ -43,6 +46,8 @@ pub struct Welcome {
     pub node: NodeId,
     /// How often its data folder was started.
     pub boot: BootEpoch,
+    /// Its data folder, as in [`Hello::disk`].
+    pub disk: DiskId,
     /// Its process, as in [`Hello::instance`].
     pub instance: u64,
     /// Its cluster; [`ClusterId::NONE`] while it has none.
@@ -143,6 +148,7 @@ pub fn negotiate(ours: &Hello, theirs: &Hello) -> Result<Welcome, Refusal> {
         version,
         node: ours.node.clone(),
         boot: ours.boot,
+        disk: ours.disk,
         instance: ours.instance,
         cluster: ours.cluster,
         more: Bytes::new(),

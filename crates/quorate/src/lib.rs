@@ -31,6 +31,8 @@
 //! - **F2** A request that was answered `failed` has no effect, then or later.
 //! - **F3** Nothing that rests on a record leaves the node before the record is durable.
 //! - **F4** Each committed entry is applied once, in order.
+//! - **S9** What is said from another disk than the one that the configuration in force names for a
+//!   member counts as nobody's: no vote, no copy, no sign of life. Nobody stands from there.
 //!
 //! # Not here
 //!
@@ -72,7 +74,7 @@ pub use runtime::{
 };
 
 pub use quorate_core::{
-    Change, ChangeRefused, Configuration, Kind, LogId, LogIndex, Member, NodeId, Term,
+    Change, ChangeRefused, Configuration, DiskId, Kind, LogId, LogIndex, Member, NodeId, Term,
 };
 pub use quorate_dist_state::{Command, Expected, Item, Op, Reply, Revision, SessionId, Tag};
 pub use quorate_membership::{Counters as GossipCounters, State as GossipState};

@@ -64,6 +64,7 @@ fn hello(name: &str) -> Vec<u8> {
         cluster: ClusterId::NONE,
         node: NodeId::new(name).expect("a name"),
         boot: BootEpoch(1),
+        disk: quorate_core::DiskId::NONE,
         instance: 1,
         advertised: "127.0.0.1:1".into(),
         client: false,

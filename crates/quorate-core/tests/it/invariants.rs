@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use quorate_core::{
-    Configuration, Hold, Kind, LogId, LogIndex, LogView, Member, NodeId, Tally, Term, TermGate,
-    Token, VoteCertificate,
+    Configuration, DiskId, Hold, Kind, LogId, LogIndex, LogView, Member, NodeId, Tally, Term,
+    TermGate, Token, VoteCertificate,
 };
 
 fn id(n: usize) -> NodeId {
@@ -13,7 +13,7 @@ fn id(n: usize) -> NodeId {
 }
 
 fn half(kinds: &[Kind]) -> BTreeMap<NodeId, Member> {
-    let member = |kind| Member { kind, priority: 100, address: String::new() };
+    let member = |kind| Member { kind, priority: 100, address: String::new(), disk: DiskId::NONE };
     kinds.iter().enumerate().map(|(n, kind)| (id(n), member(*kind))).collect()
 }
 

@@ -1,6 +1,6 @@
 //! What travels between nodes that have no cluster yet.
 
-use quorate_core::{ClusterId, Configuration, PledgeBallot, Proposal};
+use quorate_core::{ADDRESS_MAX, ClusterId, Configuration, PledgeBallot, Proposal};
 use serde::{Deserialize, Serialize};
 
 /// A message of the bootstrap. The transport says who sent it.
@@ -80,5 +80,3 @@ fn is_sound(proposal: &Proposal) -> bool {
 
 /// More than anybody founds a cluster with; bounds what a peer can have written to the disk.
 const MEMBERS_MAX: usize = 64;
-/// A name of DNS, a colon and a port, in bytes.
-const ADDRESS_MAX: usize = 260;

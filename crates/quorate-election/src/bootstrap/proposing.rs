@@ -80,9 +80,10 @@ impl Round {
             accepted.insert(from);
         }
         let has_accepted = |id: &NodeId| self.accepted.as_ref().is_some_and(|by| by.contains(id));
-        // All it names were there when it was first proposed; that one of them is gone since must
-        // not keep the others from being born.
-        self.proposal.configuration.has_quorum(has_accepted) && self.is_agreed(has_accepted)
+        // All it names, so that each knows of the cluster from its first day: where one learns of it
+        // days later, the disks of the others may be gone, and nothing else keeps it from founding
+        // a second one with them.
+        self.proposal.configuration.ids().all(has_accepted) && self.is_agreed(has_accepted)
     }
 
     /// Whether more than half of the seeds agree. To *hear* them is not enough: two proposers that

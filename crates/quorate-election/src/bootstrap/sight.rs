@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::{ClusterId, Configuration, Kind, Member, NodeId};
+use quorate_core::{ClusterId, Configuration, DiskId, Kind, Member, NodeId};
 
 /// A node that may become a first member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Candidate {
     pub priority: u8,
     /// `host:port` of its cluster port.
     pub address: String,
+    /// Its data folder.
+    pub disk: DiskId,
     /// Whether it may be a voter.
     pub kind: Kind,
 }
@@ -18,8 +20,8 @@ pub struct Candidate {
 impl Candidate {
     /// As a member of a configuration.
     pub(crate) fn member(&self) -> Member {
-        let Self { priority, address, kind } = self.clone();
-        Member { kind, priority, address }
+        let Self { priority, address, disk, kind } = self.clone();
+        Member { kind, priority, address, disk }
     }
 }
 
@@ -76,7 +78,8 @@ mod tests {
     #[test]
     fn the_best_have_the_highest_priority_and_then_the_lowest_name() {
         let id = |name| NodeId::new(name).unwrap();
-        let candidate = |priority, kind| Candidate { priority, address: String::new(), kind };
+        let disk = DiskId::NONE;
+        let candidate = |priority, kind| Candidate { priority, address: String::new(), disk, kind };
         let sight = Sight {
             candidates: [
                 (id("a"), candidate(100, Kind::Voter)),

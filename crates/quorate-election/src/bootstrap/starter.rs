@@ -327,7 +327,7 @@ impl Bootstrap {
         proposal: &Proposal,
         out: &mut Outbox<BootstrapOutput>,
     ) {
-        if !self.sees(ballot) {
+        if !self.sees(ballot) || self.would_be_stillborn(proposal) {
             return;
         }
         let before = self.pledge.accepted.as_ref().map(|(ballot, _)| ballot);
@@ -340,6 +340,16 @@ impl Bootstrap {
         }
         let message = Message::Accepted { ballot: ballot.clone() };
         out.push(BootstrapOutput::Send { to: from, message });
+    }
+
+    /// Whether `proposal` names this node on a disk that it lost meanwhile, and the others named are
+    /// no quorum: from the new disk it would have no say, and nobody could give it one. It is not
+    /// answered, so that those who ask can say who is missing.
+    fn would_be_stillborn(&self, proposal: &Proposal) -> bool {
+        let Some(me) = self.sight.candidates.get(&self.me) else { return false };
+        let configuration = &proposal.configuration;
+        !configuration.speaks_for(&self.me, me.disk)
+            && !configuration.has_quorum(|id| *id != self.me)
     }
 
     fn refuse(&self, to: NodeId, ballot: &PledgeBallot, out: &mut Outbox<BootstrapOutput>) {

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use quorate_core::{ClusterId, Instant, Kind, Machine as _, NodeId, Outbox, Pledge, Proposal, Rng};
+use quorate_core::{
+    ClusterId, DiskId, Instant, Kind, Machine as _, NodeId, Outbox, Pledge, Proposal, Rng,
+};
 use quorate_election::{
     Bootstrap, BootstrapConfig, BootstrapInput as Input, BootstrapMessage as Message,
     BootstrapOutput as Output, Candidate, Sight,
@@ -199,7 +201,7 @@ impl Birth {
         let seen: Vec<&NodeId> = self.nodes.keys().filter(|other| speaks(other)).collect();
         let candidate = |id: &&NodeId| {
             let (priority, address) = (self.priorities[*id], format!("{id}:1"));
-            ((*id).clone(), Candidate { priority, address, kind: Kind::Voter })
+            ((*id).clone(), Candidate { priority, address, disk: DiskId::NONE, kind: Kind::Voter })
         };
         let free = seen.iter().filter(|id| self.nodes[**id].believes.is_none());
         Sight {
@@ -330,6 +332,12 @@ impl Birth {
         self.crash(id);
         let node = self.node(id);
         node.is_lost = true;
+    }
+
+    /// Who was lost comes back after all.
+    pub(crate) fn bring_back(&mut self, id: &NodeId) {
+        self.node(id).is_lost = false;
+        self.restart(id);
     }
 
     /// Those that know themselves to be members, durable or not.

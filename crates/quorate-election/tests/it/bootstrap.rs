@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quorate_core::{
-    ClusterId, Configuration, Instant, Kind, Machine as _, Outbox, Pledge, PledgeBallot, Proposal,
-    Rng,
+    ClusterId, Configuration, DiskId, Instant, Kind, Machine as _, Member, NodeId, Outbox, Pledge,
+    PledgeBallot, Proposal, Rng,
 };
 use quorate_election::{
     Bootstrap, BootstrapConfig, BootstrapInput, BootstrapMessage, BootstrapOutput, BootstrapStatus,
@@ -109,24 +109,42 @@ fn two_callers_who_share_but_one_seed_found_one_cluster() {
     }
 }
 
-/// Two candidates, which are the seeds as well.
-fn two_in_sight() -> Sight {
+/// `count` candidates, which are the seeds as well.
+fn in_sight(count: usize, disk: DiskId) -> Sight {
     let candidate = |index: usize| {
         let address = format!("n{index}:1");
-        (id(index), Candidate { priority: 100, address, kind: Kind::Voter })
+        (id(index), Candidate { priority: 100, address, disk, kind: Kind::Voter })
     };
     Sight {
-        candidates: [candidate(0), candidate(1)].into(),
-        seeds: vec![Some(id(0)), Some(id(1))],
+        candidates: (0..count).map(candidate).collect(),
+        seeds: (0..count).map(|index| Some(id(index))).collect(),
         cluster: None,
     }
+}
+
+/// A node that has pledged nothing yet and sees `sight`.
+fn fresh(me: usize, sight: &Sight) -> Bootstrap {
+    let config = BootstrapConfig::new(sight.candidates.len());
+    let rng = Rng::seeded(1);
+    let mut bootstrap = Bootstrap::new(id(me), config, Pledge::default(), None, rng, Instant::ZERO);
+    let saw = BootstrapInput::Saw(sight.clone());
+    bootstrap.handle(Instant::ZERO, saw, &mut Outbox::new());
+    bootstrap
+}
+
+/// The best of `count` candidates, which has begun a round.
+fn proposer(count: usize) -> Bootstrap {
+    let mut bootstrap = fresh(0, &in_sight(count, DiskId(1)));
+    let asked = drive(&mut bootstrap, Instant::from_millis(1_000));
+    assert!(asked.iter().any(|(_, message)| matches!(message, BootstrapMessage::Prepare { .. })));
+    bootstrap
 }
 
 /// Seed lists change over the years. Whoever hears of the old cluster does not found a new one.
 #[test]
 fn a_node_that_knows_of_a_cluster_founds_none_and_says_so() {
     let me = id(0);
-    let sight = two_in_sight();
+    let sight = in_sight(2, DiskId::NONE);
     for known in [None, Some(ClusterId(7))] {
         let (config, rng) = (BootstrapConfig::new(2), Rng::seeded(1));
         let mut bootstrap =
@@ -165,8 +183,9 @@ fn a_hostile_round_is_not_promised() {
     assert_eq!(*bootstrap.pledge(), Pledge::default());
 }
 
-/// The only one who knows of the decree is lost for good, and all that is left of it is a rumour
-/// of a cluster. Those who accepted the decree are enough to live, so they must find out.
+/// The only one who knows of the decree is gone, and all that is left of it is a rumour of a
+/// cluster. The others have accepted it, so they do not wait to be added to it: they ask for the
+/// word of the one that is gone, say so, and are born when it is back.
 #[test]
 fn a_rumour_of_the_own_decree_keeps_nobody_from_making_it() {
     let mut lost = 0;
@@ -186,33 +205,96 @@ fn a_rumour_of_the_own_decree_keeps_nobody_from_making_it() {
         if birth.believers().len() > 1 {
             continue;
         }
-        lost += 1;
         let founder = founders.first().expect("somebody made the decree").clone();
         birth.lose(&founder);
         birth.heal();
-        birth.run(30_000);
+        birth.run(1_000);
+        // Nor is it on its way.
+        if !birth.believers().is_empty() {
+            continue;
+        }
+        lost += 1;
+        let asked = format!("waiting for the word of {founder}");
+        let mut was_asked = false;
+        for _ in 0..300 {
+            birth.run(100);
+            was_asked |= format!("{:?}", birth.statuses()).contains(&asked);
+        }
+        assert!(was_asked, "seed {seed}: {:?}", birth.statuses());
         assert_eq!(birth.violation, None, "seed {seed}");
-        assert_eq!(birth.formed().len(), 2, "seed {seed}: {:?}", birth.statuses());
+        assert_eq!(birth.formed().len(), 0, "seed {seed}: {:?}", birth.statuses());
+        birth.bring_back(&founder);
+        must_be_born(&mut birth, &format!("seed {seed}"));
     }
     assert!(lost > 5, "the founder must be lost in time: {lost}");
+}
+
+/// Lets `bootstrap` run until `until`, with a disk that is quick; what it sends.
+fn drive(bootstrap: &mut Bootstrap, until: Instant) -> Vec<(NodeId, BootstrapMessage)> {
+    let (mut out, mut sent) = (Outbox::new(), Vec::new());
+    loop {
+        for output in out.drain().collect::<Vec<_>>() {
+            match output {
+                BootstrapOutput::Persist(pledge) => {
+                    bootstrap.handle(until, BootstrapInput::Persisted(pledge), &mut out);
+                }
+                BootstrapOutput::Send { to, message } => sent.push((to, message)),
+                _ => {}
+            }
+        }
+        match bootstrap.deadline().filter(|due| *due < until) {
+            Some(due) => bootstrap.wake(due, &mut out),
+            None if out.is_empty() => return sent,
+            None => {}
+        }
+    }
+}
+
+/// The word of all first members makes the decree: one that would learn of the cluster days later
+/// might found a second one with those that lost their disks meanwhile.
+#[test]
+fn e12_all_that_are_named_must_accept() {
+    let mut bootstrap = proposer(3);
+    let ballot = bootstrap.pledge().promised.clone();
+    for other in 1..3 {
+        let message = BootstrapMessage::Promise { ballot: ballot.clone(), accepted: None };
+        received_from(&mut bootstrap, other, message);
+    }
+    let durable = BootstrapInput::Persisted(bootstrap.pledge().clone());
+    bootstrap.handle(Instant::from_millis(2), durable, &mut Outbox::new());
+    let accepted = || BootstrapMessage::Accepted { ballot: ballot.clone() };
+    let founds = |outputs: &[BootstrapOutput]| {
+        outputs.iter().any(|output| matches!(output, BootstrapOutput::Founded(_)))
+    };
+    assert!(!founds(&received_from(&mut bootstrap, 1, accepted())), "two of three");
+    assert!(founds(&received_from(&mut bootstrap, 2, accepted())), "all three");
+}
+
+/// It would have no say from its new disk, and nobody could give it one.
+#[test]
+fn nobody_accepts_a_birth_that_needs_the_disk_it_lost() {
+    for (count, answers) in [(2, false), (3, true)] {
+        let sight = in_sight(count, DiskId(2));
+        let mut bootstrap = fresh(0, &sight);
+        let members = (0..count).map(|index| {
+            let address = format!("n{index}:1");
+            let disk = DiskId(1);
+            (id(index), Member { kind: Kind::Voter, priority: 100, address, disk })
+        });
+        let configuration = Configuration::of_members(members.collect());
+        let proposal = Proposal { cluster: ClusterId(7), configuration };
+        let ballot = PledgeBallot { round: 1, priority: 100, proposer: Some(id(1)) };
+        let message = BootstrapMessage::Accept { ballot, proposal };
+        let said = received_from(&mut bootstrap, 1, message);
+        assert_eq!(!said.is_empty(), answers, "{count} members: {said:?}");
+    }
 }
 
 /// A node that only joins, or whose disk hangs, may be the best of all and never propose.
 #[test]
 fn the_next_one_proposes_when_the_best_does_not() {
-    let (config, rng) = (BootstrapConfig::new(3), Rng::seeded(1));
-    let mut bootstrap = Bootstrap::new(id(1), config, Pledge::default(), None, rng, Instant::ZERO);
-    let candidate = |index: usize| {
-        let address = format!("n{index}:1");
-        (id(index), Candidate { priority: 100, address, kind: Kind::Voter })
-    };
-    let sight = Sight {
-        candidates: [candidate(0), candidate(1), candidate(2)].into(),
-        seeds: vec![Some(id(0)), Some(id(1)), Some(id(2))],
-        cluster: None,
-    };
+    let mut bootstrap = fresh(1, &in_sight(3, DiskId::NONE));
     let mut out = Outbox::new();
-    bootstrap.handle(Instant::ZERO, BootstrapInput::Saw(sight), &mut out);
     let mut asked_at = None;
     while let Some(due) = bootstrap.deadline().filter(|due| *due < Instant::from_millis(60_000)) {
         bootstrap.wake(due, &mut out);
@@ -226,8 +308,16 @@ fn the_next_one_proposes_when_the_best_does_not() {
 }
 
 fn received(bootstrap: &mut Bootstrap, message: BootstrapMessage) -> Vec<BootstrapOutput> {
+    received_from(bootstrap, 1, message)
+}
+
+fn received_from(
+    bootstrap: &mut Bootstrap,
+    from: usize,
+    message: BootstrapMessage,
+) -> Vec<BootstrapOutput> {
     let mut out = Outbox::new();
-    let received = BootstrapInput::Received { from: id(1), message };
+    let received = BootstrapInput::Received { from: id(from), message };
     bootstrap.handle(Instant::from_millis(1), received, &mut out);
     out.drain().collect()
 }
@@ -287,7 +377,7 @@ fn no_hostile_round_is_the_last() {
         let mut out = Outbox::new();
         let now = Instant::from_millis(2);
         bootstrap.handle(now, BootstrapInput::Persisted(pledge.clone()), &mut out);
-        bootstrap.handle(now, BootstrapInput::Saw(two_in_sight()), &mut out);
+        bootstrap.handle(now, BootstrapInput::Saw(in_sight(2, DiskId::NONE)), &mut out);
         bootstrap.wake(Instant::from_millis(5_000), &mut out);
         assert!(bootstrap.pledge().promised > pledge.promised, "no round is above {round}");
     }
@@ -297,7 +387,12 @@ fn no_hostile_round_is_the_last() {
 fn a_node_that_only_joins_says_so() {
     let (config, rng) = (BootstrapConfig::new(1), Rng::seeded(1));
     let mut bootstrap = Bootstrap::new(id(0), config, Pledge::default(), None, rng, Instant::ZERO);
-    let me = Candidate { priority: 100, address: "n0:1".to_owned(), kind: Kind::Voter };
+    let me = Candidate {
+        priority: 100,
+        address: "n0:1".to_owned(),
+        disk: DiskId::NONE,
+        kind: Kind::Voter,
+    };
     let sight = Sight { candidates: [(id(0), me)].into(), seeds: vec![Some(id(0))], cluster: None };
     let mut out = Outbox::new();
     bootstrap.handle(Instant::ZERO, BootstrapInput::Saw(sight), &mut out);
@@ -312,7 +407,12 @@ fn a_node_alone_founds_at_once() {
     let (config, rng) = (BootstrapConfig::new(1), Rng::seeded(1));
     let config = BootstrapConfig { settle: Duration::ZERO, ..config };
     let mut bootstrap = Bootstrap::new(id(0), config, Pledge::default(), None, rng, Instant::ZERO);
-    let me = Candidate { priority: 100, address: "n0:1".to_owned(), kind: Kind::Voter };
+    let me = Candidate {
+        priority: 100,
+        address: "n0:1".to_owned(),
+        disk: DiskId::NONE,
+        kind: Kind::Voter,
+    };
     let sight = Sight { candidates: [(id(0), me)].into(), ..Sight::default() };
     let mut out = Outbox::new();
     bootstrap.handle(Instant::ZERO, BootstrapInput::Saw(sight), &mut out);

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quorate_core::{
-    Ballot, Configuration, Hold, Instant, Kind, LogId, LogIndex, LogView, Mandate, Member, NodeId,
-    Outbox, Rng, Term, Token,
+    Ballot, Configuration, DiskId, Hold, Instant, Kind, LogId, LogIndex, LogView, Mandate, Member,
+    NodeId, Outbox, Rng, Term, Token,
 };
 use quorate_election::{Config, Input, Message, Output, Role, Voter};
 
@@ -122,7 +122,8 @@ impl Cluster {
         outgoing: Option<BTreeSet<NodeId>>,
     ) -> Self {
         let mut rng = Rng::stream(seed, "cluster");
-        let member = |kind, priority| Member { kind, priority, address: String::new() };
+        let member =
+            |kind, priority| Member { kind, priority, address: String::new(), disk: DiskId::NONE };
         let configuration = Configuration {
             members: members
                 .iter()

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use quorate_core::{BootEpoch, NodeId, Rng};
-use quorate_tokio::{ReadError, StateFolder};
+use quorate_core::{BootEpoch, NodeId};
+use quorate_tokio::{ReadError, StateFolder, boot_by_clock, entropy};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -129,33 +128,10 @@ async fn closed(peers: &watch::Receiver<Peers>) {
     while peers.changed().await.is_ok() {}
 }
 
-/// A boot epoch by the wall clock: quarters of a second since 2025. Later starts have higher ones
-/// as long as the clock is not set back, also without any memory; in 32 bits, which are short on
-/// the wire, until 2059. Two starts of one process never have the same.
-fn boot_by_clock() -> BootEpoch {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    #[expect(clippy::disallowed_methods, reason = "a driver may read the clock")]
-    let now = std::time::SystemTime::now();
-    let since_2025 = now.duration_since(UNIX_EPOCH + SINCE).unwrap_or_default();
-    let quarters = u64::try_from(since_2025.as_millis() / 250).unwrap_or(u64::MAX / 2);
-    let next = |last: u64| Some(quarters.max(last + 1));
-    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
-    BootEpoch(quarters.max(last + 1))
-}
-
 /// A name for a node that was given none.
 fn made_up() -> NodeId {
     let text = format!("node-{:012x}", entropy() & 0xffff_ffff_ffff);
     NodeId::new(&text).expect("letters, a dash and digits are a name")
-}
-
-/// A seed from the operating system.
-pub(super) fn entropy() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    // The standard library seeds its hash maps from the system's randomness; that is all that
-    // timers and names need.
-    let drawn = std::hash::RandomState::new().build_hasher().finish();
-    Rng::seeded(drawn).next_u64()
 }
 
 /// Its name and the count of its starts.
@@ -164,8 +140,6 @@ const PEERS: &str = "peers";
 /// Of the files.
 const VERSION: u8 = 1;
 const WRITE_EVERY: Duration = Duration::from_secs(3);
-/// From 1970 to 2025.
-const SINCE: Duration = Duration::from_secs(20_089 * 24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {

@@ -56,7 +56,7 @@ impl Membership {
     pub async fn start(options: Options) -> Result<Running, StartError> {
         options.check()?;
         let memory = recall(&options).await?;
-        let seed = memory::entropy();
+        let seed = quorate_tokio::entropy();
         let (transport, heard) = Transport::bind(TransportConfig {
             boot: memory.boot,
             keyring: options.keyring.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use quorate_core::{ClusterId, Instant};
-use quorate_membership::{Accusation, Body, Config, Input, Output, Packet, State, Tags};
+use quorate_membership::{Accusation, Body, Config, Input, Output, Packet, State, Tags, Update};
 
 use crate::hostile::{hear, node, packet};
 use crate::script::{announce, gossip, welcome};
@@ -662,4 +662,57 @@ fn whoever_asks_with_a_refuted_suspicion_is_told_by_the_answer() {
             1500ms <- c gossip [b suspect 1.0]
         "#]],
     );
+}
+
+#[test]
+fn of_many_that_are_to_be_buried_only_a_few_are_asked_about() {
+    const SUSPECTS: [&str; 12] = ["b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m"];
+    const WELL: [&str; 5] = ["n", "o", "p", "q", "r"];
+    let mut script = Script::knowing(&[SUSPECTS.as_slice(), &WELL].concat());
+    script.lively = WELL.to_vec();
+    for name in SUSPECTS {
+        let accusation = Some(Accusation { by: 0, corroborated: true });
+        let accused = Update { accusation, ..claim(name, State::Suspect, 1, 0) };
+        script.hear("n", gossip(), &[accused]);
+    }
+    script.until(1_100);
+    let mut ping = script.packet("o", Body::ping(9, &id("a")), &[]);
+    ping.view = 1;
+    script.receive("o", ping);
+    script.take();
+    script.until(1_420);
+    let text = script.take();
+    let dead = text.matches("dead: ").count();
+    assert_eq!(dead, SUSPECTS.len() - 8, "{text}");
+}
+
+#[test]
+fn one_that_missed_the_same_does_not_hide_what_all_others_know() {
+    let ping_of = |script: &mut Script, name: &str, view: Option<u64>| {
+        let mut ping = script.packet(name, Body::ping(9, &id("a")), &[]);
+        ping.view = view.unwrap_or(ping.view);
+        script.receive(name, ping);
+    };
+    // `b` agrees whenever it is probed, and so often that the difference never lasts.
+    let mut script = Script::knowing(&["b", "c", "d", "e"]);
+    script.lively = vec!["b"];
+    for (turn, name) in ["c", "d", "e"].iter().cycle().take(12).enumerate() {
+        script.until(500 + turn as u64 * 250);
+        ping_of(&mut script, name, Some(1));
+        if turn % 3 == 2 {
+            ping_of(&mut script, "b", None);
+        }
+    }
+    let text = script.take();
+    assert!(text.contains("digest"), "{text}");
+    // Once most agree it is over: what differs then is news, and may be under way.
+    let mut script = Script::knowing(&["b", "c", "d", "e"]);
+    script.lively = vec!["b", "c", "d", "e"];
+    script.until(500);
+    ping_of(&mut script, "c", Some(1));
+    ping_of(&mut script, "b", None);
+    script.until(3_000);
+    ping_of(&mut script, "e", Some(1));
+    let text = script.take();
+    assert!(!text.contains("digest"), "{text}");
 }

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
-use quorate::{Answer, Change, Configuration, Kind, Member, NodeId, Request};
+use quorate::{Answer, Change, Configuration, DiskId, Kind, Member, NodeId, Request};
 use serde::{Deserialize, Serialize};
 
 use super::cluster::{kind, parts};
@@ -72,7 +72,7 @@ pub(super) async fn add(
         false => format!("{address}:{port}"),
     };
     let priority = priority.unwrap_or(Member::PRIORITY_DEFAULT);
-    let member = Member { kind, priority, address };
+    let member = Member { kind, priority, address, disk: DiskId::NONE };
     change(&app, &headers, Change::Add { id: id(&app, &node_id)?, member }).await
 }
 

@@ -66,18 +66,24 @@ pub(super) async fn info(State(app): State<App>) -> Response {
     ok(&app, body)
 }
 
-/// What a person should know about the size of the cluster.
+/// What a person should know about the size of the cluster, and about lost disks.
 fn advice(status: &NodeStatus, voters: usize) -> Vec<String> {
-    match voters {
-        0 => vec![format!("not a member of a cluster yet: {}", status.bootstrap)],
+    let size = match voters {
+        0 => Some(format!("not a member of a cluster yet: {}", status.bootstrap)),
         1 => {
-            vec!["one voter: its loss stops the cluster; three survive the loss of one".to_owned()]
+            Some("one voter: its loss stops the cluster; three survive the loss of one".to_owned())
         }
         even if even % 2 == 0 => {
-            vec![format!("{even} voters survive no more failures than {}", even - 1)]
+            Some(format!("{even} voters survive no more failures than {}", even - 1))
         }
-        _ => Vec::new(),
-    }
+        _ => None,
+    };
+    let lost = status.another_disk.iter().map(|(id, disk)| {
+        format!(
+            "`{id}` came back on disk {disk}, another than it was a member on: it has no say yet"
+        )
+    });
+    size.into_iter().chain(lost).collect()
 }
 
 /// Where clients reach the API of `id`, as far as it has said so.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
-use quorate::{GossipState, GossipStatus, NeighbourStatus};
+use quorate::{DiskId, GossipState, GossipStatus, NeighbourStatus};
 use quorate_core::Instant;
 use serde::Serialize;
 
@@ -28,6 +28,8 @@ struct MemberBody {
     state: String,
     kind: Option<&'static str>,
     priority: Option<u8>,
+    /// The one that it has its say from.
+    disk: Option<String>,
     health: Option<&'static str>,
     tags: BTreeMap<String, String>,
     last_seen_ms: Option<u64>,
@@ -137,6 +139,11 @@ pub(super) async fn members(State(app): State<App>) -> Response {
             state: state.to_string(),
             kind: status.configuration.kind(&id).or_else(|| tags.map(|tags| tags.kind)).map(kind),
             priority: tags.map(|tags| tags.priority).or_else(|| member.map(|m| m.priority)),
+            disk: status
+                .configuration
+                .disk(&id)
+                .filter(|disk| *disk != DiskId::NONE)
+                .map(|it| it.to_string()),
             health: None,
             tags: tags.map(|tags| tags.extra.clone()).unwrap_or_default(),
             last_seen_ms: if itself {

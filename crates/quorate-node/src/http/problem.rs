@@ -210,6 +210,11 @@ impl Problem {
                 let what = (412, "guard_refused", "the learner is behind");
                 Self::failed(app, what, detail).guarded("caught_up").retry_after(1_000)
             }
+            ChangeRefused::NotConnected { .. } => {
+                Self::failed(app, (412, "guard_refused", "the node is not connected"), detail)
+                    .guarded("connected")
+                    .retry_after(1_000)
+            }
             ChangeRefused::WouldLoseQuorum { .. } | ChangeRefused::LastVoter { .. } => {
                 let what = (412, "guard_refused", "the quorum would be lost");
                 Self::failed(app, what, detail).guarded("quorum")

@@ -1,12 +1,15 @@
 //! Changing the members while the log goes on.
 
-use quorate_core::{Change, Configuration, Kind, LogIndex, LogView as _, Member, NodeId, Snapshot};
-use quorate_replication::{Config, Input, ProposalId};
+use quorate_core::{
+    Change, ClusterTime, Configuration, DiskId, Entry, Instant, Kind, LogId, LogIndex,
+    LogView as _, Member, NodeId, Payload, Recovered, Snapshot,
+};
+use quorate_replication::{Config, Input, ProposalId, Replicator};
 
 use crate::desk::{Desk, append, appended, id};
 
 const fn learner() -> Member {
-    Member { kind: Kind::Learner, priority: 100, address: String::new() }
+    Member { kind: Kind::Learner, priority: 100, address: String::new(), disk: DiskId::NONE }
 }
 
 fn add(name: &str) -> Change {
@@ -104,6 +107,30 @@ fn a_learner_is_no_voter_before_it_caught_up() {
 }
 
 #[test]
+fn a_learner_that_comes_back_shows_anew_what_it_holds() {
+    // Whether it was let go before it is added again, or not.
+    for knows in [false, true] {
+        let mut desk = with_learner();
+        change(&mut desk, 2, remove("d"));
+        desk.persisted(1, 4);
+        desk.receive("b", appended(1, 0, 4, 3));
+        if knows {
+            desk.receive("d", appended(1, 0, 4, 4));
+            assert_eq!(desk.replicator.progress().count(), 2, "let go");
+        }
+        change(&mut desk, 3, add("d"));
+        desk.persisted(1, 5);
+        desk.receive("b", appended(1, 0, 5, 4));
+        // An answer to what it was sent before it left, on a disk that may be gone.
+        desk.receive("d", appended(1, 0, 4, 3));
+        let said = change(&mut desk, 4, promote(&["d"]));
+        assert!(said.contains("lacks 5 entries"), "{said}");
+        desk.receive("d", appended(1, 1, 5, 4));
+        assert!(!change(&mut desk, 5, promote(&["d"])).contains("refused"));
+    }
+}
+
+#[test]
 fn a_learner_counts_for_nothing() {
     let mut desk = with_learner();
     desk.propose(9);
@@ -161,7 +188,7 @@ fn s8_any_leader_leaves_a_joint_configuration() {
     let joint = configuration(&desk).after(&remove("c")).unwrap();
     let mut entries = append(1, (0, 1), 1, &[1, 1]);
     if let quorate_replication::Message::Append { entries, .. } = &mut entries {
-        entries[1].payload = quorate_core::Payload::Configuration(joint);
+        entries[1].payload = Payload::Configuration(joint);
     }
     desk.receive("b", entries);
     desk.persisted(1, 3);
@@ -180,7 +207,7 @@ fn s8_a_configuration_that_is_dropped_no_longer_counts() {
     let four = configuration(&desk).after(&add("d")).unwrap();
     let mut entries = append(1, (0, 1), 1, &[1, 1]);
     if let quorate_replication::Message::Append { entries, .. } = &mut entries {
-        entries[1].payload = quorate_core::Payload::Configuration(four);
+        entries[1].payload = Payload::Configuration(four);
     }
     desk.receive("b", entries);
     assert!(configuration(&desk).member(&id("d")).is_some());
@@ -196,7 +223,38 @@ fn s8_a_snapshot_carries_the_members() {
     let log = desk.replicator.log();
     let snapshot: Snapshot = log.snapshot_of(log.commit(), "state".into()).unwrap();
     assert!(snapshot.configuration.member(&id("d")).is_some());
-    let recovered = quorate_core::Recovered { snapshot: Some(snapshot), ..Default::default() };
+    let recovered = Recovered { snapshot: Some(snapshot), ..Default::default() };
     let desk = Desk::recovered("b", &recovered, Config::default());
     assert!(configuration(&desk).member(&id("d")).is_some());
+}
+
+/// `b` moves from one disk to another, and `a` and `c` hold no more than the joint configuration of
+/// it. What the new disk received beyond makes it a learner there: the vote that the joint one gives
+/// is the old disk's, which may come back and stand by it in the same term.
+#[test]
+fn s9_the_vote_of_a_lost_disk_is_not_the_new_ones() {
+    let member = |disk| Member { kind: Kind::Voter, disk: DiskId(disk), ..learner() };
+    let members = ["a", "b", "c"].map(|name| (id(name), member(1)));
+    let born = Configuration::of_members(members.into());
+    let joint = born.after(&Change::Rejoin { id: id("b"), disk: DiskId(2) }).unwrap();
+    let configurations = [born, joint.clone(), joint.settled()];
+    let entries = configurations.into_iter().enumerate().map(|(index, configuration)| Entry {
+        id: LogId::new(u64::from(index > 0), index as u64 + 1),
+        time: ClusterTime::ZERO,
+        payload: Payload::Configuration(configuration),
+    });
+    let entries: Vec<Entry> = entries.collect();
+    let may_lead = |held: usize, commit: u64, disk: u64| {
+        let recovered = Recovered {
+            entries: entries[..held].to_vec(),
+            commit: LogIndex(commit),
+            ..Recovered::default()
+        };
+        let now = Instant::from_millis(1);
+        let replica = Replicator::new(id("b"), Config::default(), &recovered, now);
+        replica.on_disk(DiskId(disk)).log().may_lead(&id("b"))
+    };
+    assert!(may_lead(2, 1, 1), "the old disk has its vote until that is over");
+    assert!(!may_lead(3, 2, 2), "the new one has none");
+    assert!(!may_lead(2, 1, 2) && !may_lead(3, 2, 1), "nor has either against its latest");
 }

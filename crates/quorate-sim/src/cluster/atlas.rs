@@ -7,7 +7,9 @@ use crate::{DiskLoss, Fault, Seat, SeatSet};
 ///
 /// Everything a node told others rests on its disk: entries, votes, terms, pledges. A disk that was
 /// harmed may have lost any of it, and can only notice or not. If it notices, its node stays away
-/// for good: so fewer than half of the members may be harmed. If it does not, the cluster has one
+/// for good: so fewer than half of the members may be harmed. An empty disk is another one, as every
+/// handshake says, so its node counts like one that stays away until it is a member anew. If a disk
+/// does not notice, the cluster has one
 /// copy less than it counts on, which no promise covers: such a run is *beyond*, and ends.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Atlas {
@@ -18,7 +20,8 @@ pub(super) struct Atlas {
 
 impl Atlas {
     /// Whether `fault` may strike `seat` of a cluster whose members `ever` hold all that were,
-    /// where a majority of each of `halves` must keep whole disks.
+    /// where a majority of each half must keep whole disks: `halves` holds its voters, and those
+    /// of them that still do.
     ///
     /// Before the birth of the cluster every node's word is needed, so every disk and every address
     /// is spared.
@@ -27,20 +30,22 @@ impl Atlas {
         seat: Seat,
         fault: &Fault,
         ever: SeatSet,
-        halves: &[SeatSet],
+        halves: &[(SeatSet, SeatSet)],
         is_born: bool,
     ) -> bool {
         match fault {
             _ if !is_born => false,
             Fault::Move { .. } => true,
-            // Nothing tells a wiped disk from a new one yet, so only those may lose it who hold
-            // nothing that counts, nor ever did.
-            Fault::Crash { disk: DiskLoss::Older | DiskLoss::Wiped, .. }
-            | Fault::Cut { disk: DiskLoss::Older | DiskLoss::Wiped, .. } => !ever.contains(seat),
+            // Nothing tells an older copy from the disk it is of, so only those may come back on
+            // one who hold nothing that counts, nor ever did.
+            Fault::Crash { disk: DiskLoss::Older, .. }
+            | Fault::Cut { disk: DiskLoss::Older, .. } => !ever.contains(seat),
             _ => {
-                let harmed = self.harmed.union(SeatSet::only(seat));
-                let lives = |half: &SeatSet| half.minus(harmed).len() >= majority(*half);
-                halves.iter().all(|half| !half.contains(seat) || lives(half))
+                let others = SeatSet::only(seat);
+                let lives = |(half, whole): &(SeatSet, SeatSet)| {
+                    !half.contains(seat) || whole.minus(others).len() >= majority(*half)
+                };
+                halves.iter().all(lives)
             }
         }
     }
@@ -78,14 +83,20 @@ mod tests {
         let rot = Fault::Rot { target: crate::Target::Leader, bits: 1 };
         let mut atlas = Atlas::default();
         for seat in [Seat(0), Seat(3)] {
-            assert!(atlas.permits(seat, &rot, members, &[members], true));
-            assert!(!atlas.permits(seat, &rot, members, &[members], false), "not before the birth");
+            assert!(atlas.permits(seat, &rot, members, &[(members, atlas.whole(members))], true));
+            assert!(
+                !atlas.permits(seat, &rot, members, &[(members, atlas.whole(members))], false),
+                "not before the birth"
+            );
             atlas.harm(seat);
         }
-        assert!(!atlas.permits(Seat(1), &rot, members, &[members], true));
-        assert!(atlas.permits(Seat(3), &rot, members, &[members], true), "again, the same one");
+        assert!(!atlas.permits(Seat(1), &rot, members, &[(members, atlas.whole(members))], true));
         assert!(
-            atlas.permits(Seat(6), &rot, members, &[members], true),
+            atlas.permits(Seat(3), &rot, members, &[(members, atlas.whole(members))], true),
+            "again, the same one"
+        );
+        assert!(
+            atlas.permits(Seat(6), &rot, members, &[(members, atlas.whole(members))], true),
             "who is no member holds nothing"
         );
         assert_eq!(atlas.whole(members).len(), 3);

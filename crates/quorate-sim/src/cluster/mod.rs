@@ -7,6 +7,7 @@ mod addresses;
 mod atlas;
 mod checks;
 mod clients;
+mod drives;
 mod errands;
 mod failover;
 mod finale;

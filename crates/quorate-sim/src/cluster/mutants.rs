@@ -26,6 +26,9 @@ mutants! {
     "ack-before-fsync" "R5" "the journal reports a sync that it did not do",
     "acked-overstated" "R4" "an answer names the leader among those that hold the write before it does",
     "always-stands-at-once" "E10" "every candidate claims that the leader told it to stand",
+    "another-disk-acks" "S9" "what a member on another disk holds counts as what it lost",
+    "another-disk-stands" "S9" "a member on another disk stands with the vote that it lost",
+    "another-disk-votes" "E6" "a member on another disk votes once more in a term",
     "append-ignores-prev" "R1" "a follower appends without holding the entry before",
     "apply-uncommitted" "R4" "entries are applied and acknowledged before they are committed",
     "ballot-lost-on-segment-switch" "E5" "a new segment of the journal begins without the ballot",
@@ -82,6 +85,7 @@ mutants! {
     "read-without-probe" "K1" "a leader reads without asking whether it still leads",
     "refutation-forgotten" "M7" "a suspected member does not say that it lives",
     "removed-leader-stays" "E7" "a leader whose removal is committed leads on",
+    "removed-never-stands" "E8" "who is to leave does not stand, also where nobody else can win",
     "revision-not-restored" "K5" "a snapshot forgets the revision",
     "seen-counted-as-granted" "E6" "a refused vote counts as granted",
     "segment-left-unsynced" "R5" "a segment of the journal is left before it is synced",
@@ -109,4 +113,5 @@ mutants! {
     "vote-not-durable" "E3" "a vote leaves before it is durable",
     "vote-twice" "E3" "a voter votes for two candidates of one term",
     "vote-without-freshness" "E4" "a voter votes for a candidate whose log is behind",
+    "wiped-keeps-matched" "S9" "a member on another disk is taken to hold what it had",
 }

@@ -1,7 +1,7 @@
 //! Nodes and messages in words, for traces and timelines.
 
 use quorate::{Op, PeerMessage, Query, Request};
-use quorate_core::{ClusterId, LogView as _};
+use quorate_core::{ClusterId, DiskId, LogView as _};
 use quorate_election::{BootstrapMessage, Message as Vote, Role};
 use quorate_lin::{Access, Answer};
 use quorate_membership::{Body, Packet};
@@ -62,9 +62,9 @@ pub(super) fn describe(bytes: &[u8]) -> Label {
         Ok(frame) => frame,
         Err(error) => return unreadable(&error),
     };
-    frame.read::<PeerMessage>().map_or_else(
+    frame.read::<(DiskId, PeerMessage)>().map_or_else(
         |error| unreadable(&error),
-        |message| Label {
+        |(_, message)| Label {
             is_routine: is_routine(&message),
             ..Label::new(short(&message), format!("{message:?}"))
         },

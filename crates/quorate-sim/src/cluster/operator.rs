@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quorate_core::{Change, Configuration, Kind, Member, NodeId, Rng};
+use quorate_core::{Change, Configuration, DiskId, Kind, Member, NodeId, Rng};
 
 use super::settings::Settings;
 use crate::{MemberAct, Seat};
@@ -38,7 +38,7 @@ fn fitting(
             let place = settings.seat(&id)?;
             let priority = settings.priorities[place.index()];
             let address = settings.addresses.of(place).to_string();
-            Some(Change::Add { id, member: Member { kind, priority, address } })
+            Some(Change::Add { id, member: Member { kind, priority, address, disk: DiskId::NONE } })
         }
         MemberAct::Promote => {
             let mut learners = of_kind(configuration, Kind::Learner);

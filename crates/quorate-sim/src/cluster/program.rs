@@ -9,8 +9,8 @@ use quorate::{
     PeerMessage, ReadLevel, Request, RequestId,
 };
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, Instant, LogId, LogIndex, LogView as _, Machine as _, NodeId,
-    Outbox, Record, Recovered, Rng, Term, Token,
+    Ballot, BootEpoch, ClusterId, DiskId, Instant, LogId, LogIndex, LogView as _, Machine as _,
+    NodeId, Outbox, Record, Recovered, Rng, Term, Token,
 };
 use quorate_election::BootstrapConfig;
 use quorate_membership::{Channel, Packet, Tags};
@@ -104,6 +104,8 @@ pub(super) struct NodeProgram {
     pub(super) machine: NodeMachine,
     settings: Rc<Settings>,
     seat: Seat,
+    /// On which disk it is: every stream of it begins with that.
+    disk: DiskId,
     /// Whose messages it hears.
     cluster: ClusterId,
     journal: Journal,
@@ -186,6 +188,7 @@ impl NodeProgram {
             tags: Tags { priority, ..Tags::default() },
             bootstrap: BootstrapConfig::new(settings.min_nodes),
             boot: BootEpoch(u64::from(boot.life) + 1),
+            disk: settings.drives.of(boot.seat),
             instance: boot.seed,
             founders: settings.founders.clone(),
             autopilot: settings.autopilot.clone(),
@@ -196,6 +199,7 @@ impl NodeProgram {
         let mut program = Self {
             machine,
             seat: boot.seat,
+            disk: settings.drives.of(boot.seat),
             cluster: ClusterId::NONE,
             journal,
             rng: Rng::stream(boot.seed, "storage thread"),
@@ -239,9 +243,10 @@ impl NodeProgram {
                 NodeEffect::Send { to, lane, message } => {
                     let Some(to) = self.settings.seat(&to) else { continue };
                     self.spoke(to, &message);
-                    let cluster = self.cluster;
+                    let (cluster, disk) = (self.cluster, self.disk);
                     out.send(to, lane, copies(&message), |bytes| {
-                        let encoded = encode_frame(FrameKind::Message, cluster, &message, bytes);
+                        let encoded =
+                            encode_frame(FrameKind::Message, cluster, &(disk, &message), bytes);
                         encoded.expect("a message of a simulated node is within the limit");
                     });
                 }
@@ -327,6 +332,16 @@ impl NodeProgram {
     /// The name of another.
     pub(super) fn id_of(&self, seat: Seat) -> &NodeId {
         &self.settings.ids[seat.index()]
+    }
+
+    /// On which disk it is.
+    pub(super) const fn disk(&self) -> DiskId {
+        self.disk
+    }
+
+    /// On which disk another is.
+    pub(super) fn disk_of(&self, seat: Seat) -> DiskId {
+        self.settings.drives.of(seat)
     }
 
     /// Who bears a name.
@@ -438,11 +453,11 @@ impl Program for NodeProgram {
             Input::Message { from, bytes } => {
                 self.heard[from.index()] = now;
                 // As in every driver, what makes no sense ends the stream.
-                let Some(message) = read_message(bytes, self.cluster) else {
+                let Some((disk, message)) = read_message(bytes, self.cluster) else {
                     return out.hang_up(from);
                 };
                 let from = self.settings.ids[from.index()].clone();
-                NodeInput::Message { from, message }
+                NodeInput::Message { from, disk, message }
             }
             Input::Datagram { from, bytes } => {
                 let Ok(content) = decode_datagram(bytes) else { return };
@@ -458,7 +473,8 @@ impl Program for NodeProgram {
                 }
             }
             Input::PeerConnected(peer) => {
-                NodeInput::PeerConnected(self.settings.ids[peer.index()].clone())
+                let disk = self.settings.drives.of(peer);
+                NodeInput::PeerConnected { peer: self.settings.ids[peer.index()].clone(), disk }
             }
             Input::PeerLost { peer, refused } => {
                 let peer = self.settings.ids[peer.index()].clone();
@@ -486,11 +502,13 @@ impl Program for NodeProgram {
             }
         };
         self.reads.is_told = false;
-        if let NodeInput::Message { from, message } = &input {
+        if let NodeInput::Message { from, disk, message } = &input
+            && self.machine.log().configuration().speaks_for(from, *disk)
+        {
             self.hear_of_reads(from, message);
         }
         let leader = match &input {
-            NodeInput::Message { from, message: PeerMessage::Election(beat) } => {
+            NodeInput::Message { from, message: PeerMessage::Election(beat), .. } => {
                 let term = beat.term();
                 matches!(beat, quorate_election::Message::Heartbeat { .. })
                     .then(|| (from.clone(), term))
@@ -571,8 +589,9 @@ const fn is_linearizable(request: &Request) -> bool {
     matches!(request, Request::Read { level: ReadLevel::Linearizable, .. })
 }
 
-/// The message in a frame of a stream; `None` if there is none.
-fn read_message(bytes: &[u8], cluster: ClusterId) -> Option<PeerMessage> {
+/// The message in a frame of a stream, and the disk of who sent it; `None` if there is none.
+/// Streams of the engine shake no hands: each frame tells instead.
+fn read_message(bytes: &[u8], cluster: ClusterId) -> Option<(DiskId, PeerMessage)> {
     let frame = decode_frame(bytes, cluster, Versions::SUPPORTED).ok()?;
     if frame.head.kind == FrameKind::Message { frame.read().ok() } else { None }
 }

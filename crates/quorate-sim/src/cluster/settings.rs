@@ -10,6 +10,7 @@ use quorate_dist_state::Limits;
 use quorate_storage::Options;
 
 use super::addresses::{AddressBook, PORT};
+use super::drives::Drives;
 use crate::{Seat, SeatSet};
 
 /// How the nodes and clients of a run are set up.
@@ -32,6 +33,8 @@ pub(super) struct Settings {
     pub(super) ids: Vec<NodeId>,
     /// Where each seat is now.
     pub(super) addresses: AddressBook,
+    /// What each seat's disk is called now.
+    pub(super) drives: Drives,
     /// Whether the calm phase lasts until gossip has settled, too.
     pub(super) wants_views: bool,
     /// How long a session lives after its last use, in milliseconds.
@@ -64,6 +67,7 @@ impl Settings {
             min_nodes: draw_min_nodes(seed, ids.len()),
             autopilot: draw_autopilot(seed),
             addresses: AddressBook::new(nodes),
+            drives: Drives::new(nodes),
             ids,
             wants_views: rng.chance(330_000),
             session_ttl_ms: [1_000, 3_000, 60_000][rng.index(3)],
@@ -212,6 +216,7 @@ fn draw_founders(rng: &mut Rng, ids: &[NodeId], priorities: &[u8]) -> Option<Pro
     for (seat, member) in configuration.members.values_mut().enumerate() {
         member.address = AddressBook::first(Seat(seat as u8)).to_string();
         member.priority = priorities[seat];
+        member.disk = Drives::first(Seat(seat as u8));
     }
     let cluster = ClusterId(u128::from(rng.next_u64()) + 1);
     // One that holds data and has no say, where enough others have.

@@ -21,8 +21,8 @@ use super::operator;
 use super::program::{KvRequest, NodeProgram};
 use super::settings::Settings;
 use crate::{
-    Boot, BootRefused, Carrier, Context, Effects, Fault, FaultKind, Label, MemberAct, Observation,
-    Plan, Program as _, Seat, SeatSet, TraceEvent, Violation, World,
+    Boot, BootRefused, Carrier, Context, DiskLoss, Effects, Fault, FaultKind, Label, MemberAct,
+    Observation, Plan, Program as _, Seat, SeatSet, TraceEvent, Violation, World,
 };
 
 /// Shipped nodes, clients of their key-value store, and all that must hold.
@@ -35,6 +35,11 @@ pub(super) struct Cluster {
     keys: BTreeSet<u8>,
     /// Nodes that lead, as they think, and until when they keep the lead, if they do.
     leading: Vec<(Seat, bool)>,
+    /// Who lives in the calm phase, once it began.
+    calm_core: Option<SeatSet>,
+    /// Whether a change that a leader began as the calm did, before it noticed who is gone, needs
+    /// one of those: its guard cannot know better, and nobody can go on until they are back.
+    stranded: bool,
     /// Nodes of the core that have the final write.
     arrived: SeatSet,
     /// Whether gossip is to settle, too.
@@ -77,6 +82,8 @@ impl Cluster {
             finale: None,
             keys: plan.operations.iter().map(|planned| planned.operation.key).collect(),
             leading: Vec::new(),
+            calm_core: None,
+            stranded: false,
             arrived: SeatSet::NONE,
             wants_views: false,
             misjudged: Vec::new(),
@@ -171,6 +178,12 @@ impl Cluster {
             }
         });
     }
+
+    /// Whether `core` alone can commit whatever configuration may count.
+    fn can_go_on(&self, core: SeatSet) -> bool {
+        let halves = self.checks.whole(&self.settings);
+        halves.iter().all(|(half, whole)| core.within(*whole).len() >= majority(*half))
+    }
 }
 
 impl World for Cluster {
@@ -264,6 +277,10 @@ impl World for Cluster {
             self.checks.acknowledged(&write, &self.settings)?;
         }
         self.clients.revision = self.checks.revision();
+        if program.leads() && self.calm_core.is_some_and(|core| !self.can_go_on(core)) {
+            cx.mark("a change needs one that stays away");
+            self.stranded = true;
+        }
         if let Some(finale) = &mut self.finale {
             finale.narrow(self.checks.members());
         }
@@ -299,11 +316,22 @@ impl World for Cluster {
     }
 
     fn permits(&self, seat: Seat, fault: &Fault) -> bool {
-        self.checks.permits(seat, fault)
+        // Before others tell a seed that lost its disk of the cluster, it may help to found another.
+        let is_seed = self.settings.founders.is_none() && self.settings.seeds().contains(seat);
+        let wipes = matches!(
+            fault,
+            Fault::Crash { disk: DiskLoss::Wiped, .. } | Fault::Cut { disk: DiskLoss::Wiped, .. }
+        );
+        !(is_seed && wipes) && self.checks.permits(&self.settings, seat, fault)
     }
 
     fn harmed(&mut self, seat: Seat) {
         self.checks.atlas.harm(seat);
+    }
+
+    fn wiped(&mut self, seat: Seat) {
+        let gone = self.settings.drives.replace(seat);
+        self.checks.replaced(seat, gone);
     }
 
     fn moved(&mut self, seat: Seat, rng: &mut Rng) {
@@ -319,20 +347,22 @@ impl World for Cluster {
     }
 
     fn is_recoverable(&self) -> bool {
-        let lives = |half: &SeatSet| self.checks.atlas.whole(*half).len() >= majority(*half);
-        self.checks.halves().iter().all(lives)
+        let halves = self.checks.whole(&self.settings);
+        halves.iter().all(|(half, whole)| whole.len() >= majority(*half))
     }
 
     fn core(&mut self, nodes: u8, rng: &mut Rng) -> SeatSet {
-        let halves = self.checks.halves();
-        let voters = halves.iter().fold(SeatSet::NONE, |all, half| all.union(*half));
-        let mut seats: Vec<Seat> = self.checks.atlas.whole(voters).iter().collect();
+        let halves = self.checks.whole(&self.settings);
+        let voters = halves.iter().fold(SeatSet::NONE, |all, (_, whole)| all.union(*whole));
+        let mut seats: Vec<Seat> = voters.iter().collect();
         rng.shuffle(&mut seats);
         // As few as make a majority of each half.
         let mut core = SeatSet::NONE;
         for seat in seats {
-            let lacks = |half: &SeatSet| core.within(*half).len() < majority(*half);
-            if halves.iter().any(|half| half.contains(seat) && lacks(half)) {
+            let lacks = |(half, whole): &(SeatSet, SeatSet)| {
+                whole.contains(seat) && core.within(*whole).len() < majority(*half)
+            };
+            if halves.iter().any(lacks) {
                 core = core.with(seat);
             }
         }
@@ -345,14 +375,16 @@ impl World for Cluster {
         self.checks.count("E7");
         self.checks.count("E8");
         self.checks.count("E9");
-        // Whoever starts anew finds the others through a seed, if one of those lives.
+        // Whoever starts anew finds the others through a seed, if one of those lives. And who hears
+        // nobody at all gives nobody up: the last voter of a cluster that shrank may be left alone.
         let seeds = self.settings.seeds().within(core);
-        self.wants_views = self.settings.wants_views && !seeds.is_empty();
+        self.wants_views = self.settings.wants_views && !seeds.is_empty() && core.len() > 1;
         if self.wants_views {
             self.checks.count("M6");
             self.checks.count("M8");
         }
         self.clients.drain();
+        self.calm_core = Some(core);
         let mut finale = Finale::new(Rc::clone(&self.settings), core, self.keys.iter().copied());
         finale.go_on(&mut self.clients.history, cx);
         self.finale = Some(finale);
@@ -361,6 +393,9 @@ impl World for Cluster {
     fn is_satisfied(&self) -> bool {
         let Some(finale) = &self.finale else { return false };
         let core = || finale.core().iter();
+        if self.stranded {
+            return true;
+        }
         finale.is_done()
             && core().all(|seat| self.arrived.contains(*seat))
             && self.is_well_led(finale)

@@ -322,7 +322,23 @@ fn storm<G: Gossiper>(
     }
     crowd.heal();
     crowd.set_weather(calm);
+    // Who started while all its seeds were down hears of nobody before it announces itself again.
+    let (start, alone_max) = (crowd.now(), Scenario::Islands.bound(crowd.nodes()));
+    while somebody_is_alone(crowd) {
+        if crowd.now().since(start) >= alone_max {
+            return Ok(Figures::default());
+        }
+        crowd.run_for(GLANCE)?;
+    }
     settle(crowd, HEAL_MAX)
+}
+
+/// Whether a node that runs knows of no other.
+fn somebody_is_alone<G: Gossiper>(crowd: &Crowd<G>) -> bool {
+    let knows =
+        |node: u32, other: u32| other != node && crowd.belief(node, other) != Belief::Unknown;
+    let is_alone = |node: &u32| !(0..crowd.nodes()).any(|other| knows(*node, other));
+    (0..crowd.nodes()).filter(|node| crowd.runs(*node)).any(|node| is_alone(&node))
 }
 
 fn strangers<G: Gossiper>(crowd: &mut Crowd<G>, nodes: u32) -> Result<Figures, Broken> {

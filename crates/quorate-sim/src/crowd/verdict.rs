@@ -75,6 +75,7 @@ impl Scenario {
             | Self::CutOff(_) => 5_000,
             // The longest pause between two announces, and time to tell all.
             Self::Islands => 45_000,
+            // From when nobody is alone any more.
             Self::Storm(_) => 15_000,
             Self::Quiet(_) | Self::Loss(..) | Self::Stalls(..) => 0,
         })

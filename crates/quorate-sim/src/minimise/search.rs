@@ -116,17 +116,24 @@ impl<'a, O: Clone + PartialEq> Search<'a, O> {
         }
     }
 
-    /// Drops what comes after the violation: it cannot have mattered. Some time stays, so that a
-    /// smaller plan may fail a little later.
+    /// Drops what comes after the violation, unless it matters all the same: what is kept of disks
+    /// depends on whether a later fault asks for it. Some time stays, so that a smaller plan may fail
+    /// a little later.
     pub(super) fn truncate(&mut self) {
-        let (nanos, plan) = (self.nanos, &mut self.best);
-        if nanos >= plan.calm_at {
+        let nanos = self.nanos;
+        if nanos >= self.best.calm_at {
             return;
         }
-        plan.faults.retain(|planned| planned.at <= nanos);
-        plan.operations.retain(|planned| planned.at <= nanos);
+        let mut shorter = self.best.clone();
+        shorter.faults.retain(|planned| planned.at <= nanos);
+        shorter.operations.retain(|planned| planned.at <= nanos);
         let slack = (nanos / 4).max(SLACK);
-        plan.calm_at = plan.calm_at.min(nanos.saturating_add(slack));
+        shorter.calm_at = shorter.calm_at.min(nanos.saturating_add(slack));
+        let drops = (shorter.faults.len(), shorter.operations.len())
+            != (self.best.faults.len(), self.best.operations.len());
+        if !drops || self.fails(&shorter) {
+            self.best = shorter;
+        }
     }
 
     pub(super) fn finish(self) -> Minimised<O> {

@@ -12,8 +12,8 @@ use crate::network::Fate;
 use crate::trace::digest;
 use crate::world::Answer;
 use crate::{
-    Boot, BootRefused, Carrier, CutPoint, DiskLoss, FaultKind, Harm, Input, MessageFate, Program,
-    Seat, SeatSet, TraceKind, Violation, World,
+    Boot, BootRefused, Carrier, CutPoint, DiskLoss, Fault, FaultKind, Harm, Input, MessageFate,
+    Program, Seat, SeatSet, Target, TraceKind, Violation, World,
 };
 
 /// How long a supervisor waits before it starts a process again that ended itself.
@@ -315,6 +315,10 @@ impl<W: World> Sim<'_, W> {
 
     /// What the end of the process does to its disk.
     fn lose(&mut self, seat: Seat, disk: DiskLoss) {
+        // Long after it was planned: others may have lost theirs meanwhile.
+        let planned = Fault::Crash { target: Target::Seat(seat), disk, down: 0 };
+        let permitted = !disk.harms() || self.world.permits(seat, &planned);
+        let disk = if permitted { disk } else { DiskLoss::All };
         let node = &mut self.nodes[seat.index()];
         let names = node.disk.names();
         let had_unsynced = node.disk.has_unsynced();
@@ -343,7 +347,7 @@ impl<W: World> Sim<'_, W> {
             DiskLoss::Wiped => {
                 node.disk.wipe();
                 self.context.mark("restart on an empty disk");
-                self.world.harmed(seat);
+                self.world.wiped(seat);
             }
         }
         if lost_names {

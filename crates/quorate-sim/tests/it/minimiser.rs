@@ -115,3 +115,23 @@ fn a_plan_that_breaks_nothing_has_no_smaller_one() {
     fair.faults.clear();
     assert_eq!(Minimiser::new(run).minimise(&fair), None);
 }
+
+/// What a plan holds may matter before its time comes: disks are kept as they were if some fault is
+/// to put them back.
+#[test]
+fn y7_what_comes_after_the_violation_goes_only_if_it_does_not_matter() {
+    let mut late = plan();
+    let pause = Fault::Pause { target: Target::Seat(Seat(0)), lasting: SECOND / 100 };
+    late.faults.push(PlannedFault { at: 3_900 * MILLISECOND, fault: pause });
+    let run = |plan: &Plan<AskOne>| {
+        let is_prepared = plan.faults.iter().any(|fault| fault.at == 3_900 * MILLISECOND);
+        let mut plan = plan.clone();
+        if !is_prepared {
+            plan.faults.clear();
+        }
+        run(&plan)
+    };
+    let small = Minimiser::new(run).minimise(&late).expect("it fails");
+    assert!(small.nanos < 3 * SECOND);
+    assert_eq!(run(&small.plan).violation, Some(small.violation));
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use quorate_core::{Clock as _, NodeId};
+use quorate_core::{Clock as _, DiskId, NodeId};
 use quorate_wire::{Hello, Refusal, Welcome, negotiate};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
@@ -125,6 +125,7 @@ struct Guest<'a> {
 struct Place<'a> {
     shared: &'a Shared,
     node: NodeId,
+    disk: DiskId,
     ticket: Ticket,
 }
 
@@ -216,7 +217,7 @@ async fn admit<'a>(shared: &'a Shared, hello: &Hello) -> Result<Admitted<'a>, Re
             Refusal::Other { text }
         }
     })?;
-    let place = Place { shared, node: hello.node.clone(), ticket };
+    let place = Place { shared, node: hello.node.clone(), disk: hello.disk, ticket };
     Ok(Admitted::Enters(welcome, place, replaced))
 }
 
@@ -231,7 +232,8 @@ async fn listen_to(shared: &Shared, guest: Guest<'_>) -> End {
             };
             count(&shared.counters.messages_received, 1);
             let room = shared.room(bytes.len()).await;
-            let event = TransportEvent::Message { from: place.node.clone(), bytes, room };
+            let event =
+                TransportEvent::Message { from: place.node.clone(), disk: place.disk, bytes, room };
             if shared.tell(event).await.is_err() {
                 return End::Closed;
             }

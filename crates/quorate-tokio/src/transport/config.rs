@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use quorate_core::{BootEpoch, ClusterId, NodeId};
+use quorate_core::{BootEpoch, ClusterId, DiskId, NodeId};
 
 use super::lanes::LANES;
 use crate::Keyring;
@@ -19,6 +19,8 @@ pub struct TransportConfig {
     pub me: NodeId,
     /// How often its data folder was started.
     pub boot: BootEpoch,
+    /// Its data folder; [`DiskId::NONE`] if it promises nothing to anybody.
+    pub disk: DiskId,
     /// Nodes of another name are refused.
     pub cluster_name: String,
     /// The cluster, or [`ClusterId::NONE`] before it is known.
@@ -48,6 +50,7 @@ impl TransportConfig {
             advertise: String::new(),
             me,
             boot: BootEpoch::ZERO,
+            disk: DiskId::NONE,
             cluster_name: cluster_name.into(),
             cluster: ClusterId::NONE,
             keyring: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use quorate_core::{BootEpoch, Clock, Lane, NodeId, Rng};
+use quorate_core::{BootEpoch, Clock, DiskId, Lane, NodeId, Rng};
 use quorate_wire::{Refusal, Welcome, confirm};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -57,7 +57,7 @@ enum Failed {
 #[derive(Debug, Clone, PartialEq)]
 enum Told {
     Nothing,
-    Connected(BootEpoch),
+    Connected(BootEpoch, DiskId),
     Lost { refused: bool },
     Refused(SocketAddr, Refusal),
 }
@@ -83,7 +83,7 @@ impl Dialer {
             };
             let news = match attempt {
                 Ok(connection) => {
-                    self.tell(&mut told, Told::Connected(connection.boot)).await?;
+                    self.tell(&mut told, Told::Connected(connection.boot, connection.disk)).await?;
                     let began = BootClock.now();
                     *self.answered.lock() = Some(Claim {
                         boot: connection.boot,
@@ -123,7 +123,7 @@ impl Dialer {
         let peer = self.peer.clone();
         let event = match news {
             Told::Nothing => return Ok(()),
-            Told::Connected(boot) => TransportEvent::Connected { peer, boot },
+            Told::Connected(boot, disk) => TransportEvent::Connected { peer, boot, disk },
             Told::Lost { refused } => TransportEvent::Lost { peer, refused },
             Told::Refused(address, refusal) => TransportEvent::Refused { peer, address, refusal },
         };
@@ -194,8 +194,8 @@ impl Dialer {
             Ok(Ok(welcome)) => match confirm(&ours, &welcome) {
                 Ok(version) if welcome.node == self.peer => {
                     let read = reader.into_inner();
-                    let Welcome { boot, instance, .. } = welcome;
-                    return Ok(Connection { read, write, version, boot, instance });
+                    let Welcome { boot, disk, instance, .. } = welcome;
+                    return Ok(Connection { read, write, version, boot, disk, instance });
                 }
                 // Another node lives at this address now; gossip will say where the peer went.
                 Ok(_) => "wrong_node",
@@ -293,6 +293,7 @@ struct Connection {
     write: OwnedWriteHalf,
     version: u8,
     boot: BootEpoch,
+    disk: DiskId,
     instance: u64,
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use quorate_core::{BootEpoch, NodeId};
+use quorate_core::{BootEpoch, DiskId, NodeId};
 use quorate_wire::Refusal;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -15,6 +15,8 @@ pub enum TransportEvent {
     Message {
         /// Who sent it, as said in the handshake.
         from: NodeId,
+        /// On which disk that node is, as said in the handshake of the very same connection.
+        disk: DiskId,
         /// The message, encoded.
         bytes: Bytes,
         /// The message's share of the transport's memory, given back when this is dropped.
@@ -26,6 +28,8 @@ pub enum TransportEvent {
         peer: NodeId,
         /// How often its data folder was started: higher than last time after a restart.
         boot: BootEpoch,
+        /// Its data folder: another one than last time if it lost that.
+        disk: DiskId,
     },
     /// Our connection to `peer` was lost or could not be made. Told when that changes, not for
     /// every try. What waited to be sent is gone.

@@ -124,6 +124,7 @@ pub(crate) fn hello(shared: &Shared) -> Hello {
         cluster: shared.cluster(),
         node: shared.me.clone(),
         boot: shared.boot,
+        disk: shared.disk,
         instance: shared.instance,
         advertised: shared.advertise.clone(),
         client: false,

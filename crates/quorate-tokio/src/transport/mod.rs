@@ -276,6 +276,7 @@ impl Drop for Transport {
 pub(crate) struct Shared {
     me: NodeId,
     boot: quorate_core::BootEpoch,
+    disk: quorate_core::DiskId,
     cluster_name: String,
     advertise: String,
     limits: TransportLimits,
@@ -331,6 +332,7 @@ impl Shared {
         Self {
             me: config.me,
             boot: config.boot,
+            disk: config.disk,
             packets: Packets::new(config.keyring, &config.cluster_name),
             streams: Streams::new(),
             messages: config.messages,

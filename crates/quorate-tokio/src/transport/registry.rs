@@ -114,6 +114,7 @@ mod tests {
             cluster: ClusterId::NONE,
             node: NodeId::new("a").unwrap(),
             boot: BootEpoch(boot),
+            disk: quorate_core::DiskId::NONE,
             instance,
             advertised: format!("host:{instance}"),
             client: false,

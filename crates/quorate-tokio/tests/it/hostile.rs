@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use quorate_core::{BootEpoch, ClusterId};
+use quorate_core::{BootEpoch, ClusterId, DiskId};
 use quorate_wire::{FrameKind, Hello, Versions, encode_datagram_raw, encode_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -25,6 +25,7 @@ pub(crate) fn hello(name: &str) -> Hello {
         cluster: ClusterId(7),
         node: id(name),
         boot: BootEpoch(1),
+        disk: DiskId::NONE,
         instance: 42,
         advertised: "127.0.0.1:1".to_owned(),
         client: false,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_core::{BootEpoch, ClusterId, Lane, NodeId};
+use quorate_core::{BootEpoch, ClusterId, DiskId, Lane, NodeId};
 use quorate_tokio::{BindError, Transport, TransportConfig, TransportEvent, TransportLimits};
 use tokio::sync::mpsc;
 
@@ -22,6 +22,7 @@ pub(crate) fn config(name: &str) -> TransportConfig {
         advertise: String::new(),
         me: id(name),
         boot: BootEpoch(1),
+        disk: DiskId(0xd15c),
         cluster_name: "test".to_owned(),
         cluster: ClusterId(7),
         keyring: None,

@@ -5,7 +5,7 @@ use std::fmt::{Debug, Write};
 
 use bytes::Bytes;
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, ClusterTime, Configuration, Entry, Identity, Kind, LogId,
+    Ballot, BootEpoch, ClusterId, ClusterTime, Configuration, DiskId, Entry, Identity, Kind, LogId,
     LogIndex, Member, Payload, Pledge, PledgeBallot, Proposal, Record, Snapshot, Term,
 };
 use quorate_wire::{
@@ -52,7 +52,7 @@ fn check_frame<T: Serialize>(head: Head, body: &T, golden: &str) {
 const CLUSTER: ClusterId = ClusterId(0x0011_2233_4455_6677_0123_4567_89ab_cdef);
 
 fn member(kind: Kind, priority: u8, address: &str) -> Member {
-    Member { kind, priority, address: address.to_owned() }
+    Member { kind, priority, address: address.to_owned(), disk: DiskId(9) }
 }
 
 fn configuration() -> Configuration {
@@ -87,18 +87,22 @@ fn w4_frames() {
 fn w4_handshake() {
     check(
         &hello("a"),
-        "0102 0473686f70 feefcdab89674523017766554433221100 0161 03 61 06613a37393436 \
+        "0102 0473686f70 feefcdab89674523017766554433221100 0161 03 fb5cd1 61 06613a37393436 \
          00 00",
     );
     let welcome = Welcome {
         version: 1,
         node: node("b"),
         boot: BootEpoch(300),
+        disk: DiskId(0xd15c),
         instance: u64::MAX,
         cluster: CLUSTER,
         more: Bytes::from_static(b"x"),
     };
-    check(&welcome, "01 0162 fb2c01 fdffffffffffffffff feefcdab89674523017766554433221100 0178");
+    check(
+        &welcome,
+        "01 0162 fb2c01 fb5cd1 fdffffffffffffffff feefcdab89674523017766554433221100 0178",
+    );
 }
 
 #[test]
@@ -122,8 +126,13 @@ fn w4_refusals() {
 #[test]
 fn w4_records() {
     check(
-        &Record::Identity(Identity { node: node("a"), cluster: CLUSTER, boot: BootEpoch(2) }),
-        "00 0161 feefcdab89674523017766554433221100 02",
+        &Record::Identity(Identity {
+            node: node("a"),
+            cluster: CLUSTER,
+            boot: BootEpoch(2),
+            disk: DiskId(0xd15c),
+        }),
+        "00 0161 feefcdab89674523017766554433221100 02 fb5cd1",
     );
     check(&Record::Ballot(Ballot { term: Term(251), vote: Some(node("b")) }), "01 fbfb00 010162");
     check(&Record::Ballot(Ballot::default()), "01 00 00");
@@ -132,7 +141,7 @@ fn w4_records() {
     check(
         &Record::Pledge(Pledge { promised: ballot(70_000), accepted: Some((ballot(3), proposal)) }),
         "02 fc70110100 64 010163 01 03 64 010163 09 \
-         040161006403613a310162010000016302ff000164030100 01010161006403613a31 01017a",
+         040161006403613a3109016201000009016302ff0009 0164030100 09 01010161006403613a3109 01017a",
     );
     check(&Record::Pledge(Pledge::default()), "02 00 00 00 00");
     let entry =
@@ -145,8 +154,8 @@ fn w4_records() {
     check(
         &Record::Entries(entries),
         "03 03 0501 fd0000000000010000 00 0502 fd0000000000010000 01 03736574 0503 \
-         fd0000000000010000 02 040161006403613a310162010000016302ff000164030100 \
-         01010161006403613a31 01017a",
+         fd0000000000010000 02 040161006403613a3109016201000009016302ff0009 0164030100 09 \
+         01010161006403613a3109 01017a",
     );
     check(&Record::Commit(LogIndex(65_536)), "04 fc00000100");
     let snapshot = Snapshot {
@@ -157,8 +166,8 @@ fn w4_records() {
     };
     check(
         &Record::Snapshot(snapshot),
-        "05 0503 07 040161006403613a310162010000016302ff000164030100 \
-         01010161006403613a31 01017a 0200ff",
+        "05 0503 07 040161006403613a3109016201000009016302ff0009 0164030100 09 \
+         01010161006403613a3109 01017a 0200ff",
     );
 }
 

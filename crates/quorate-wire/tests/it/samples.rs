@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, ClusterTime, Configuration, Entry, Identity, Kind, LogId,
+    Ballot, BootEpoch, ClusterId, ClusterTime, Configuration, DiskId, Entry, Identity, Kind, LogId,
     LogIndex, Member, NodeId, Payload, Pledge, PledgeBallot, Proposal, Record, Snapshot, Term,
 };
 use quorate_wire::{Hello, Versions};
@@ -22,6 +22,7 @@ pub(crate) fn hello(name: &str) -> Hello {
         cluster: ClusterId(0x0011_2233_4455_6677_0123_4567_89ab_cdef),
         node: node(name),
         boot: BootEpoch(3),
+        disk: DiskId(0xd15c),
         instance: u64::from(name.as_bytes()[0]),
         advertised: format!("{name}:7946"),
         client: false,
@@ -111,11 +112,10 @@ fn log_id() -> impl Strategy<Value = LogId> {
 fn members() -> impl Strategy<Value = BTreeMap<NodeId, Member>> {
     let kind =
         prop::sample::select(vec![Kind::Voter, Kind::Learner, Kind::Observer, Kind::Witness]);
-    let member = (kind, any::<u8>(), ".{0,9}").prop_map(|(kind, priority, address)| Member {
-        kind,
-        priority,
-        address,
-    });
+    let member =
+        (kind, any::<u8>(), ".{0,9}", any::<u64>()).prop_map(|(kind, priority, address, disk)| {
+            Member { kind, priority, address, disk: DiskId(disk) }
+        });
     prop::collection::btree_map(id(), member, 0..4)
 }
 
@@ -149,9 +149,16 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
     });
     let accepted = prop::option::of((pledge_ballot(), proposal));
     prop_oneof![
-        (id(), any::<u128>(), any::<u64>()).prop_map(|(node, cluster, boot)| {
-            Record::Identity(Identity { node, cluster: ClusterId(cluster), boot: BootEpoch(boot) })
-        }),
+        (id(), any::<u128>(), any::<u64>(), any::<u64>()).prop_map(
+            |(node, cluster, boot, disk)| {
+                Record::Identity(Identity {
+                    node,
+                    cluster: ClusterId(cluster),
+                    boot: BootEpoch(boot),
+                    disk: DiskId(disk),
+                })
+            }
+        ),
         (any::<u64>(), prop::option::of(id()))
             .prop_map(|(term, vote)| Record::Ballot(Ballot { term: Term(term), vote })),
         (pledge_ballot(), accepted)

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate_core::{
-    Change, ChangeRefused, ClusterId, Configuration, Instant, Kind, LogView as _, Member, NodeId,
+    Change, ChangeRefused, ClusterId, Configuration, DiskId, Instant, Kind, LogView as _, Member,
+    NodeId,
 };
 use quorate_membership::State;
 use quorate_replication::{self as replication, ProposalId};
@@ -45,11 +46,20 @@ pub(super) struct Autopilot {
     well: BTreeMap<NodeId, Instant>,
     /// Since when each member is gone.
     gone: BTreeMap<NodeId, Instant>,
+    /// On which other disk than its own each member was heard in this reign. A stream that is up may
+    /// be the dead one of an earlier disk, so it alone proves nothing.
+    moved: BTreeMap<NodeId, DiskId>,
 }
 
 impl Autopilot {
     pub(super) const fn new(config: Option<AutopilotConfig>) -> Self {
-        Self { config, look_at: None, well: BTreeMap::new(), gone: BTreeMap::new() }
+        Self {
+            config,
+            look_at: None,
+            well: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            moved: BTreeMap::new(),
+        }
     }
 
     /// This node leads from now on, or leads no longer. What an earlier leader noticed is not
@@ -58,6 +68,14 @@ impl Autopilot {
         self.look_at = now.filter(|_| self.config.is_some()).map(|now| now + LOOK_EVERY);
         self.well.clear();
         self.gone.clear();
+        self.moved.clear();
+    }
+
+    /// The member `id` was heard from another disk than its own.
+    pub(super) fn heard_elsewhere(&mut self, id: NodeId, disk: DiskId) {
+        if self.look_at.is_some() {
+            self.moved.insert(id, disk);
+        }
     }
 }
 
@@ -77,14 +95,17 @@ impl NodeMachine {
         let configuration = self.replicator.log().configuration().clone();
         let stable = |id: &NodeId| due(&self.autopilot.well, id, config.stabilisation);
         let lost = |id: &NodeId| due(&self.autopilot.gone, id, config.replace_after);
-        let change = self
-            .newcomer(&configuration)
-            .or_else(|| replacement(&configuration, stable, lost))
-            .or_else(|| promotion(&configuration, stable, config.max_voters))
-            .or_else(|| departure(&configuration, lost));
-        if let Some(change) = change
-            && self.keeps_quorum(&change).is_ok()
-        {
+        // What is refused must not hide what comes after it. Newcomers last: there may be more of
+        // them than can be.
+        let mut changes = self
+            .returned(&configuration)
+            .chain(replacement(&configuration, stable, lost))
+            .chain(promotion(&configuration, stable, config.max_voters))
+            .chain(departures(&configuration, lost))
+            .chain(self.newcomers(&configuration));
+        let possible = changes.find(|change| self.keeps_quorum(change).is_ok());
+        drop(changes);
+        if let Some(change) = possible {
             // Nobody waits for it: a number that no open request bears.
             self.replicate(now, replication::Input::Change { id: ProposalId(0), change });
         }
@@ -96,8 +117,8 @@ impl NodeMachine {
         let (mut well, mut gone) = (BTreeMap::new(), BTreeMap::new());
         for id in configuration.ids().filter(|id| **id != self.me) {
             let state = self.neighbours.membership.member(id).map(|member| member.state);
-            let is_reached = self.connected.contains(id);
-            if !is_reached && !state.is_some_and(State::is_live) {
+            let is_reached = self.reaches(id);
+            if !self.connected.contains_key(id) && !state.is_some_and(State::is_live) {
                 let since = self.autopilot.gone.get(id).copied().unwrap_or(now);
                 gone.insert(id.clone(), since);
             } else if is_reached
@@ -112,17 +133,26 @@ impl NodeMachine {
         self.autopilot.gone = gone;
     }
 
-    /// A node that is there, and no member: it joins as what it is meant to be. Not one that was
-    /// removed for good, nor one of another cluster.
-    fn newcomer(&self, configuration: &Configuration) -> Option<Change> {
-        let mut neighbours = self.neighbours.membership.members();
-        neighbours.find_map(|(id, neighbour)| {
+    /// Members that came back on another disk: learners from now on, and voters again when they
+    /// caught up.
+    fn returned(&self, configuration: &Configuration) -> impl Iterator<Item = Change> {
+        let there = self.connected.iter().filter(|(id, disk)| {
+            let is_heard = self.autopilot.moved.get(*id) == Some(*disk);
+            is_heard && **disk != DiskId::NONE && !configuration.speaks_for(id, **disk)
+        });
+        there.map(|(id, disk)| Change::Rejoin { id: id.clone(), disk: *disk })
+    }
+
+    /// Nodes that are there, and no members: they join as what they are meant to be. Not those that
+    /// were removed for good, nor those of another cluster.
+    fn newcomers(&self, configuration: &Configuration) -> impl Iterator<Item = Change> {
+        self.neighbours.membership.members().filter_map(|(id, neighbour)| {
             let tags = &neighbour.info.tags;
             let ours = tags.cluster == ClusterId::NONE || Some(tags.cluster) == self.cluster;
+            let disk = self.connected.get(id).copied().filter(|disk| *disk != DiskId::NONE)?;
             let is_new = ours
                 && *id != self.me
                 && neighbour.state == State::Alive
-                && self.connected.contains(id)
                 && configuration.member(id).is_none()
                 && !configuration.removed.contains(id);
             let kind = match tags.kind {
@@ -131,9 +161,38 @@ impl NodeMachine {
                 Kind::Witness => return None,
             };
             let (priority, address) = (tags.priority, neighbour.info.address.clone());
-            let member = Member { kind, priority, address };
+            let member = Member { kind, priority, address, disk };
             is_new.then(|| Change::Add { id: id.clone(), member })
         })
+    }
+
+    /// `change`, and if somebody joins by it, on the disk that it is on: whoever asks for it need not
+    /// know, and whoever takes it for another one is mistaken.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeRefused::NotConnected`] if nobody here knows either, [`ChangeRefused::OtherDisk`] if
+    /// it is another one; and why the log does not take it, whatever the disk.
+    pub(super) fn naming_disk(&self, mut change: Change) -> Result<Change, ChangeRefused> {
+        let (id, asked) = match &change {
+            Change::Add { id, member } => (id, member.disk),
+            Change::Rejoin { id, disk } => (id, *disk),
+            Change::Promote { .. } | Change::Remove { .. } | Change::Replace { .. } => {
+                return Ok(change);
+            }
+        };
+        self.replicator.may_change(&change)?;
+        let there = self.connected.get(id).copied().filter(|there| *there != DiskId::NONE);
+        let there = there.ok_or_else(|| ChangeRefused::NotConnected { id: id.clone() })?;
+        if asked != DiskId::NONE && asked != there {
+            return Err(ChangeRefused::OtherDisk { id: id.clone(), there, asked });
+        }
+        if let Change::Add { member: Member { disk, .. }, .. } | Change::Rejoin { disk, .. } =
+            &mut change
+        {
+            *disk = there;
+        }
+        Ok(change)
     }
 
     /// Whether after `change` enough voters are reachable from here, as enough are now.
@@ -143,7 +202,11 @@ impl NodeMachine {
     /// Why not, or why the log does not take it.
     pub(super) fn keeps_quorum(&self, change: &Change) -> Result<(), ChangeRefused> {
         let next = self.replicator.may_change(change)?;
-        let is_reached = |id: &NodeId| *id == self.me || self.connected.contains(id);
+        // One on another disk than the configuration names is there, and has no say.
+        let is_reached = |id: &NodeId| {
+            let disk = self.connected.get(id);
+            *id == self.me || disk.is_some_and(|disk| next.speaks_for(id, *disk))
+        };
         if next.has_quorum(is_reached) {
             return Ok(());
         }
@@ -185,11 +248,14 @@ fn promotion(
     (odd > 0).then_some(Change::Promote { ids })
 }
 
-/// A learner or observer that is lost: it joins again when it comes back.
-fn departure(configuration: &Configuration, lost: impl Fn(&NodeId) -> bool) -> Option<Change> {
+/// Learners and observers that are lost: they join again when they come back.
+fn departures(
+    configuration: &Configuration,
+    lost: impl Fn(&NodeId) -> bool,
+) -> impl Iterator<Item = Change> {
     let members = configuration.members.iter().filter(|(_, member)| !member.kind.votes());
-    let (id, _) = members.into_iter().find(|(id, _)| lost(id))?;
-    Some(Change::Remove { id: id.clone(), may_return: true })
+    let lost = members.filter(move |(id, _)| lost(id));
+    lost.map(|(id, _)| Change::Remove { id: id.clone(), may_return: true })
 }
 
 /// How often a leader looks. Joins wait for it; it costs little.
@@ -206,7 +272,12 @@ mod tests {
     fn configuration(voters: usize, learners: usize) -> Configuration {
         let mut configuration = Configuration::of_voters((0..voters).map(id));
         for n in voters..voters + learners {
-            let member = Member { kind: Kind::Learner, priority: 100, address: String::new() };
+            let member = Member {
+                kind: Kind::Learner,
+                priority: 100,
+                address: String::new(),
+                disk: DiskId::NONE,
+            };
             configuration.members.insert(id(n), member);
         }
         configuration
@@ -247,7 +318,8 @@ mod tests {
         assert_eq!(replace(false, 1), None);
         assert_eq!(replace(true, 9), None);
         let gone = Change::Remove { id: id(3), may_return: true };
-        assert_eq!(departure(&members, |node| *node == id(3)), Some(gone));
-        assert_eq!(departure(&members, |node| *node == id(1)), None, "a voter only by replacement");
+        assert!(departures(&members, |node| *node == id(3)).eq([gone]));
+        let voter = departures(&members, |node| *node == id(1)).next();
+        assert_eq!(voter, None, "a voter only by replacement");
     }
 }

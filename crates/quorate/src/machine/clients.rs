@@ -101,9 +101,12 @@ impl NodeMachine {
                 self.replicate(now, replication::Input::Propose { id, command: bytes.into() });
             }
             Request::Change(change) => {
-                if let Err(why) = self.keeps_quorum(&change) {
-                    return reply(origin, Answer::Failed(Failure::Change(why)), out);
-                }
+                let named = self.naming_disk(change);
+                let kept = named.and_then(|change| self.keeps_quorum(&change).map(|()| change));
+                let change = match kept {
+                    Ok(change) => change,
+                    Err(why) => return reply(origin, Answer::Failed(Failure::Change(why)), out),
+                };
                 let id = ProposalId(self.pending.add(origin, deadline, Stage::Changing));
                 self.replicate(now, replication::Input::Change { id, change });
             }

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use quorate_core::{ClusterId, Instant, Lane, LogId, LogIndex, NodeId, Record, Term, Token};
+use quorate_core::{
+    ClusterId, DiskId, Instant, Lane, LogId, LogIndex, NodeId, Record, Term, Token,
+};
 use quorate_membership::{Channel, Packet};
 
 use crate::{Answer, PeerMessage, Request, RequestId};
@@ -14,6 +16,8 @@ pub enum NodeInput {
     Message {
         /// Who sent it, as the stream's handshake said.
         from: NodeId,
+        /// On which disk the sender is, as the handshake of that very stream said.
+        disk: DiskId,
         /// The message.
         message: PeerMessage,
     },
@@ -36,7 +40,12 @@ pub enum NodeInput {
     /// Anything else that concerns the gossip.
     Gossip(quorate_membership::Input),
     /// The own stream to a peer is up.
-    PeerConnected(NodeId),
+    PeerConnected {
+        /// The peer.
+        peer: NodeId,
+        /// On which disk it is, as its handshake said.
+        disk: DiskId,
+    },
     /// The own stream to a peer is down.
     PeerLost {
         /// The peer.
@@ -182,6 +191,17 @@ pub enum NodeEvent {
     Installed {
         /// The last entry it holds.
         last: LogId,
+    },
+    /// A member is connected that lost its disk: its word does not count as that of the member. A
+    /// leader with autopilot makes it a learner, if a quorum of the others stands; else an operator
+    /// removes the member and adds it anew.
+    AnotherDisk {
+        /// The member.
+        peer: NodeId,
+        /// The disk that the configuration names.
+        named: DiskId,
+        /// The disk it is on.
+        disk: DiskId,
     },
     /// A peer did what no correct peer of this cluster does; it changed nothing here.
     Distrusted {

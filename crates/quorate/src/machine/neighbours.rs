@@ -204,7 +204,8 @@ impl NodeMachine {
             return;
         }
         self.cluster = Some(cluster);
-        let identity = Identity { node: self.me.clone(), cluster, boot: self.neighbours.boot };
+        let (node, boot, disk) = (self.me.clone(), self.neighbours.boot, self.disk);
+        let identity = Identity { node, cluster, boot, disk };
         // Entries may follow in the next record: so whoever has a configuration has this as well.
         let token = self.persist(Record::Identity(identity), Written::Identity, out);
         self.neighbours.hold.rest_on(token);
@@ -302,10 +303,11 @@ impl NodeMachine {
                 sight.cluster.get_or_insert(tags.cluster);
             } else if member.state == membership::State::Alive
                 && tags.kind == Kind::Voter
-                && (*id == self.me || self.connected.contains(id))
+                && (*id == self.me || self.connected.contains_key(id))
             {
                 let (priority, address) = (tags.priority, member.info.address.clone());
-                let candidate = Candidate { priority, address, kind: tags.kind };
+                let disk = self.connected.get(id).copied().unwrap_or(self.disk);
+                let candidate = Candidate { priority, address, disk, kind: tags.kind };
                 sight.candidates.insert(id.clone(), candidate);
             }
         }
@@ -332,7 +334,7 @@ impl NodeMachine {
         }
         let revived = std::mem::take(&mut self.neighbours.revived);
         for (id, address) in &streams {
-            let revived = revived.contains(id) && !self.connected.contains(id);
+            let revived = revived.contains(id) && !self.connected.contains_key(id);
             if revived || self.neighbours.streams.get(id) != Some(address) {
                 let (peer, address) = (id.clone(), address.clone());
                 out.push(Effect::Connect { peer, address });

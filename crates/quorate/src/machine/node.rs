@@ -1,11 +1,11 @@
 //! The node: the protocols composed, one turning another's output into its own input in the same
 //! step, and one ordered stream of effects out of all of them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, Entry, Hold, Instant, LogId, LogIndex, LogView as _, Machine,
-    NodeId, Outbox, Pledge, Proposal, Record, Recovered, Rng, Token, mutant,
+    Ballot, BootEpoch, ClusterId, DiskId, Entry, Hold, Instant, LogId, LogIndex, LogView as _,
+    Machine, NodeId, Outbox, Pledge, Proposal, Record, Recovered, Rng, Token, mutant,
 };
 use quorate_dist_state::Limits;
 use quorate_election::{self as election, Bootstrap, BootstrapConfig, BootstrapInput, Voter};
@@ -39,6 +39,8 @@ pub struct NodeSetup {
     pub bootstrap: BootstrapConfig,
     /// How often the data folder was started, this time included.
     pub boot: BootEpoch,
+    /// The data folder, durably called so before the node is made.
+    pub disk: DiskId,
     /// Drawn at random when the process started: tells two processes of one name apart.
     pub instance: u64,
     /// The first members and their cluster, where they are agreed by other means than the
@@ -93,7 +95,9 @@ pub struct NodeMachine {
     pub(super) forwards: Forwards,
     pub(super) neighbours: Neighbours,
     pub(super) autopilot: Autopilot,
-    pub(super) connected: BTreeSet<NodeId>,
+    /// To whom a stream is up, and on which disk each is.
+    pub(super) connected: BTreeMap<NodeId, DiskId>,
+    pub(super) disk: DiskId,
     pub(super) stopping: bool,
     failed: Option<quorate_core::RestoreError>,
     pub(super) expire_sessions_at: Option<Instant>,
@@ -142,7 +146,8 @@ impl NodeMachine {
             rng,
             now,
         );
-        let replicator = Replicator::new(setup.me.clone(), setup.replication, recovered, now);
+        let replicator = Replicator::new(setup.me.clone(), setup.replication, recovered, now)
+            .on_disk(setup.disk);
         let tags = Tags { cluster: cluster.unwrap_or(ClusterId::NONE), ..setup.tags };
         let membership = Membership::new(
             setup.me.clone(),
@@ -182,7 +187,8 @@ impl NodeMachine {
             forwards: Forwards::new(first_forward),
             neighbours: Neighbours::new(membership, bootstrap, tags, setup.boot),
             autopilot: Autopilot::new(setup.autopilot),
-            connected: BTreeSet::new(),
+            connected: BTreeMap::new(),
+            disk: setup.disk,
             stopping: false,
             failed: None,
             expire_sessions_at: None,
@@ -219,7 +225,8 @@ impl NodeMachine {
             revision: self.applier.store().revision(),
             digest: self.applier.store().digest(),
             configuration: log.configuration().clone(),
-            connected: self.connected.clone(),
+            connected: self.connected.keys().cloned().collect(),
+            another_disk: self.on_another_disk(),
             open: self.pending.len(),
             lag: self.lag(),
             neighbours: self.neighbours.view.clone(),
@@ -241,11 +248,38 @@ impl NodeMachine {
         own.then(|| self.me.clone()).into_iter().chain(peers).collect()
     }
 
+    /// Says so if `peer` is a member that lost its disk.
+    fn meet_disk(&self, peer: &NodeId, disk: DiskId, out: &mut Outbox<Effect>) {
+        let configuration = self.replicator.log().configuration();
+        if let Some(named) = configuration.disk(peer)
+            && !configuration.speaks_for(peer, disk)
+        {
+            let peer = peer.clone();
+            out.push(Effect::Event(NodeEvent::AnotherDisk { peer, named, disk }));
+        }
+    }
+
+    /// Members that are connected, and on another disk than the one that has their word.
+    fn on_another_disk(&self) -> BTreeMap<NodeId, DiskId> {
+        let configuration = self.replicator.log().configuration();
+        let own = std::iter::once((&self.me, &self.disk));
+        let there = own.chain(&self.connected);
+        let others = there.filter(|(id, disk)| !configuration.speaks_for(id, **disk));
+        others.map(|(id, disk)| (id.clone(), *disk)).collect()
+    }
+
+    /// Whether a stream is up to `id` on the disk that its word counts from, or it is this node.
+    pub(super) fn reaches(&self, id: &NodeId) -> bool {
+        let configuration = self.replicator.log().configuration();
+        *id == self.me
+            || self.connected.get(id).is_some_and(|disk| configuration.speaks_for(id, *disk))
+    }
+
     /// The leader, if one is known and can be asked.
     pub(super) fn leader(&self) -> Option<NodeId> {
         let leader = self.voter.leader()?;
         let leads_here = *leader == self.me && self.replicator.is_leading();
-        (leads_here || self.connected.contains(leader)).then(|| leader.clone())
+        (leads_here || self.connected.contains_key(leader)).then(|| leader.clone())
     }
 
     /// The shared state as far as it is applied.
@@ -300,10 +334,27 @@ impl NodeMachine {
         &mut self,
         now: Instant,
         from: NodeId,
+        disk: DiskId,
         message: PeerMessage,
         out: &mut Outbox<Effect>,
     ) {
+        let counts = self.replicator.log().configuration().speaks_for(&from, disk);
+        if !counts {
+            self.autopilot.heard_elsewhere(from.clone(), disk);
+        }
         match message {
+            // What is asked may be answered to anybody, and a later term is one whoever tells of
+            // it. What is said as a member counts only from the disk that the member is on.
+            PeerMessage::Election(message)
+                if !counts && message.is_answer() && !mutant!("another-disk-votes") =>
+            {
+                self.vote(now, election::Input::TermSeen { term: message.term(), from });
+            }
+            PeerMessage::Replication(message)
+                if !counts && message.is_answer() && !mutant!("another-disk-acks") =>
+            {
+                self.vote(now, election::Input::TermSeen { term: message.term(), from });
+            }
             PeerMessage::Election(message) => {
                 self.vote(now, election::Input::Received { from, message });
             }
@@ -562,11 +613,13 @@ impl Machine for NodeMachine {
             NodeInput::Packet { .. }
                 | NodeInput::Resolved { .. }
                 | NodeInput::Gossip(_)
-                | NodeInput::PeerConnected(_)
+                | NodeInput::PeerConnected { .. }
                 | NodeInput::PeerLost { .. }
         );
         match input {
-            NodeInput::Message { from, message } => self.receive(now, from, message, out),
+            NodeInput::Message { from, disk, message } => {
+                self.receive(now, from, disk, message, out);
+            }
             NodeInput::Packet { from, over, packet } => {
                 self.gossip(now, membership::Input::Received { from, over, packet });
             }
@@ -574,8 +627,9 @@ impl Machine for NodeMachine {
                 self.gossip(now, membership::Input::Resolved { name, addresses });
             }
             NodeInput::Gossip(input) => self.gossip(now, input),
-            NodeInput::PeerConnected(peer) => {
-                self.connected.insert(peer.clone());
+            NodeInput::PeerConnected { peer, disk } => {
+                self.connected.insert(peer.clone(), disk);
+                self.meet_disk(&peer, disk, out);
                 self.replicate(now, replication::Input::PeerConnected(peer));
                 self.unpark(now, out);
             }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_core::{ClusterId, Configuration, Instant, LogId, LogIndex, NodeId, Term};
+use quorate_core::{ClusterId, Configuration, DiskId, Instant, LogId, LogIndex, NodeId, Term};
 use quorate_dist_state::Revision;
 use quorate_election::{BootstrapStatus, Role};
 use quorate_membership::{Counters, Incarnation, State, Tags};
@@ -39,6 +39,9 @@ pub struct NodeStatus {
     pub configuration: Configuration,
     /// The peers its own streams reach.
     pub connected: BTreeSet<NodeId>,
+    /// Members that are there on another disk than the configuration names, this node among them
+    /// if it is one: they lost theirs, and have no say until they are members on this one.
+    pub another_disk: BTreeMap<NodeId, DiskId>,
     /// Requests under way at this node as leader.
     pub open: usize,
     /// Entries each replica is behind, as a leader knows; empty elsewhere.
@@ -163,7 +166,8 @@ impl NodeStatus {
                 || (*id == self.node && self.commit > self.applied.index));
         // A stream that works proves more than a suspicion. Not more than a death: a stream on which
         // nothing is said stays up when the way is cut.
-        let is_reached = *id == self.node || self.connected.contains(id);
+        let is_reached = (*id == self.node || self.connected.contains(id))
+            && !self.another_disk.contains_key(id);
         let leads = self.leader.as_ref() == Some(id);
         match state(gossip, is_member, is_reached, leads) {
             Some(NodeState::Active) if is_behind => Some(NodeState::Joining),

@@ -148,6 +148,12 @@ fn log(event: &NodeEvent) {
     use membership::Event;
     match event {
         NodeEvent::Founded { cluster } => tracing::info!(%cluster, "the cluster is born"),
+        NodeEvent::AnotherDisk { peer, named, disk } => tracing::warn!(
+            %peer, %named, %disk,
+            "a member lost its disk and has no say until it is a member on the new one: the leader \
+             sees to that where `cluster.autopilot` is on and a quorum of the others stands; else \
+             remove the member and add it again"
+        ),
         NodeEvent::TwoClusters { ours, theirs } => {
             tracing::error!(%ours, %theirs, "a second cluster of this name was born: refused");
         }

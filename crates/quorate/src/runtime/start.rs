@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use quorate_core::{
-    BootEpoch, Clock as _, ClusterId, Configuration, Disk, Identity, Machine as _, NodeId, Outbox,
-    Proposal, Record, Recovered, Rng,
+    BootEpoch, Clock as _, ClusterId, Configuration, Disk, DiskId, Identity, Machine as _, NodeId,
+    Outbox, Proposal, Record, Recovered,
 };
 use quorate_membership::{Channel, Packet, Tags};
 use quorate_storage::{FileDisk, Journal, Options};
 use quorate_tokio::{
     BootClock, DriveEnd, Perform as _, Pulse, Resolver, StorageThread, Transport, TransportConfig,
-    TransportEvent, TransportLimits, decode_packet, drive,
+    TransportEvent, TransportLimits, boot_by_clock, decode_packet, drive, entropy,
 };
 use quorate_wire::Refusal;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
@@ -115,6 +115,7 @@ impl NodeBuilder {
             advertise: config.cluster.advertise.clone().unwrap_or_default(),
             me: identity.node.clone(),
             boot: identity.boot,
+            disk: identity.disk,
             cluster_name: config.cluster.name.clone(),
             cluster: identity.cluster,
             keyring: keyring.as_ref().map(Keyring::ring),
@@ -134,6 +135,7 @@ impl NodeBuilder {
             tags: Tags { priority: config.election.priority, api_address: api, ..Tags::default() },
             bootstrap: config.bootstrap_config(),
             boot: identity.boot,
+            disk: identity.disk,
             instance: seed,
             founders,
             autopilot: config.autopilot_config(),
@@ -214,8 +216,15 @@ fn identify(config: &Config, recovered: &Recovered) -> Result<Identity, StartErr
         let theirs = known.node.clone();
         return Err(crate::NodeError::OtherNode { ours: node, theirs }.into());
     }
-    let (cluster, boot) = known.map_or((ClusterId::NONE, BootEpoch::ZERO), |k| (k.cluster, k.boot));
-    Ok(Identity { node, cluster, boot: boot.next() })
+    let (cluster, boot) = known
+        .as_ref()
+        .map_or((ClusterId::NONE, BootEpoch::ZERO), |known| (known.cluster, known.boot));
+    // By the clock as well: an empty folder knows nothing of the lives before it, and whoever
+    // remembers one of them believes no earlier one.
+    let boot = boot.next().max(boot_by_clock());
+    // Zero means that none is known; 2^-64 is rarer than a disk that forges another's number.
+    let disk = known.map_or_else(|| DiskId(entropy().max(1)), |known| known.disk);
+    Ok(Identity { node, cluster, boot, disk })
 }
 
 /// `host-xxxxxx`, made once and kept in the data folder.
@@ -225,15 +234,6 @@ fn made_up() -> Result<NodeId, StartError> {
     let host: String = host.chars().filter(|c| allowed(*c)).take(48).collect();
     let host = if host.is_empty() { "node" } else { &host };
     Ok(NodeId::new(&format!("{host}-{:06x}", entropy() & 0x00ff_ffff))?)
-}
-
-/// A seed from the operating system.
-fn entropy() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    // The standard library seeds its hash maps from the system's randomness; that is all the
-    // randomness timers and names need.
-    let drawn = std::hash::RandomState::new().build_hasher().finish();
-    Rng::seeded(drawn).next_u64()
 }
 
 /// Turns what the sockets say into inputs of the node.
@@ -246,9 +246,9 @@ async fn listen(
     let mut warned_at = None;
     while let Some(event) = events.recv().await {
         let input = match event {
-            TransportEvent::Message { from, bytes, room: _room } => {
+            TransportEvent::Message { from, disk, bytes, room: _room } => {
                 match quorate_wire::decode(&bytes) {
-                    Ok(message) => NodeInput::Message { from, message },
+                    Ok(message) => NodeInput::Message { from, disk, message },
                     Err(error) => {
                         inner.undecodable.fetch_add(1, Ordering::Relaxed);
                         tracing::debug!(%error, %from, "a message could not be decoded");
@@ -285,7 +285,7 @@ async fn listen(
                 }
                 continue;
             }
-            TransportEvent::Connected { peer, .. } => NodeInput::PeerConnected(peer),
+            TransportEvent::Connected { peer, disk, .. } => NodeInput::PeerConnected { peer, disk },
             TransportEvent::Lost { peer, refused } => NodeInput::PeerLost { peer, refused },
             TransportEvent::Refused { peer, refusal, .. } => {
                 tracing::warn!(%peer, %refusal, "a peer refused this node");

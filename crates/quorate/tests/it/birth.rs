@@ -12,7 +12,7 @@ use quorate_core::{
 use quorate_election::{BootstrapMessage, BootstrapStatus};
 use quorate_membership::{self as gossip, Channel, Membership, Tags};
 
-use crate::desk::{Desk, id, membership};
+use crate::desk::{DISK, Desk, id, membership};
 
 /// Another node, as far as gossip is concerned.
 struct Other {
@@ -71,7 +71,7 @@ const A: &str = "10.0.0.1:7946";
 const B: &str = "10.0.0.2:7946";
 
 fn identity(cluster: ClusterId) -> Option<Identity> {
-    Some(Identity { node: id("a"), cluster, boot: BootEpoch(1) })
+    Some(Identity { node: id("a"), cluster, boot: BootEpoch(1), disk: DISK })
 }
 
 fn accepted(round: u64, cluster: ClusterId) -> Pledge {
@@ -231,14 +231,14 @@ fn script(rng: &mut Rng) -> Vec<(Instant, NodeInput)> {
             _ => BootstrapMessage::Chosen { ballot, proposal: proposal() },
         };
         script.push(match rng.below(6) {
-            0 => (now, NodeInput::PeerConnected(b.clone())),
+            0 => (now, NodeInput::PeerConnected { peer: b.clone(), disk: DISK }),
             1 if rng.chance(200_000) => {
                 (now, NodeInput::PeerLost { peer: b.clone(), refused: true })
             }
             2 | 3 => (now, NodeInput::Persisted(Token(rng.below(40)))),
             4 if rng.chance(300_000) => {
                 let message = PeerMessage::Bootstrap(message);
-                (now, NodeInput::Message { from: b.clone(), message })
+                (now, NodeInput::Message { from: b.clone(), disk: DISK, message })
             }
             _ => {
                 let addresses = vec![from];

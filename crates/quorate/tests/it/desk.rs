@@ -8,9 +8,12 @@ use quorate::{
     Request, RequestId,
 };
 use quorate_core::{
-    BootEpoch, ClusterId, Configuration, Instant, Machine as _, NodeId, Outbox, Proposal,
+    BootEpoch, ClusterId, Configuration, DiskId, Instant, Machine as _, NodeId, Outbox, Proposal,
     Recovered, Token,
 };
+
+/// The disk of every node that a test does not give another one.
+pub(crate) const DISK: DiskId = DiskId(0xd15c);
 
 /// A node, its clock, and what it has wanted done so far.
 pub(crate) struct Desk {
@@ -51,6 +54,13 @@ impl Desk {
         Self::with(members, quorate_replication::Config::default())
     }
 
+    /// The node `a` of a new cluster with this configuration.
+    pub(crate) fn founding(configuration: Configuration) -> Self {
+        let mut setup = Self::setup_unborn(1, &[]);
+        setup.founders = Some(Proposal { cluster: ClusterId(7), configuration });
+        Self::start(setup, &Recovered::default())
+    }
+
     /// As [`Self::new`], its log set up as `replication` says.
     pub(crate) fn with(members: &[&str], replication: quorate_replication::Config) -> Self {
         let setup = NodeSetup {
@@ -62,6 +72,7 @@ impl Desk {
             tags: quorate_membership::Tags::default(),
             bootstrap: quorate_election::BootstrapConfig::new(members.len()),
             boot: BootEpoch(1),
+            disk: DISK,
             instance: 1,
             founders: Some(Proposal {
                 cluster: ClusterId(7),
@@ -91,6 +102,7 @@ impl Desk {
             tags: quorate_membership::Tags::default(),
             bootstrap: quorate_election::BootstrapConfig { settle, ..bootstrap },
             boot: BootEpoch(1),
+            disk: DISK,
             instance: 1,
             founders: None,
             autopilot: None,
@@ -146,7 +158,7 @@ impl Desk {
     }
 
     pub(crate) fn receive(&mut self, from: &str, message: PeerMessage) {
-        self.handle(NodeInput::Message { from: id(from), message });
+        self.handle(NodeInput::Message { from: id(from), disk: DISK, message });
     }
 
     /// What was answered to request `number`.

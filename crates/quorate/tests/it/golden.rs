@@ -6,8 +6,8 @@ use std::fmt::{Debug, Write};
 use bytes::Bytes;
 use quorate::{Answer, Doubt, Failure, Found, PeerMessage, Query, ReadLevel, Request};
 use quorate_core::{
-    BootEpoch, Change, ChangeRefused, ClusterId, ClusterTime, Configuration, Entry, Kind, LogId,
-    LogIndex, Member, Payload, PledgeBallot, Proposal, Term,
+    BootEpoch, Change, ChangeRefused, ClusterId, ClusterTime, Configuration, DiskId, Entry, Kind,
+    LogId, LogIndex, Member, Payload, PledgeBallot, Proposal, Term,
 };
 use quorate_dist_state::{
     Bounded, Command, Expected, Item, Op, Rejection, Reply, Revision, SessionId, Tag,
@@ -50,7 +50,12 @@ const CLUSTER: ClusterId = ClusterId(0x0011_2233_4455_6677_0123_4567_89ab_cdef);
 const TIP: LogId = LogId::new(3, 9);
 
 fn configuration() -> Configuration {
-    let member = |kind, priority, address: &str| Member { kind, priority, address: address.into() };
+    let member = |kind, priority, address: &str| Member {
+        kind,
+        priority,
+        address: address.into(),
+        disk: DiskId(9),
+    };
     let members =
         [(id("a"), member(Kind::Voter, 100, "a:1")), (id("b"), member(Kind::Witness, 255, ""))];
     Configuration::of_members(members.into())
@@ -190,12 +195,14 @@ fn w4_answers() {
 
 #[test]
 fn w4_changes() {
-    let learner = Member { kind: Kind::Learner, priority: 100, address: "d:1".to_owned() };
+    let learner =
+        Member { kind: Kind::Learner, priority: 100, address: "d:1".to_owned(), disk: DiskId(300) };
     let changes = [
         Change::Add { id: id("d"), member: learner },
         Change::Promote { ids: [id("d"), id("e")].into() },
         Change::Remove { id: id("a"), may_return: false },
         Change::Replace { old: id("a"), new: id("d"), may_return: true },
+        Change::Rejoin { id: id("a"), disk: DiskId(300) },
     ];
     let changes = changes.map(|change| PeerMessage::Forward {
         id: 300,
@@ -215,6 +222,10 @@ fn w4_changes() {
         ChangeRefused::LastVoter { id: id("a") },
         ChangeRefused::TooManyMembers { most: 64 },
         ChangeRefused::Empty,
+        ChangeRefused::BadAddress { address: "d".to_owned() },
+        ChangeRefused::SameDisk { id: id("a"), disk: DiskId(300) },
+        ChangeRefused::NotConnected { id: id("d") },
+        ChangeRefused::OtherDisk { id: id("d"), there: DiskId(2), asked: DiskId(300) },
     ];
     let answers = refused.map(|refused| Answer::Failed(Failure::Change(refused)));
     let changed = Answer::Changed { at: TIP, configuration: configuration() };
@@ -311,12 +322,12 @@ const ELECTION: &str = "
 
 const LOG: &str = "
     0100040309080603030afc7011010000030bfc70110100010163030cfc701101000202016100640361
-      3a31016203ff000000;
+      3a3109016203ff00090000;
     010104060908;
     0102040609020201040309;
     01030407;
     01040407;
-    01050406030905020161006403613a31016203ff000000fb2c010202736e;
+    01050406030905020161006403613a3109016203ff00090000fb2c010202736e;
     01060406030904;
     010704;
 ";
@@ -378,10 +389,11 @@ const ANSWER: &str = "
 ";
 
 const CHANGES: &str = "
-    02fb2c01fbe80302000164016403643a31;
+    02fb2c01fbe80302000164016403643a31fb2c01;
     02fb2c01fbe80302010201640165;
     02fb2c01fbe8030202016100;
     02fb2c01fbe80302030161016401;
+    02fb2c01fbe80302040161fb2c01;
     03fb2c01020700;
     03fb2c01020701;
     03fb2c010207020164;
@@ -394,18 +406,24 @@ const CHANGES: &str = "
     03fb2c010207090161;
     03fb2c0102070a40;
     03fb2c0102070b;
-    03fb2c01040309020161006403613a31016203ff000000;
+    03fb2c0102070c0164;
+    03fb2c0102070d0161fb2c01;
+    03fb2c0102070e0164;
+    03fb2c0102070f016402fb2c01;
+    03fb2c01040309020161006403613a3109016203ff00090000;
 ";
 
 const BOOTSTRAP: &str = "
     0400fb2c0164010161;
     0401026401016100;
-    04010264010161010164010162feefcdab89674523017766554433221100020161006403613a310162
-      03ff000000;
-    04020264010161feefcdab89674523017766554433221100020161006403613a31016203ff000000;
+    04010264010161010164010162feefcdab89674523017766554433221100020161006403613a310901
+      6203ff00090000;
+    04020264010161feefcdab89674523017766554433221100020161006403613a3109016203ff000900
+      00;
     04030264010161;
     04040000000264010161;
-    04050264010161feefcdab89674523017766554433221100020161006403613a31016203ff000000;
+    04050264010161feefcdab89674523017766554433221100020161006403613a3109016203ff000900
+      00;
     0406feefcdab89674523017766554433221100;
 ";
 

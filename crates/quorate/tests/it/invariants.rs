@@ -1,10 +1,11 @@
 //! One test per invariant of the crate; the simulator checks the same over whole clusters.
 
 use quorate::{Answer, Doubt, Effect, Failure, NodeInput, PeerMessage, Reply};
-use quorate_core::{Instant, LogId, Term};
-use quorate_election::Message;
+use quorate_core::{Configuration, DiskId, Instant, LogId, LogIndex, LogView as _, Term};
+use quorate_election::{Message, Role};
+use quorate_replication::Message as Log;
 
-use crate::desk::{Desk, id, set};
+use crate::desk::{DISK, Desk, id, set};
 
 #[test]
 fn f1_every_request_ends_by_its_deadline() {
@@ -35,9 +36,9 @@ fn f2_what_failed_has_no_effect_later() {
     node.pass(deadline, true);
     assert_eq!(node.answers(1), [&Answer::Failed(Failure::NoLeader)]);
     // A leader appears: the failed write must not be sent to it.
-    node.handle(NodeInput::PeerConnected(id("b")));
+    node.handle(NodeInput::PeerConnected { peer: id("b"), disk: DISK });
     let message = PeerMessage::Election(Message::Heartbeat { term: Term(1) });
-    node.handle(NodeInput::Message { from: id("b"), message });
+    node.handle(NodeInput::Message { from: id("b"), disk: DISK, message });
     node.sync();
     node.pass(Instant::from_millis(150), true);
     let forwarded = |effect: &Effect| {
@@ -57,7 +58,7 @@ fn f3_a_vote_leaves_only_when_it_is_durable() {
     // The first configuration stands at index 1 on both.
     let message = Message::Vote { term: Term(1), tip: LogId::new(0, 1) };
     let message = PeerMessage::Election(message);
-    node.handle(NodeInput::Message { from: id("b"), message });
+    node.handle(NodeInput::Message { from: id("b"), disk: DISK, message });
     assert_eq!(node.sends(), before, "nothing leaves before the disk has it");
     node.sync();
     assert_eq!(node.sends(), before + 1);
@@ -80,4 +81,82 @@ fn f4_an_entry_is_applied_once_however_often_the_disk_says_so() {
     };
     assert_eq!(*version, 1);
     assert_eq!(node.node.store().revision().0, 1);
+}
+
+/// The disk of a node that lost the one it had.
+const ANOTHER: DiskId = DiskId(0xe);
+
+/// Three voters, each of which is on [`DISK`].
+fn three_on_their_disks() -> Configuration {
+    let mut configuration = Configuration::of_voters(["a", "b", "c"].map(id));
+    configuration.members.values_mut().for_each(|member| member.disk = DISK);
+    configuration
+}
+
+impl Desk {
+    /// What `b` says when it votes for the term in which this node stands.
+    fn b_votes(&mut self, disk: DiskId) {
+        let term = self.node.voter().term();
+        let tip = LogId::new(0, 1);
+        for message in [
+            Message::PreVoteReply { term, asked: term, granted: true, tip },
+            Message::VoteReply { term, granted: true, tip },
+        ] {
+            let message = PeerMessage::Election(message);
+            self.handle(NodeInput::Message { from: id("b"), disk, message });
+        }
+        self.sync();
+    }
+
+    fn stand(&mut self, disk: DiskId) {
+        for _ in 0..20 {
+            let next = self.now + std::time::Duration::from_millis(100);
+            self.pass(next, true);
+            self.b_votes(disk);
+            // Without further signs of life a leader does not last.
+            if self.node.voter().role() == Role::Leader {
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn s9_what_is_said_from_another_disk_counts_as_nobodys() {
+    let mut node = Desk::founding(three_on_their_disks());
+    node.sync();
+    node.stand(ANOTHER);
+    assert_ne!(node.node.voter().role(), Role::Leader, "b voted with a disk that has no vote");
+    node.stand(DISK);
+    assert_eq!(node.node.voter().role(), Role::Leader);
+    // A copy on another disk is none either.
+    let soon = node.now + std::time::Duration::from_millis(5);
+    node.pass(soon, true);
+    let (term, tip) = (node.node.voter().term(), node.node.log().tip());
+    let appended = |attempt| {
+        let (matched, commit) = (tip.index, LogIndex(1));
+        PeerMessage::Replication(Log::Appended { term, attempt, matched, commit })
+    };
+    for disk in [ANOTHER, DISK] {
+        for attempt in 0..4 {
+            let message = appended(attempt);
+            node.handle(NodeInput::Message { from: id("b"), disk, message });
+        }
+        let soon = node.now + std::time::Duration::from_millis(5);
+        node.pass(soon, true);
+        let counts = node.node.log().commit() == tip.index;
+        assert_eq!(counts, disk == DISK, "{disk} counts");
+    }
+}
+
+#[test]
+fn s9_nobody_stands_from_another_disk() {
+    let mut lost = three_on_their_disks();
+    lost.members.get_mut(&id("a")).unwrap().disk = ANOTHER;
+    let mut node = Desk::founding(lost);
+    node.sync();
+    node.stand(DISK);
+    assert_eq!(node.node.voter().role(), Role::Follower);
+    assert_eq!(node.node.voter().term(), Term::ZERO);
+    assert!(node.node.status().another_disk.contains_key(&id("a")), "and says why");
 }

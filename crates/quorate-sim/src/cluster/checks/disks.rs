@@ -1,13 +1,17 @@
 //! What each disk holds, by the word of its journal.
 
-use quorate_core::{Ballot, LogId, LogIndex, Recovered, Term};
+use std::collections::BTreeMap;
 
-use crate::{Seat, SeatSet, Violation};
+use quorate_core::{Ballot, DiskId, LogId, LogIndex, Recovered, Term};
+
+use crate::{Seat, Violation};
 
 /// A twin of every log as far as it is durable.
 #[derive(Debug)]
 pub(super) struct Disks {
     nodes: Vec<Twin>,
+    /// What those held that are gone: as members they count like nodes that never come back.
+    gone: BTreeMap<(Seat, DiskId), Twin>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -22,7 +26,7 @@ struct Twin {
 
 impl Disks {
     pub(super) fn new(nodes: usize) -> Self {
-        Self { nodes: vec![Twin::default(); nodes] }
+        Self { nodes: vec![Twin::default(); nodes], gone: BTreeMap::new() }
     }
 
     /// Whether what came back is less than what was durable, in any respect: for a disk that was
@@ -89,9 +93,19 @@ impl Disks {
         !self.nodes[seat.index()].terms.is_empty()
     }
 
-    /// Whose disks hold the entry.
-    pub(super) fn holding(&self, id: LogId) -> SeatSet {
-        SeatSet::first(self.nodes.len() as u8).iter().filter(|seat| self.holds(*seat, id)).collect()
+    /// The disk `disk` of `seat` is replaced by an empty one.
+    pub(super) fn replaced(&mut self, seat: Seat, disk: DiskId) {
+        self.gone.insert((seat, disk), std::mem::take(&mut self.nodes[seat.index()]));
+    }
+
+    /// Whether an earlier disk of `seat` is gone.
+    pub(super) fn was_replaced(&self, seat: Seat) -> bool {
+        self.gone.range((seat, DiskId::NONE)..).next().is_some_and(|((gone, _), _)| *gone == seat)
+    }
+
+    /// Whether the disk `disk` that `seat` had holds the entry, or held it until it was gone.
+    pub(super) fn held(&self, seat: Seat, disk: DiskId, id: LogId) -> bool {
+        self.gone.get(&(seat, disk)).is_some_and(|twin| twin.holds(id))
     }
 
     /// Whether the disk on `seat` holds the entry.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate::HandOverReason;
-use quorate_core::{Ballot, Instant, NodeId, Term};
+use quorate_core::{Ballot, DiskId, Instant, NodeId, Term};
 use quorate_election::Role;
 
 use super::majority;
@@ -15,11 +15,11 @@ use crate::{Seat, SeatSet, Violation};
 
 #[derive(Debug)]
 pub(super) struct ElectionCheck {
-    leaders: BTreeMap<Term, Seat>,
+    leaders: BTreeMap<Term, (Seat, DiskId)>,
     /// Whom each voter gave its vote to, by message.
-    grants: BTreeMap<(Term, Seat), Seat>,
+    grants: BTreeMap<(Term, Seat, DiskId), Seat>,
     /// Whom each voter's durable ballot names.
-    ballots: BTreeMap<(Term, Seat), NodeId>,
+    ballots: BTreeMap<(Term, Seat, DiskId), NodeId>,
     nodes: Vec<Spoken>,
     /// The longest that a leader may lead unheard, in nanoseconds of its own clock.
     unheard_max: u64,
@@ -62,6 +62,11 @@ impl ElectionCheck {
             priorities: settings.priorities.clone(),
             look_again: vec![Instant::ZERO; settings.ids.len()],
         }
+    }
+
+    /// The disk of `seat` is an empty one: what was said from the one before binds it no longer.
+    pub(super) fn replaced(&mut self, seat: Seat) {
+        self.nodes[seat.index()] = Spoken::default();
     }
 
     /// A term that others may know of must not be forgotten.
@@ -203,8 +208,13 @@ impl ElectionCheck {
         !self.leading.minus(SeatSet::only(seat)).is_empty()
     }
 
-    pub(super) fn granted(&mut self, seat: Seat, term: Term, to: Seat) -> Result<(), Violation> {
-        let earlier = *self.grants.entry((term, seat)).or_insert(to);
+    pub(super) fn granted(
+        &mut self,
+        (seat, disk): (Seat, DiskId),
+        term: Term,
+        to: Seat,
+    ) -> Result<(), Violation> {
+        let earlier = *self.grants.entry((term, seat, disk)).or_insert(to);
         if earlier != to {
             let message = format!("{seat} granted {term:?} to {earlier} and to {to}");
             return Err(Violation::new("E3", message));
@@ -212,9 +222,13 @@ impl ElectionCheck {
         Ok(())
     }
 
-    pub(super) fn ballot(&mut self, seat: Seat, ballot: &Ballot) -> Result<(), Violation> {
+    pub(super) fn ballot(
+        &mut self,
+        (seat, disk): (Seat, DiskId),
+        ballot: &Ballot,
+    ) -> Result<(), Violation> {
         let Some(vote) = &ballot.vote else { return Ok(()) };
-        let earlier = self.ballots.entry((ballot.term, seat)).or_insert_with(|| vote.clone());
+        let earlier = self.ballots.entry((ballot.term, seat, disk)).or_insert_with(|| vote.clone());
         if earlier != vote {
             let term = ballot.term;
             let message = format!("in {term:?} {seat} wrote a vote for {earlier}, then for {vote}");
@@ -225,28 +239,40 @@ impl ElectionCheck {
 
     pub(super) fn led(
         &mut self,
+        program: &NodeProgram,
         seat: Seat,
         term: Term,
         now: Instant,
         view: Option<&View>,
+        may_lead: bool,
     ) -> Result<(), Violation> {
-        self.led_at[seat.index()] = now;
-        let Some(view) = view.filter(|view| view.members.contains(seat)) else {
-            let message = format!("{seat} leads {term:?} and is no member");
+        self.led_at[seat.index()] = program.now;
+        let Some(view) = view else {
+            let message = format!("{seat} leads {term:?} and knows of no member");
             return Err(Violation::new("E6", message));
         };
-        if !view.voters().contains(seat) {
+        if !may_lead {
             let message = format!("{seat} leads {term:?} and has no vote");
             return Err(Violation::new("E7", message));
         }
-        if let Some(earlier) = self.leaders.insert(term, seat) {
-            let message = format!("{earlier} led {term:?}, and now {seat} does");
+        if let Some(earlier) = self.leaders.insert(term, (seat, program.disk())) {
+            let message = format!("{earlier:?} led {term:?}, and now {seat} does");
             return Err(Violation::new("E1", message));
         }
         // Its own vote is in its ballot only, if nobody else has to be asked.
-        let grants = self.grants.range((term, Seat(0))..=(term, Seat(u8::MAX)));
-        let for_it = grants.filter(|(_, to)| **to == seat).map(|((_, voter), _)| *voter);
-        let votes = for_it.collect::<SeatSet>().with(seat);
+        let votes: SeatSet = self
+            .grants
+            .range((term, Seat(0), DiskId::NONE)..(term.next(), Seat(0), DiskId::NONE))
+            .filter(|((_, voter, disk), to)| {
+                **to == seat && view.configuration.speaks_for(program.id_of(*voter), *disk)
+            })
+            .map(|((_, voter, _), _)| *voter)
+            .collect();
+        if !view.configuration.speaks_for(program.id(), program.disk()) {
+            let message = format!("{seat} leads {term:?} and lost the disk that has its vote");
+            return Err(Violation::new("S9", message));
+        }
+        let votes = votes.with(seat);
         if !view.has_quorum(votes) {
             let halves = &view.halves;
             let message =

@@ -11,7 +11,7 @@ mod views;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use quorate_core::{Configuration, LogId, LogView as _, NodeId, Recovered, Term};
+use quorate_core::{Configuration, DiskId, LogId, LogView as _, Member, NodeId, Recovered, Term};
 
 use super::atlas::Atlas;
 use super::clients::Acknowledged;
@@ -47,10 +47,10 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 34] = [
+pub(super) const CHECKED: [&str; 35] = [
     "E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9", "E10", "E11", "E12", "R1", "R2", "R3",
-    "R4", "R5", "R6", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X1", "X4",
-    "X5", "X6", "F1",
+    "R4", "R5", "R6", "S9", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X1",
+    "X4", "X5", "X6", "F1",
 ];
 
 /// Rare situations that a step can show.
@@ -206,6 +206,8 @@ impl Checks {
             for id in news {
                 self.held_by_a_quorum(seat, program, id)?;
             }
+            count!(self, "S9");
+            self.knows_who_holds_what(seat, program)?;
             count!(self, "R6", "K5");
             self.log.applied(seat, program)?;
         }
@@ -223,15 +225,15 @@ impl Checks {
         match seen {
             Seen::Granted { term, to } => {
                 count!(self, "E3");
-                self.election.granted(seat, term, to)
+                self.election.granted((seat, program.disk()), term, to)
             }
             Seen::Ballot(ballot) => {
                 count!(self, "E3", "E10");
                 self.disks.ballot(seat, &ballot);
-                self.election.ballot(seat, &ballot)
+                self.election.ballot((seat, program.disk()), &ballot)
             }
             Seen::Led { term } => {
-                count!(self, "E1", "E4", "E6", "E7");
+                count!(self, "E1", "E4", "E6", "E7", "S9");
                 if self.election.another_leads(seat) {
                     mark("two nodes lead, in different terms");
                 }
@@ -240,7 +242,8 @@ impl Checks {
                     mark("a leader begins with entries that may not be committed");
                 }
                 let view = self.views.of(seat).cloned();
-                self.election.led(seat, term, program.now, view.as_deref())?;
+                let may_lead = self.views.may_lead(seat, program);
+                self.election.led(program, seat, term, view.as_deref(), may_lead)?;
                 self.log.led(seat, term, program)
             }
             Seen::Born { cluster, members } => {
@@ -348,14 +351,54 @@ impl Checks {
         let Some(view) = before.or_else(|| self.views.of(seat)) else { return Ok(()) };
         // The first configuration is no leader's: every node brings it along.
         let founding = id.term == Term::ZERO;
-        let holders = self.disks.holding(id);
+        let holds =
+            |holder: &Seat| self.holds_by_its_word(*holder, program, &view.configuration, id);
+        let holders: SeatSet = view.members.iter().filter(holds).collect();
         if founding || view.has_quorum(holders) {
             return Ok(());
         }
-        let (holders, halves) = (holders.within(view.members), &view.halves);
+        let halves = &view.halves;
         let message =
             format!("{seat} calls {id} committed, but {holders:?} hold it, of {halves:?}");
         Err(Violation::new("R4", message))
+    }
+
+    /// Whether `holder` has the entry on the disk that speaks for it, or had it there until that
+    /// was gone.
+    fn holds_by_its_word(
+        &self,
+        holder: Seat,
+        program: &NodeProgram,
+        configuration: &Configuration,
+        id: LogId,
+    ) -> bool {
+        match configuration.disk(program.id_of(holder)) {
+            Some(named) if named != DiskId::NONE && named != program.disk_of(holder) => {
+                self.disks.held(holder, named, id)
+            }
+            Some(_) | None => self.disks.holds(holder, id),
+        }
+    }
+
+    /// S9: what a leader takes another to hold is on the disk that speaks for that one. Looked at
+    /// as far as it is committed: the rest of a deposed leader may have been replaced.
+    fn knows_who_holds_what(&self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
+        let machine = &program.machine;
+        let (log, configuration) = (machine.log(), machine.log().configuration());
+        for peer in machine.replicator().progress() {
+            let Some(holder) = program.seat_of(&peer.id) else { continue };
+            let index = peer.durable.min(log.commit());
+            let term = log.term_at(index).filter(|term| *term != Term::ZERO);
+            let Some(id) = term.map(|term| LogId { term, index }) else { continue };
+            if configuration.disk(&peer.id).is_some()
+                && !self.atlas.is_harmed(holder)
+                && !self.holds_by_its_word(holder, program, configuration, id)
+            {
+                let message = format!("{seat} takes {holder} to hold {id}, and its disk does not");
+                return Err(Violation::new("S9", message));
+            }
+        }
+        Ok(())
     }
 
     /// What a node counts as its own durable copy must be on its disk: seen here, a quorum that
@@ -375,13 +418,39 @@ impl Checks {
 
     /// Whether every member knows that the cluster is born.
     fn is_founded(&self) -> bool {
-        self.birth.members().iter().all(|seat| self.is_born(seat))
+        let knew = |seat| self.is_born(seat) || self.disks.was_replaced(seat);
+        self.birth.members().iter().all(knew)
     }
 
     /// Whether `fault` may strike `seat` now.
-    pub(super) fn permits(&self, seat: Seat, fault: &Fault) -> bool {
+    pub(super) fn permits(&self, settings: &Settings, seat: Seat, fault: &Fault) -> bool {
         let ever = self.birth.members().union(self.views.ever());
-        self.atlas.permits(seat, fault, ever, &self.halves(), self.is_founded())
+        self.atlas.permits(seat, fault, ever, &self.whole(settings), self.is_founded())
+    }
+
+    /// The disk of `seat` is replaced by an empty one, and `gone` is gone.
+    pub(super) fn replaced(&mut self, seat: Seat, gone: DiskId) {
+        self.disks.replaced(seat, gone);
+        self.election.replaced(seat);
+    }
+
+    /// The voters of each half of every configuration that may count, and those of them whose disks
+    /// are whole, and the ones that have their word.
+    pub(super) fn whole(&self, settings: &Settings) -> Vec<(SeatSet, SeatSet)> {
+        let mut halves = Vec::new();
+        for view in self.views.in_force() {
+            let speaks = |seat: &Seat| {
+                let id = &settings.ids[seat.index()];
+                view.configuration.speaks_for(id, settings.drives.of(*seat))
+            };
+            let whole = |half: &SeatSet| self.atlas.whole(half.iter().filter(speaks).collect());
+            halves.extend(view.halves.iter().map(|half| (*half, whole(half))));
+        }
+        if halves.is_empty() {
+            let all = self.birth.members();
+            return vec![(all, self.atlas.whole(all))];
+        }
+        halves
     }
 
     /// Those who are members, or may be if a change that began goes on; all nodes before the
@@ -389,14 +458,6 @@ impl Checks {
     pub(super) fn members(&self) -> SeatSet {
         let views = self.views.in_force().map(|view| view.members);
         views.reduce(SeatSet::union).unwrap_or_else(|| self.birth.members())
-    }
-
-    /// The voters of each half of every configuration that may count: a majority of each must live
-    /// for the cluster to live.
-    pub(super) fn halves(&self) -> Vec<SeatSet> {
-        let views = self.views.in_force();
-        let halves: Vec<SeatSet> = views.flat_map(|view| view.halves.iter().copied()).collect();
-        if halves.is_empty() { vec![self.birth.members()] } else { halves }
     }
 
     /// The newest configuration that is committed.
@@ -438,7 +499,8 @@ impl Checks {
         self.log.acknowledged(*at, *command)?;
         for seat in holders.iter().filter_map(|id| settings.seat(id)) {
             // A disk that was harmed may have lost it since.
-            if !self.atlas.is_harmed(seat) && !self.disks.holds(seat, *at) {
+            let may_lack = self.atlas.is_harmed(seat) || self.disks.was_replaced(seat);
+            if !may_lack && !self.disks.holds(seat, *at) {
                 let message = format!("{seat} is said to hold the write at {at}, and does not");
                 return Err(Violation::new("R4", message));
             }
@@ -460,10 +522,19 @@ fn told(before: Option<&View>, view: &View, mark: &mut impl FnMut(Mark)) {
     let came = new.members.keys().any(|id| !old.contains_key(id));
     let promoted = old.iter().any(|(id, member)| !member.kind.votes() && votes(id));
     let left = voted.clone().any(|(id, _)| !votes(id));
+    let moved = |id: &NodeId, member: &Member| {
+        new.members.get(id).is_some_and(|now| now.disk != member.disk)
+    };
+    let rejoined = old.iter().any(|(id, member)| moved(id, member));
+    let regained =
+        |id: &NodeId, member: &Member| !member.kind.votes() && votes(id) && member.disk.0 >> 8 > 0;
+    let regained = old.iter().any(|(id, member)| regained(id, member));
     for (what, is_so) in [
         ("a node joined a cluster that runs", came),
         ("a learner became a voter", promoted),
-        ("a voter left", left && !promoted),
+        ("a member that lost its disk joined anew", rejoined),
+        ("a member that lost its disk votes again", regained),
+        ("a voter left", left && !promoted && !rejoined),
         ("a voter was replaced", left && promoted),
     ] {
         if is_so {

@@ -205,6 +205,23 @@ impl Views {
         Some((before, view))
     }
 
+    /// Whether `seat` may lead: it votes, from the disk it is on, by what is in force in its log or,
+    /// as long as that is not committed, by what may still count.
+    pub(super) fn may_lead(&self, seat: Seat, program: &NodeProgram) -> bool {
+        let commit = program.machine.log().commit();
+        let newest_first = self.nodes[seat.index()].views.iter().rev();
+        for view in newest_first {
+            let speaks = view.configuration.speaks_for(program.id(), program.disk());
+            if view.voters().contains(seat) && speaks {
+                return true;
+            }
+            if view.at.index <= commit {
+                break;
+            }
+        }
+        false
+    }
+
     /// E7: whoever has no vote in what is committed leads no longer.
     pub(super) fn leads(&self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
         let Some(view) = self.of(seat) else { return Ok(()) };
