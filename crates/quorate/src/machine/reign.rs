@@ -118,7 +118,7 @@ impl NodeMachine {
         let configuration = self.replicator.log().configuration();
         let others = configuration.ids().filter(|id| **id != self.me);
         others
-            .filter(|id| configuration.is_electable(id) && self.connected.contains(*id))
+            .filter(|id| configuration.is_electable(id) && self.reaches(id))
             .filter_map(|id| Some((id, configuration.member(id)?.priority)))
     }
 

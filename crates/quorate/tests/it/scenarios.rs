@@ -63,7 +63,7 @@ fn a_leader_with_too_many_reads_says_so_at_once() {
 
 /// The leader of three hands over to `b`, which has all of its log.
 fn handing_over(node: &mut Desk) {
-    node.handle(NodeInput::PeerConnected(id("b")));
+    node.handle(NodeInput::PeerConnected { peer: id("b"), disk: quorate_core::DiskId::NONE });
     let (term, matched) = (node.node.voter().term(), node.node.log().tip().index);
     let appended = Log::Appended { term, attempt: 1, matched, commit: matched };
     node.receive("b", PeerMessage::Replication(appended));

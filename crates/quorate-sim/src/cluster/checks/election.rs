@@ -242,7 +242,6 @@ impl ElectionCheck {
         program: &NodeProgram,
         seat: Seat,
         term: Term,
-        now: Instant,
         view: Option<&View>,
         may_lead: bool,
     ) -> Result<(), Violation> {
