@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::etcd;
 use crate::load::Work;
 use crate::probe::Probe;
-use crate::report::{self, Row, say};
+use crate::report::{self, Row, progress, say};
 use crate::system::{Load, System};
 
 /// Durable writes, linearizable reads and compare-and-swap, beside etcd.
@@ -89,7 +88,7 @@ impl Bench {
         let systems = self.systems().await?;
         let contestants = contestants(&systems);
         let mut rows = self.rows(contestants.len());
-        let bar = bar(rows.len() * contestants.len() * self.rounds);
+        let bar = progress(rows.len() * contestants.len() * self.rounds);
         for system in &systems {
             bar.set_message(format!("{}: filling", system.name));
             system.fill(self.keys).await?;
@@ -169,13 +168,6 @@ fn contestants(systems: &[System]) -> Vec<Contestant<'_>> {
         }
     }
     contestants
-}
-
-fn bar(steps: usize) -> ProgressBar {
-    let bar = ProgressBar::new(steps as u64);
-    let style = ProgressStyle::with_template("{bar:30} {pos:>3}/{len} {elapsed:>4} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }
 
 /// Long enough for connections and caches.
