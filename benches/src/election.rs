@@ -1,6 +1,5 @@
 //! `bench election`: how long writes stop when a leader is killed, beside etcd.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -10,10 +9,10 @@ use quorate_tests::now;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::etcd;
+use crate::beside::Beside;
 use crate::load::{histogram, key, value};
 use crate::probe::Probe;
-use crate::report::{self, Stops, progress, say};
+use crate::report::{self, Stops, progress};
 use crate::system::{Asker, System};
 
 /// How long writes stop when the leader is killed, beside etcd.
@@ -42,19 +41,15 @@ pub(crate) struct Bench {
     /// How long after a put the next one is sent to the same node, in milliseconds.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     pace: u64,
-    /// Compare with this build of `quorated` instead of etcd.
-    #[arg(long, value_name = "FILE", conflicts_with = "alone")]
-    beside: Option<PathBuf>,
-    /// Compare with nothing.
-    #[arg(long)]
-    alone: bool,
+    #[command(flatten)]
+    beside: Beside,
 }
 
 impl Bench {
     pub(crate) async fn run(self) -> Result<(), String> {
         let probe = Probe::take().map_err(|error| format!("the probe of the disk: {error}"))?;
         report::print_probe(&probe);
-        let mut systems = self.systems().await?;
+        let mut systems = self.beside.systems().await?;
         let names: Vec<String> = systems.iter().map(|system| system.name.clone()).collect();
         let mut found: Vec<Histogram<u64>> = systems.iter().map(|_| histogram()).collect();
         let mut rng = Rng::seeded(1);
@@ -73,20 +68,6 @@ impl Bench {
         let rows = names.into_iter().zip(found);
         report::print_stops(&rows.map(|(name, stops)| Stops { name, stops }).collect::<Vec<_>>());
         Ok(())
-    }
-
-    async fn systems(&self) -> Result<Vec<System>, String> {
-        let mut systems = vec![System::quorate("quorate", None)?];
-        if let Some(binary) = &self.beside {
-            systems.push(System::quorate("the other build", Some(binary.clone()))?);
-        } else if !self.alone {
-            match etcd::binary() {
-                Some(binary) => systems.push(System::etcd(&binary).await?),
-                None => say("\n*** etcd skipped: there is none in the PATH. Nothing below is a \
-                             comparison. ***\n"),
-            }
-        }
-        Ok(systems)
     }
 
     /// Kills the leader, waits for an acknowledged put, and makes the system whole again.

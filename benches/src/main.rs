@@ -3,6 +3,7 @@
 //! Run it as `cargo xtask bench`, which builds what it needs in the release profile. No number is
 //! printed without saying whether it waited for the disk.
 
+mod beside;
 mod election;
 mod etcd;
 mod http;
