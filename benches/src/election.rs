@@ -30,7 +30,7 @@ use crate::system::{Asker, System};
     verbatim_doc_comment,
     after_help = "\
 Examples:
-  cargo xtask bench election                      what docs/MEASUREMENTS.md shows; 20 minutes
+  cargo xtask bench election                      what docs/MEASUREMENTS.md shows; 13 minutes
   cargo xtask bench election --kills 20           a first look
   cargo xtask bench election --beside old/quorated   this build beside an earlier one"
 )]
