@@ -103,7 +103,9 @@ async fn first_put(askers: Vec<Asker>, pace: Duration) -> Instant {
                 puts.spawn(async move { asker.put(&key, &value).await.map(|()| now()) });
             },
             // One that failed was too early.
-            Some(Ok(Ok(at))) = puts.join_next() => return at,
+            Some(put) = puts.join_next() => if let Ok(Ok(at)) = put {
+                return at;
+            },
         }
     }
 }
