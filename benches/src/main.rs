@@ -3,6 +3,8 @@
 //! Run it as `cargo xtask bench`, which builds what it needs in the release profile. No number is
 //! printed without saying whether it waited for the disk.
 
+mod beside;
+mod election;
 mod etcd;
 mod http;
 mod load;
@@ -18,7 +20,8 @@ use clap::{Parser, Subcommand};
 
 /// Measures quorate beside other systems, on this machine, in one interleaved run.
 ///
-/// `cargo xtask bench sim` is a program of its own: it measures the simulator's engine.
+/// `cargo xtask bench sim` and `cargo xtask bench membership` are programs of their own: they measure
+/// the simulator's engine, and thousands of memberships in one simulated network.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Cli {
@@ -29,10 +32,20 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Bench {
     State(state::Bench),
+    Election(election::Bench),
+}
+
+impl Bench {
+    async fn run(self) -> Result<(), String> {
+        match self {
+            Self::State(bench) => bench.run().await,
+            Self::Election(bench) => bench.run().await,
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    let Cli { bench: Bench::State(bench) } = Cli::parse();
+    let Cli { bench } = Cli::parse();
     // One thread drives all clients, for either system: the servers have the other cores, and the
     // report says how much of one the clients took.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -2,6 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use hdrhistogram::Histogram;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::load::{Work, histogram};
 use crate::probe::Probe;
@@ -126,6 +127,43 @@ fn print_costs(names: &[String], rows: &[Row]) {
     }
     align_right(&mut table, 2..=4);
     say(&table.to_string());
+}
+
+/// How long writes stopped at each loss of a leader of one system, in microseconds.
+pub(crate) struct Stops {
+    pub(crate) name: String,
+    pub(crate) stops: Histogram<u64>,
+}
+
+/// The table; the first system's median over the others', too.
+pub(crate) fn print_stops(systems: &[Stops]) {
+    let mut table =
+        table(&["system", "kills", "least", "p50", "p90", "p99", "most", "quorate over it (p50)"]);
+    let p50 = |system: &Stops| system.stops.value_at_quantile(0.5);
+    for (place, system) in systems.iter().enumerate() {
+        let stops = &system.stops;
+        let ratio = |first: &Stops| format!("{:.2}", p50(first) as f64 / p50(system).max(1) as f64);
+        table.add_row([
+            system.name.clone(),
+            stops.len().to_string(),
+            millis(stops.min()),
+            millis(p50(system)),
+            millis(stops.value_at_quantile(0.9)),
+            millis(stops.value_at_quantile(0.99)),
+            millis(stops.max()),
+            systems.first().filter(|_| place > 0).map_or_else(String::new, ratio),
+        ]);
+    }
+    align_right(&mut table, 1..=7);
+    say(&table.to_string());
+}
+
+/// Shows how much of `steps` is done, and what is going on.
+pub(crate) fn progress(steps: usize) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64);
+    let style = ProgressStyle::with_template("{bar:30} {pos:>3}/{len} {elapsed:>4} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
 }
 
 /// What the machine can do by itself.

@@ -1,15 +1,13 @@
 //! `bench state`: the shared state beside etcd's.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::etcd;
+use crate::beside::Beside;
 use crate::load::Work;
 use crate::probe::Probe;
-use crate::report::{self, Row, say};
+use crate::report::{self, Row, progress, say};
 use crate::system::{Load, System};
 
 /// Durable writes, linearizable reads and compare-and-swap, beside etcd.
@@ -61,12 +59,8 @@ pub(crate) struct Bench {
     /// Spread the clients of either system over its three nodes; else all ask the leader.
     #[arg(long)]
     spread: bool,
-    /// Compare with this build of `quorated` instead of etcd.
-    #[arg(long, value_name = "FILE", conflicts_with = "alone")]
-    beside: Option<PathBuf>,
-    /// Compare with nothing.
-    #[arg(long)]
-    alone: bool,
+    #[command(flatten)]
+    beside: Beside,
 }
 
 /// The loads by their short names.
@@ -86,10 +80,10 @@ impl Bench {
             "clients: {place}, for either system; {} keys, values of 256 bytes",
             self.keys
         ));
-        let systems = self.systems().await?;
+        let systems = self.beside.systems().await?;
         let contestants = contestants(&systems);
         let mut rows = self.rows(contestants.len());
-        let bar = bar(rows.len() * contestants.len() * self.rounds);
+        let bar = progress(rows.len() * contestants.len() * self.rounds);
         for system in &systems {
             bar.set_message(format!("{}: filling", system.name));
             system.fill(self.keys).await?;
@@ -117,20 +111,6 @@ impl Bench {
         let names: Vec<String> = contestants.into_iter().map(|it| it.name).collect();
         report::print(&names, &rows);
         Ok(())
-    }
-
-    async fn systems(&self) -> Result<Vec<System>, String> {
-        let mut systems = vec![System::quorate("quorate", None)?];
-        if let Some(binary) = &self.beside {
-            systems.push(System::quorate("the other build", Some(binary.clone()))?);
-        } else if !self.alone {
-            match etcd::binary() {
-                Some(binary) => systems.push(System::etcd(&binary).await?),
-                None => say("\n*** etcd skipped: there is none in the PATH. Nothing below is a \
-                             comparison. ***\n"),
-            }
-        }
-        Ok(systems)
     }
 
     fn rows(&self, systems: usize) -> Vec<Row> {
@@ -169,13 +149,6 @@ fn contestants(systems: &[System]) -> Vec<Contestant<'_>> {
         }
     }
     contestants
-}
-
-fn bar(steps: usize) -> ProgressBar {
-    let bar = ProgressBar::new(steps as u64);
-    let style = ProgressStyle::with_template("{bar:30} {pos:>3}/{len} {elapsed:>4} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }
 
 /// Long enough for connections and caches.

@@ -18,7 +18,7 @@ pub(crate) struct System {
 }
 
 enum Kind {
-    Quorate(Cluster),
+    Quorate(Box<Cluster>),
     Etcd(EtcdCluster),
 }
 
@@ -56,7 +56,7 @@ impl System {
         if cluster.wait_ready(FORM_MAX).is_none() {
             return Err(format!("quorate does not form\n{}", cluster.logs()));
         }
-        Ok(Self { name: name.to_owned(), kind: Kind::Quorate(cluster) })
+        Ok(Self { name: name.to_owned(), kind: Kind::Quorate(Box::new(cluster)) })
     }
 
     /// Three etcd processes.
@@ -115,24 +115,75 @@ impl System {
 
     /// The nodes that clients ask: the leader, or all.
     async fn nodes(&self, spread: bool) -> Result<Vec<String>, String> {
-        let (mut nodes, leader) = match &self.kind {
-            Kind::Quorate(cluster) => {
-                let nodes = (0..cluster.len()).map(|node| cluster.api_address(node).to_owned());
-                let leader = cluster.wait_ready(FORM_MAX).ok_or("quorate has no leader")?;
-                (nodes.collect::<Vec<_>>(), leader)
-            }
-            Kind::Etcd(cluster) => (cluster.addresses(), cluster.leader().await?),
-        };
+        let (mut nodes, leader) = self.leader().await?;
         if !spread {
             nodes = vec![nodes.swap_remove(leader)];
         }
         Ok(nodes)
     }
 
+    /// Where clients reach each node, and the place of the leader among them.
+    pub(crate) async fn leader(&self) -> Result<(Vec<String>, usize), String> {
+        match &self.kind {
+            Kind::Quorate(cluster) => {
+                let nodes = (0..cluster.len()).map(|node| cluster.api_address(node).to_owned());
+                let leader = cluster.wait_ready(FORM_MAX).ok_or("quorate has no leader")?;
+                Ok((nodes.collect(), leader))
+            }
+            Kind::Etcd(cluster) => Ok((cluster.addresses(), cluster.wait_ready().await?)),
+        }
+    }
+
+    /// Kills a node with SIGKILL.
+    pub(crate) fn kill(&mut self, node: usize) {
+        match &mut self.kind {
+            Kind::Quorate(cluster) => cluster.kill(node),
+            Kind::Etcd(cluster) => cluster.kill(node),
+        }
+    }
+
+    /// Starts a node that was killed, and waits until all are well.
+    pub(crate) async fn revive(&mut self, node: usize) -> Result<(), String> {
+        let started = match &mut self.kind {
+            Kind::Quorate(cluster) => cluster.start_node(node).map_err(|error| error.to_string()),
+            Kind::Etcd(cluster) => cluster.start_member(node),
+        };
+        started?;
+        self.leader().await.map(|_| ())
+    }
+
+    /// A client of one node.
+    pub(crate) async fn asker(&self, node: &str) -> Result<Asker, String> {
+        Ok(match &self.kind {
+            Kind::Quorate(_) => Asker::Quorate(node.to_owned()),
+            Kind::Etcd(_) => Asker::Etcd(EtcdConnection::open(node).await?),
+        })
+    }
+
     fn pids(&self) -> Vec<u32> {
         match &self.kind {
             Kind::Quorate(cluster) => cluster.pids(),
             Kind::Etcd(cluster) => cluster.pids(),
+        }
+    }
+}
+
+/// A client of one node that may have many puts under way.
+#[derive(Debug, Clone)]
+pub(crate) enum Asker {
+    /// By the address of its API: a connection carries one request at a time.
+    Quorate(String),
+    Etcd(EtcdConnection),
+}
+
+impl Asker {
+    pub(crate) async fn put(self, key: &str, value: &str) -> Result<(), String> {
+        match self {
+            Self::Quorate(node) => {
+                let opened = HttpConnection::open(&node).await;
+                opened.map_err(|error| error.to_string())?.put(key, value).await
+            }
+            Self::Etcd(mut connection) => connection.put(key, value).await,
         }
     }
 }

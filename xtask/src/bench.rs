@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::sh::{cargo, cargo_madsim, madsim_folder, say};
 
-/// Measures quorate beside other systems; `cargo xtask bench state --help` tells more, and so do
-/// `cargo xtask bench sim --help` and `cargo xtask bench membership --help`.
+/// Measures quorate beside other systems: `state`, `election`, `membership`, or its simulator, `sim`;
+/// `cargo xtask bench state --help` tells more, and so do the others.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Bench {

@@ -16,20 +16,34 @@ use super::EtcdConnection;
 pub(crate) struct EtcdCluster {
     members: Vec<Member>,
     pub(crate) version: String,
+    binary: PathBuf,
+    /// All members with their peer addresses, as the flag wants them.
+    names: String,
     folder: TempDir,
 }
 
+/// A process, and where it is: its name, its address for peers and that for clients.
 #[derive(Debug)]
 struct Member {
-    api: String,
+    place: [String; 3],
     process: Child,
+}
+
+impl Member {
+    fn api(&self) -> &str {
+        &self.place[2]
+    }
+
+    fn end(&mut self) {
+        // An error means that it has gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // An error means that it has gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.end();
     }
 }
 
@@ -52,43 +66,57 @@ impl EtcdCluster {
             .collect();
         let names: Vec<String> =
             places.iter().map(|[name, peer, _]| format!("{name}=http://{peer}")).collect();
-        let names = names.join(",");
-        let mut cluster = Self { members: Vec::new(), version: String::new(), folder };
+        let (names, binary) = (names.join(","), binary.to_owned());
+        let (members, version) = (Vec::new(), String::new());
+        let mut cluster = Self { members, version, binary, names, folder };
         for place in places {
-            let member = cluster.member(binary, place, &names);
-            cluster.members.push(member.map_err(|error| format!("etcd: {error}"))?);
+            let process = cluster.process(&place).map_err(|error| format!("etcd: {error}"))?;
+            cluster.members.push(Member { place, process });
         }
-        cluster.form().await?;
+        let leader = cluster.wait_ready().await?;
+        let mut connection = EtcdConnection::open(cluster.members[leader].api()).await?;
+        cluster.version = connection.status().await?.version;
         Ok(cluster)
     }
 
-    fn member(&self, binary: &Path, place: [String; 3], names: &str) -> io::Result<Member> {
+    fn process(&self, place: &[String; 3]) -> io::Result<Child> {
         let [name, peer, api] = place;
-        let folder = self.folder.path().join(&name);
-        let log = File::create(self.folder.path().join(format!("{name}.log")))?;
+        let folder = self.folder.path().join(name);
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join(format!("{name}.log")))?;
         let (peer, client) = (format!("http://{peer}"), format!("http://{api}"));
-        let process = Command::new(binary)
-            .args(["--name", &name, "--data-dir"])
+        Command::new(&self.binary)
+            .args(["--name", name, "--data-dir"])
             .arg(folder)
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
-            .args(["--initial-cluster", names, "--initial-cluster-state", "new"])
+            .args(["--initial-cluster", &self.names, "--initial-cluster-state", "new"])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            .spawn()?;
-        Ok(Member { api, process })
+            .spawn()
     }
 
-    async fn form(&mut self) -> Result<(), String> {
+    /// Kills a member with SIGKILL.
+    pub(crate) fn kill(&mut self, member: usize) {
+        self.members[member].end();
+    }
+
+    /// Starts a member that was killed, on its folder.
+    pub(crate) fn start_member(&mut self, member: usize) -> Result<(), String> {
+        let process = self.process(&self.members[member].place);
+        self.members[member].process = process.map_err(|error| format!("etcd: {error}"))?;
+        Ok(())
+    }
+
+    /// Waits until all members run and agree on a leader; its place.
+    pub(crate) async fn wait_ready(&self) -> Result<usize, String> {
         let end = now() + FORM_MAX;
         loop {
             match self.leader().await {
-                Ok(leader) => {
-                    let address = self.addresses()[leader].clone();
-                    self.version = EtcdConnection::open(&address).await?.status().await?.version;
-                    return Ok(());
-                }
+                Ok(leader) => return Ok(leader),
                 Err(why) if now() >= end => return Err(format!("etcd does not form: {why}")),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
@@ -96,10 +124,10 @@ impl EtcdCluster {
     }
 
     /// The place of the leader among [`addresses`](Self::addresses), if all agree on it.
-    pub(crate) async fn leader(&self) -> Result<usize, String> {
+    async fn leader(&self) -> Result<usize, String> {
         let mut leads = Vec::new();
         for member in &self.members {
-            let status = EtcdConnection::open(&member.api).await?.status().await?;
+            let status = EtcdConnection::open(member.api()).await?.status().await?;
             let own = status.header.map_or(0, |header| header.member_id);
             leads.push((own, status.leader));
         }
@@ -110,7 +138,7 @@ impl EtcdCluster {
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {
-        self.members.iter().map(|member| member.api.clone()).collect()
+        self.members.iter().map(|member| member.api().to_owned()).collect()
     }
 
     pub(crate) fn pids(&self) -> Vec<u32> {

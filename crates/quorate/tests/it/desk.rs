@@ -109,7 +109,7 @@ impl Desk {
         }
     }
 
-    fn start(setup: NodeSetup, recovered: &Recovered) -> Self {
+    pub(crate) fn start(setup: NodeSetup, recovered: &Recovered) -> Self {
         let now = Instant::from_millis(1);
         let mut out = Outbox::new();
         let node = NodeMachine::new(setup, recovered, 1, now, &mut out).expect("a new node starts");

@@ -1,7 +1,12 @@
 //! One test per invariant of the crate; the simulator checks the same over whole clusters.
 
-use quorate::{Answer, Doubt, Effect, Failure, NodeInput, PeerMessage, Reply};
-use quorate_core::{Configuration, DiskId, Instant, LogId, LogIndex, LogView as _, Term};
+use quorate::{
+    Answer, AutopilotConfig, Change, Doubt, Effect, Failure, NodeInput, PeerMessage, Reply, Request,
+};
+use quorate_core::{
+    ChangeRefused, ClusterId, Configuration, DiskId, Instant, Kind, LogId, LogIndex, LogView as _,
+    Member, Proposal, Recovered, Term,
+};
 use quorate_election::{Message, Role};
 use quorate_replication::Message as Log;
 
@@ -159,4 +164,64 @@ fn s9_nobody_stands_from_another_disk() {
     assert_eq!(node.node.voter().role(), Role::Follower);
     assert_eq!(node.node.voter().term(), Term::ZERO);
     assert!(node.node.status().another_disk.contains_key(&id("a")), "and says why");
+}
+
+/// A leader alone, which looks after its members; `d` is connected from the disk `2`.
+fn alone_with_a_guest() -> Desk {
+    let mut three = three_on_their_disks();
+    three.members.retain(|member, _| *member == id("a"));
+    let mut setup = Desk::setup_unborn(1, &[]);
+    setup.founders = Some(Proposal { cluster: ClusterId(7), configuration: three });
+    setup.autopilot = Some(AutopilotConfig::default());
+    let mut node = Desk::start(setup, &Recovered::default());
+    node.later();
+    assert_eq!(node.node.voter().role(), Role::Leader);
+    node.handle(NodeInput::PeerConnected { peer: id("d"), disk: DiskId(2) });
+    node
+}
+
+impl Desk {
+    /// Lets two seconds pass, the disk being quick.
+    fn later(&mut self) {
+        let end = self.now + std::time::Duration::from_secs(2);
+        self.pass(end, true);
+    }
+
+    fn change(&mut self, number: u64, change: Change) {
+        let deadline = self.now + std::time::Duration::from_secs(1);
+        self.ask(number, deadline, Request::Change(change));
+        self.later();
+    }
+
+    fn disk_of_d(&self) -> Option<DiskId> {
+        self.node.log().configuration().disk(&id("d"))
+    }
+}
+
+#[test]
+fn s9_members_are_named_on_the_disk_that_they_are_on() {
+    let mut node = alone_with_a_guest();
+    let learner = |disk| Change::Add {
+        id: id("d"),
+        member: Member { kind: Kind::Learner, priority: 100, address: "d:1".to_owned(), disk },
+    };
+    node.change(1, learner(DiskId(3)));
+    let refused = ChangeRefused::OtherDisk { id: id("d"), there: DiskId(2), asked: DiskId(3) };
+    assert_eq!(node.answers(1), [&Answer::Failed(Failure::Change(refused))]);
+    node.change(2, learner(DiskId::NONE));
+    assert_eq!(node.disk_of_d(), Some(DiskId(2)));
+    // A stream from another disk may be a dead one; a word from there is not.
+    node.handle(NodeInput::PeerConnected { peer: id("d"), disk: DiskId(3) });
+    node.later();
+    assert_eq!(node.disk_of_d(), Some(DiskId(2)));
+    let term = node.node.voter().term();
+    let (attempt, matched, commit) = (0, LogIndex::ZERO, LogIndex::ZERO);
+    let message = PeerMessage::Replication(Log::Appended { term, attempt, matched, commit });
+    node.handle(NodeInput::Message { from: id("d"), disk: DiskId(3), message });
+    node.later();
+    assert_eq!(node.disk_of_d(), Some(DiskId(3)));
+    // Nor does anybody get a disk that lets all others speak.
+    node.handle(NodeInput::PeerConnected { peer: id("d"), disk: DiskId(4) });
+    node.change(3, Change::Rejoin { id: id("d"), disk: DiskId::NONE });
+    assert_eq!(node.disk_of_d(), Some(DiskId(4)));
 }
