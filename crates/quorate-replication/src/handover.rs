@@ -13,7 +13,7 @@ impl Replicator {
         self.leading.as_ref().is_some_and(|leading| leading.handing.is_some())
     }
 
-    /// Takes no proposals from now on.
+    /// Appends nothing from now on but the end of the lease: an heir that lacks an entry is refused.
     pub(crate) fn hand_over(&mut self, to: NodeId) {
         let Some(leading) = &mut self.leading else { return };
         leading.handing = Some((to, false));
@@ -21,10 +21,11 @@ impl Replicator {
         self.end_lease();
     }
 
-    /// The hand-over failed: takes proposals again.
+    /// The hand-over failed: takes proposals again, and goes on with what waited.
     pub(crate) fn keep(&mut self) {
         if let Some(leading) = self.leading.as_mut().filter(|_| !mutant!("never-leads-on")) {
             leading.handing = None;
+            self.flush_at = Some(self.now);
         }
     }
 

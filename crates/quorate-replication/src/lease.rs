@@ -6,21 +6,17 @@
 //! last entry of an earlier term. So until then no write can be acknowledged that such a read would
 //! miss. Votes know nothing of it, and no clock is compared with another.
 
-use std::time::Duration;
-
-use quorate_core::{Entry, Instant, LogView as _, Outbox, Payload, mutant};
+use quorate_core::{Entry, Instant, LeaseTerms, LogView as _, Outbox, Payload, mutant};
 
 use crate::config::Config;
 use crate::io::{Output, ReadId};
 use crate::replicator::Replicator;
 
 impl Config {
-    /// How long a new leader waits: the lease, on a clock that may run faster than its holder's.
-    pub(crate) fn lease_wait(&self) -> Duration {
-        let nanos =
-            self.lease.as_nanos() * (1_000_000 + u128::from(self.drift_millionths)) / 1_000_000;
-        // Rounded up: a nanosecond too early is too early.
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)) + Duration::from_nanos(1)
+    /// The leases by which this replicator goes.
+    #[must_use]
+    pub fn lease_terms(&self) -> LeaseTerms {
+        LeaseTerms::new(self.lease, self.drift_millionths)
     }
 }
 
@@ -31,7 +27,7 @@ impl Replicator {
         if self.config.lease.is_zero() || ended || mutant!("new-leader-does-not-wait") {
             return Instant::ZERO;
         }
-        self.tip_seen + self.config.lease_wait()
+        self.tip_seen + self.config.lease_terms().over_after()
     }
 
     /// Until when this leader may answer reads by itself; `None` if it may not.

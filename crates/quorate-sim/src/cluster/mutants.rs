@@ -39,6 +39,7 @@ mutants! {
     "bootstrap-seeds-not-asked" "E12" "those named decide alone, whatever the seeds say",
     "cas-always-swaps" "K1" "a compare-and-swap does not compare",
     "change-before-own-commit" "X6" "a new leader changes the members before it committed anything",
+    "changes-while-handing-over" "E9" "a leader that hands over changes the members, so that its heir lacks that",
     "commit-at-minority" "R4" "one copy less than a majority counts as committed",
     "commit-by-new-half" "R4" "a joint configuration commits what the new voters alone hold",
     "commit-older-term-by-counting" "R2" "a leader commits entries of earlier terms by counting",

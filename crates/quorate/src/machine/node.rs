@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, DiskId, Entry, Hold, Instant, LogId, LogIndex, LogView as _,
+    Ballot, BootEpoch, ClusterId, DiskId, Entry, Hold, Instant, LeaseTerms, LogId, LogIndex, LogView as _,
     Machine, NodeId, Outbox, Pledge, Proposal, Record, Recovered, Rng, Token, mutant,
 };
 use quorate_dist_state::Limits;
@@ -98,6 +98,8 @@ pub struct NodeMachine {
     /// To whom a stream is up, and on which disk each is.
     pub(super) connected: BTreeMap<NodeId, DiskId>,
     pub(super) disk: DiskId,
+    /// By which leases it goes.
+    pub(super) lease: LeaseTerms,
     pub(super) stopping: bool,
     failed: Option<quorate_core::RestoreError>,
     pub(super) expire_sessions_at: Option<Instant>,
@@ -146,6 +148,7 @@ impl NodeMachine {
             rng,
             now,
         );
+        let lease = setup.replication.lease_terms();
         let replicator = Replicator::new(setup.me.clone(), setup.replication, recovered, now)
             .on_disk(setup.disk);
         let tags = Tags { cluster: cluster.unwrap_or(ClusterId::NONE), ..setup.tags };
@@ -189,6 +192,7 @@ impl NodeMachine {
             autopilot: Autopilot::new(setup.autopilot),
             connected: BTreeMap::new(),
             disk: setup.disk,
+            lease,
             stopping: false,
             failed: None,
             expire_sessions_at: None,
