@@ -365,7 +365,6 @@ impl NodeProgram {
     /// What a message means for reads: one came, or somebody confirmed the lead.
     fn hear_of_reads(&mut self, from: &NodeId, message: &PeerMessage) {
         use quorate_replication::Message as Log;
-        self.reads.is_told = matches!(message, PeerMessage::Answer { .. });
         match message {
             PeerMessage::Forward { id, request, .. } if is_linearizable(request) => {
                 self.reads.came.insert((Some(from.clone()), *id), self.now);
@@ -501,7 +500,9 @@ impl Program for NodeProgram {
                 NodeInput::Request { id: RequestId(id), deadline: now + wait, request }
             }
         };
-        self.reads.is_told = false;
+        // Of whomever it asked: it may not know yet who are members.
+        self.reads.is_told =
+            matches!(&input, NodeInput::Message { message: PeerMessage::Answer { .. }, .. });
         if let NodeInput::Message { from, disk, message } = &input
             && self.machine.log().configuration().speaks_for(from, *disk)
         {

@@ -54,6 +54,11 @@ impl Reign {
         self.preference.rests_until()
     }
 
+    /// Who could lead is not as it was at the last look.
+    pub(super) const fn look_soon(&mut self, now: Instant) {
+        self.look_at = now;
+    }
+
     /// The disk has answered.
     pub(super) const fn disk_answered(&mut self) {
         self.owed_since = None;

@@ -347,8 +347,8 @@ const FORWARD: &str = "
     02fb2c01fbe8030101016b00fbf40101;
     02fb2c01fbe8030101016b01016bfbf40101;
     02fb2c01fbe8030100016b02;
-    02fb2c01fbe8030200;
-    02fb2c01fbe80302010162;
+    02fb2c01fbe8030300;
+    02fb2c01fbe80303010162;
 ";
 
 const ANSWER: &str = "
@@ -377,15 +377,15 @@ const ANSWER: &str = "
     03fb2c01020402;
     03fb2c010205;
     03fb2c010206;
-    03fb2c010207;
     03fb2c010208;
     03fb2c010209;
+    03fb2c01020a;
     03fb2c010300;
     03fb2c010301;
     03fb2c010302;
     03fb2c010303;
     03fb2c01030403;
-    03fb2c01040162fb2c01;
+    03fb2c01050162fb2c01;
 ";
 
 const CHANGES: &str = "
