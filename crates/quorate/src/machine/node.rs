@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, DiskId, Entry, Hold, Instant, LeaseTerms, LogId, LogIndex, LogView as _,
-    Machine, NodeId, Outbox, Pledge, Proposal, Record, Recovered, Rng, Token, mutant,
+    Ballot, BootEpoch, ClusterId, DiskId, Entry, Hold, Instant, LeaseTerms, LogId, LogIndex,
+    LogView as _, Machine, NodeId, Outbox, Pledge, Proposal, Record, Recovered, Rng, Token, mutant,
 };
 use quorate_dist_state::Limits;
 use quorate_election::{self as election, Bootstrap, BootstrapConfig, BootstrapInput, Voter};

@@ -1,8 +1,10 @@
 //! A node with sockets, a disk and a clock around it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use quorate::{Config, Node, StopReason, Timing, WriteError};
+use quorate_core::Clock as _;
+use quorate_tokio::BootClock;
 
 /// Only a broken promise reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -84,9 +86,12 @@ async fn e2_a_node_that_starts_with_other_leases_waits_for_the_old_ones() {
     };
     let lasted = Duration::from_millis(1_200);
     for (lease, at_least) in [("1200ms", Duration::ZERO), ("0s", lasted)] {
-        let from = Instant::now();
+        let from = BootClock::new().now();
         let node = Node::builder(life(lease)).start().await.expect("it starts");
-        assert!(from.elapsed() >= at_least, "it takes part while a lease may be held");
+        assert!(
+            BootClock::new().now().since(from) >= at_least,
+            "it takes part while a lease may be held"
+        );
         node.stop();
         node.stopped().await;
     }
