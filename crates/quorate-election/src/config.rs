@@ -32,7 +32,7 @@ pub struct Config {
     pub check_quorum: bool,
     /// For how long another voter must be better, of a higher priority, well and with the whole log,
     /// before the leader hands over to it. Default 5 s for `lan`. Shorter brings the preferred one to
-    /// lead sooner; longer bears one that comes and goes. At least `election_max`.
+    /// lead sooner; longer bears one that comes and goes. At least `election_max`, at most a day.
     pub stabilisation: Duration,
 }
 
@@ -96,6 +96,9 @@ impl Config {
                 least,
             });
         }
+        if self.stabilisation > STABILISATION_MAX {
+            return Err(ConfigError::StabilisationTooLong { stabilisation: self.stabilisation });
+        }
         if self.stabilisation < election_max {
             let stabilisation = self.stabilisation;
             return Err(ConfigError::StabilisationTooShort { stabilisation, election_max });
@@ -157,7 +160,16 @@ pub enum ConfigError {
         /// The longest timeout asked for.
         election_max: Duration,
     },
+    /// Nobody would ever get the lead.
+    #[error("stabilisation = {stabilisation:?} is more than a day; give at most 24h")]
+    StabilisationTooLong {
+        /// The stabilisation asked for.
+        stabilisation: Duration,
+    },
 }
+
+/// Far beyond any sense, and far below what overflows when it is doubled.
+const STABILISATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Two heartbeats may be lost before anyone stands.
 const BEATS_PER_TIMEOUT: u32 = 3;

@@ -23,6 +23,8 @@ pub(crate) struct HandOver {
     pub(crate) until: Instant,
     /// When the target is told (again) to stand; `None` while it lacks some of the log.
     pub(crate) tell_at: Option<Instant>,
+    /// Whether the target was told, so that it may stand whatever becomes of this.
+    pub(crate) told: bool,
 }
 
 impl HandOver {
@@ -33,8 +35,8 @@ impl HandOver {
 
     /// See [`Voter::fingerprint`].
     pub(crate) fn fingerprint(&self, now: Instant, hasher: &mut impl Hasher) {
-        let Self { to, term, until, tell_at } = self;
-        (to, term, until.since(now)).hash(hasher);
+        let Self { to, term, until, tell_at, told } = self;
+        (to, term, until.since(now), told).hash(hasher);
         tell_at.map(|at| at.since(now)).hash(hasher);
     }
 }
@@ -55,11 +57,11 @@ impl Voter {
     ) {
         let electable = log.configuration().is_electable(&to) && to != self.me;
         if self.role() != Role::Leader || self.handing.is_some() || !electable {
-            return out.push(Output::Event(Event::NotHandedOver { to }));
+            return out.push(Output::Event(Event::NotHandedOver { to, told: false }));
         }
         let until = now + self.config.election_max;
         let (term, tell_at) = (self.term(), None);
-        self.handing = Some(HandOver { to: to.clone(), term, until, tell_at });
+        self.handing = Some(HandOver { to: to.clone(), term, until, tell_at, told: false });
         out.push(Output::Event(Event::HandingOver { to }));
     }
 
@@ -89,13 +91,14 @@ impl Voter {
             return;
         };
         if now >= handing.until {
-            let to = handing.to.clone();
+            let (to, told) = (handing.to.clone(), handing.told);
             self.handing = None;
-            return out.push(Output::Event(Event::NotHandedOver { to }));
+            return out.push(Output::Event(Event::NotHandedOver { to, told }));
         }
         // Once the term is over the target stands already, or somebody else does.
         let tells = leads && handing.term == term;
         handing.tell_at = tells.then(|| now + self.config.heartbeat);
+        handing.told |= tells;
         if tells {
             // Behind a disk that hangs it would never leave; nobody relies on this word.
             let message = Message::StandNow { term, tip: log.tip() };
@@ -107,11 +110,11 @@ impl Voter {
     pub(crate) fn end_hand_over(&mut self, leader: &NodeId, out: &mut Outbox<Output>) {
         let term = self.term();
         let Some(handing) = self.handing.take_if(|handing| handing.term < term) else { return };
-        let to = handing.to;
+        let (to, told) = (handing.to, handing.told);
         let event = if to == *leader {
             Event::HandedOver { to, term }
         } else {
-            Event::NotHandedOver { to }
+            Event::NotHandedOver { to, told }
         };
         out.push(Output::Event(event));
     }

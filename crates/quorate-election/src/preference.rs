@@ -1,5 +1,7 @@
 //! When a leader hands over by itself: timers give odds, a hand-over gives certainty.
 
+use std::collections::BTreeMap;
+
 use quorate_core::{Instant, NodeId, mutant};
 
 use crate::Config;
@@ -23,28 +25,30 @@ impl Standing {
 
 /// Decides when a leader hands over, and to whom.
 ///
-/// Its owner shows it again and again the best of those who could lead at once: in reach, well,
-/// and with the whole log. One that is better than the leader for the whole of
-/// [`Config::stabilisation`] gets the lead. If it is lost and the lead comes back soon, or if the
+/// Its owner shows it again and again those who could lead at once: in reach, well, and with the
+/// whole log. One that is better than the leader for the whole of [`Config::stabilisation`] gets the
+/// lead, unless a still better one is there. If it is lost and the lead comes back soon, or if the
 /// hand-over fails, the next one waits twice as long.
 #[derive(Debug, Default)]
 pub struct Preference {
-    /// Who should lead, and since when.
-    heir: Option<(NodeId, Instant)>,
+    /// Who would be better, and since when each has been there.
+    better: BTreeMap<NodeId, Instant>,
     /// When the lead went away last, by this decision.
     given_at: Option<Instant>,
     rest_until: Instant,
     /// When an urgent one may be tried again.
     again_at: Instant,
-    /// How often in a row it went wrong.
+    /// How often in a row it went wrong; of urgent ones in this lead.
     failures: u32,
+    urgent_failures: u32,
 }
 
 impl Preference {
     /// This node leads from now on.
     pub fn begin(&mut self, now: Instant, config: &Config) {
-        self.heir = None;
+        self.better.clear();
         self.again_at = now;
+        self.urgent_failures = 0;
         let cooldown = config.stabilisation * COOLDOWN;
         match self.given_at.take() {
             Some(at) if now < at + cooldown * (1 << self.failures) => self.failed(now, config),
@@ -53,32 +57,26 @@ impl Preference {
         }
     }
 
-    /// The best of those who could lead is `best`, with its priority: whom to hand over to now.
+    /// Those who could lead are `fit`, with their priorities, in the order of their names: whom to
+    /// hand over to now.
     pub fn look(
         &mut self,
         now: Instant,
         config: &Config,
         own: Standing,
-        best: Option<(&NodeId, u8)>,
+        fit: &[(NodeId, u8)],
     ) -> Option<NodeId> {
         let is_better =
             |priority| own.is_urgent() || priority > own.priority || mutant!("prefers-anybody");
-        let Some((id, _)) = best.filter(|(_, priority)| is_better(*priority)) else {
-            self.heir = None;
-            return None;
-        };
-        if self.heir.as_ref().is_none_or(|(heir, _)| heir != id) {
-            self.heir = Some((id.clone(), now));
+        let better: Vec<&(NodeId, u8)> = fit.iter().filter(|(_, it)| is_better(*it)).collect();
+        self.better.retain(|id, _| better.iter().any(|(there, _)| there == id));
+        for (id, _) in &better {
+            self.better.entry(id.clone()).or_insert(now);
         }
-        let since = self.heir.as_ref().map_or(now, |(_, since)| *since);
-        let due = if own.is_urgent() {
-            if mutant!("priority-0-leads-on") && !own.unfit { Instant::FAR } else { self.again_at }
-        } else if mutant!("not-stabilised") {
-            since
-        } else {
-            (since + config.stabilisation).max(self.rest_until)
-        };
-        if now < due || mutant!("prefers-nobody") {
+        let highest = better.iter().map(|(_, priority)| *priority).max()?;
+        let best = better.iter().filter(|(_, priority)| *priority == highest);
+        let (id, _) = best.min_by_key(|(id, _)| self.due(id, config, own))?;
+        if now < self.due(id, config, own) || mutant!("prefers-nobody") {
             return None;
         }
         self.again_at = now + config.election_max * 2;
@@ -86,10 +84,30 @@ impl Preference {
         Some(id.clone())
     }
 
+    /// When `id` gets the lead, if it stays.
+    fn due(&self, id: &NodeId, config: &Config, own: Standing) -> Instant {
+        let since = self.better.get(id).copied().unwrap_or(Instant::FAR);
+        if own.is_urgent() {
+            if mutant!("priority-0-leads-on") && !own.unfit { Instant::FAR } else { self.again_at }
+        } else if mutant!("not-stabilised") {
+            since
+        } else {
+            (since + config.stabilisation).max(self.rest_until)
+        }
+    }
+
     /// Until when nobody is preferred, because that went wrong before.
     #[must_use]
     pub const fn rests_until(&self) -> Instant {
         self.rest_until
+    }
+
+    /// Nobody took the lead of one that is not well: the next try waits longer, since writes wait
+    /// for each.
+    pub fn failed_urgently(&mut self, now: Instant, config: &Config) {
+        self.given_at = None;
+        self.urgent_failures = (self.urgent_failures + 1).min(FAILURES_MAX);
+        self.again_at = now + config.election_max * (1 << (self.urgent_failures + 1));
     }
 
     /// What was decided last did not come about.
@@ -123,7 +141,11 @@ mod tests {
         let mut preference = Preference::default();
         let at = Instant::from_millis;
         preference.begin(at(0), &config);
-        let mut look = |ms, best| preference.look(at(ms), &config, own, best);
+        let mut look = |ms, best: Option<(&NodeId, u8)>| {
+            let fit: Vec<_> =
+                best.map(|(id, priority)| (id.clone(), priority)).into_iter().collect();
+            preference.look(at(ms), &config, own, &fit)
+        };
         assert_eq!(look(0, Some((&b, 200))), None);
         assert_eq!(look(4_000, None), None);
         assert_eq!(look(4_500, Some((&b, 200))), None);
@@ -131,6 +153,56 @@ mod tests {
         assert_eq!(look(10_900, Some((&c, 255))), None);
         assert_eq!(look(11_000, Some((&c, 255))), Some(c.clone()));
         assert_eq!(look(60_000, Some((&b, 100))), None, "an equal one changes nothing");
+    }
+
+    #[test]
+    fn one_that_stays_gets_the_lead_though_an_equal_one_comes_and_goes() {
+        let config = Config { stabilisation: Duration::from_secs(5), ..Config::lan() };
+        let own = Standing { priority: 100, unfit: false };
+        let (b, c) = ((id("b"), 200), (id("c"), 200));
+        let mut preference = Preference::default();
+        preference.begin(Instant::ZERO, &config);
+        let given: Vec<_> = (0..60_u64)
+            .filter_map(|tenth| {
+                let both = [b.clone(), c.clone()];
+                let fit = if tenth % 40 < 20 { &both[..] } else { &both[1..] };
+                let now = Instant::from_millis(tenth * 100);
+                Some((tenth, preference.look(now, &config, own, fit)?))
+            })
+            .collect();
+        assert_eq!(given.first(), Some(&(50, c.0)));
+    }
+
+    #[test]
+    fn nobody_is_given_the_lead_before_a_better_one_that_is_there() {
+        let config = Config { stabilisation: Duration::from_secs(1), ..Config::lan() };
+        let own = Standing { priority: 50, unfit: false };
+        let (b, c) = ((id("b"), 100), (id("c"), 200));
+        let mut preference = Preference::default();
+        preference.begin(Instant::ZERO, &config);
+        let mut look = |ms, fit: &[_]| preference.look(Instant::from_millis(ms), &config, own, fit);
+        assert_eq!(look(0, std::slice::from_ref(&b)), None);
+        assert_eq!(look(900, &[b.clone(), c.clone()]), None);
+        assert_eq!(look(1_000, &[b.clone(), c.clone()]), None, "one hand-over, not two");
+        assert_eq!(look(1_900, &[b, c.clone()]), Some(c.0));
+    }
+
+    #[test]
+    fn what_nobody_takes_is_offered_less_and_less_often() {
+        let config = Config::lan();
+        let own = Standing { priority: 100, unfit: true };
+        let fit = [(id("b"), 100)];
+        let mut preference = Preference::default();
+        preference.begin(Instant::ZERO, &config);
+        let mut offers = 0;
+        for tenth in 0..600 {
+            let now = Instant::from_millis(tenth * 100);
+            if preference.look(now, &config, own, &fit).is_some() {
+                preference.failed_urgently(now + config.election_max, &config);
+                offers += 1;
+            }
+        }
+        assert!((3..=7).contains(&offers), "{offers} in a minute");
     }
 
     #[test]
@@ -143,7 +215,7 @@ mod tests {
             let began = now;
             preference.begin(Instant::from_millis(now), &config);
             while preference
-                .look(Instant::from_millis(now), &config, own, Some((&b, 200)))
+                .look(Instant::from_millis(now), &config, own, &[(b.clone(), 200)])
                 .is_none()
             {
                 now += 100;
@@ -161,7 +233,7 @@ mod tests {
         for own in [Standing { priority: 0, unfit: false }, Standing { priority: 200, unfit: true }]
         {
             preference.begin(Instant::ZERO, &config);
-            let heir = preference.look(Instant::ZERO, &config, own, Some((&b, 1)));
+            let heir = preference.look(Instant::ZERO, &config, own, &[(b.clone(), 1)]);
             assert_eq!(heir, Some(b.clone()));
         }
     }

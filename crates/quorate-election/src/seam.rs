@@ -122,6 +122,8 @@ pub enum Event {
     NotHandedOver {
         /// Who was to lead.
         to: NodeId,
+        /// Whether it was told to stand, so that it may do so yet.
+        told: bool,
     },
 }
 

@@ -228,9 +228,10 @@ impl Voter {
 
     pub(crate) fn eagerness(&self, log: &dyn LogView) -> Eagerness {
         let configuration = log.configuration();
-        // The node's own setting counts, unless the cluster has ruled that it does not stand.
-        let barred = configuration.member(&self.me).is_some_and(|member| member.priority == 0);
-        let priority = if barred { 0 } else { self.config.priority };
+        // As the cluster has ruled, like those of the others: else two that mean to be reluctant could
+        // wait for each other.
+        let ruled = configuration.member(&self.me);
+        let priority = ruled.map_or(self.config.priority, |member| member.priority);
         eagerness(&self.me, priority, configuration, self.leader.as_ref())
     }
 

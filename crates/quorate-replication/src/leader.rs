@@ -208,6 +208,22 @@ impl Replicator {
         self.flush_at = Some(self.now);
     }
 
+    /// For how long the oldest entry has waited that the others of a quorum do not hold yet, whatever
+    /// the own disk does; zero if they hold all, or this node does not lead.
+    #[must_use]
+    pub fn others_wait(&self, now: Instant) -> Duration {
+        let Some(leading) = &self.leading else { return Duration::ZERO };
+        let tip = self.log.tip().index;
+        let held = self.log.configuration().committed(|id| {
+            let peer = leading.peers.iter().find(|peer| peer.id == *id);
+            if *id == self.me { tip } else { peer.map_or(LogIndex::ZERO, Peer::matched) }
+        });
+        // Of what is compacted already only the end is known.
+        let next = held.next().max(self.log.base().index);
+        let oldest = self.log.time_at(next).filter(|_| held < tip);
+        oldest.map_or(Duration::ZERO, |time| now.since(leading.appended_at(time)))
+    }
+
     /// What a follower says to its leader.
     pub(crate) fn hear_follower(
         &mut self,

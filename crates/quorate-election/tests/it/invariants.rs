@@ -104,8 +104,7 @@ fn e9_the_best_voter_gets_the_lead_by_one_hand_over() {
                 }
                 _ => better_since = None,
             }
-            let best = best.as_ref().map(|(id, priority)| (id, *priority));
-            if preference.look(now, &config, own, best).is_some() {
+            if preference.look(now, &config, own, best.as_slice()).is_some() {
                 let since = better_since.expect("it is better");
                 assert!(now >= since + config.stabilisation);
                 handed.push(now);

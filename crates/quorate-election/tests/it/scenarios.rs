@@ -312,8 +312,9 @@ fn a_node_whose_disk_does_not_answer_does_not_stand_again() {
 fn a_voter_of_priority_zero_gives_way_to_any_that_has_its_log() {
     let reluctant = |voters: &[&str]| {
         let mut script = Script::new(voters, 0, Config { priority: 0, ..Config::lan() });
-        script.log.configuration.members.get_mut(&id("c")).expect("the test made it so").kind =
-            Kind::Witness;
+        let members = &mut script.log.configuration.members;
+        members.get_mut(&id("a")).expect("the test made it so").priority = 0;
+        members.get_mut(&id("c")).expect("the test made it so").kind = Kind::Witness;
         script.until(599);
         assert_eq!(script.take(), "");
         script.until(899).take();

@@ -159,7 +159,7 @@ fn render_event(event: &Event) -> String {
         Event::QuorumRegained => "quorum regained".to_owned(),
         Event::HandingOver { to } => format!("hands over to {to}"),
         Event::HandedOver { to, term } => format!("{to} took over {term:?}"),
-        Event::NotHandedOver { to } => format!("{to} did not take over"),
+        Event::NotHandedOver { to, .. } => format!("{to} did not take over"),
     }
 }
 

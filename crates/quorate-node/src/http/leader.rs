@@ -9,6 +9,7 @@ use bytes::Bytes;
 use quorate::{HandOverError, NodeId};
 use serde::{Deserialize, Serialize};
 
+use super::kv::refuse_forwarding;
 use super::meta::ok;
 use super::params::deadline;
 use super::problem::Problem;
@@ -34,6 +35,7 @@ pub(super) async fn transfer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
+    refuse_forwarding(&app, &headers)?;
     let TransferBody { to } = body::json(&app, &body)?;
     let to = match to.as_deref().map(NodeId::new).transpose() {
         Ok(to) => to,

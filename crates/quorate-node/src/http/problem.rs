@@ -247,6 +247,7 @@ impl Problem {
             Doubt::Deadline => (504, "deadline", "not known in time"),
             Doubt::Deposed => (504, "deposed", "the leader changed"),
             Doubt::ForwardLost => (504, "forward_lost", "the leader was lost"),
+            Doubt::HeirTold => (504, "deadline", "not handed over yet"),
             Doubt::Stopping => (503, "stopping", "stopping"),
             Doubt::Session(Rejection::SeqForgotten) => {
                 (409, "seq_forgotten", "the answer was forgotten")

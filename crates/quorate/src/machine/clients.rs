@@ -90,13 +90,17 @@ impl NodeMachine {
                 if let Err(rejection) = self.limits.check(&command.op) {
                     return reply(origin, Answer::Failed(Failure::Rejected(rejection)), out);
                 }
-                if self.replicator.is_handing_over() && !mutant!("proposes-while-handing-over") {
-                    self.pending.add(origin, deadline, Stage::Held(command));
-                    return;
-                }
                 let Ok(bytes) = quorate_wire::encode(&command) else {
                     return reply(origin, Answer::Failed(Failure::Overloaded), out);
                 };
+                if self.replicator.is_handing_over() && !mutant!("proposes-while-handing-over") {
+                    // As many as may wait for their commit, and no more.
+                    if !self.reign.has_room_for(bytes.len()) {
+                        return reply(origin, Answer::Failed(Failure::Overloaded), out);
+                    }
+                    self.pending.add(origin, deadline, Stage::Held(command));
+                    return;
+                }
                 let id = ProposalId(self.pending.add(origin, deadline, Stage::Offered));
                 self.replicate(now, replication::Input::Propose { id, command: bytes.into() });
             }

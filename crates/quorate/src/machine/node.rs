@@ -74,6 +74,8 @@ pub(super) enum Written {
     Ballot(Ballot),
     Pledge(Pledge),
     Entries(LogId),
+    /// A snapshot up to this entry, of so many bytes.
+    Snapshot(LogId, u64),
     /// That this node belongs to a cluster.
     Identity,
     Other,
@@ -149,6 +151,7 @@ impl NodeMachine {
             now,
         );
         let lease = setup.replication.lease_terms();
+        let held_bytes_max = setup.replication.uncommitted_bytes;
         let replicator = Replicator::new(setup.me.clone(), setup.replication, recovered, now)
             .on_disk(setup.disk);
         let tags = Tags { cluster: cluster.unwrap_or(ClusterId::NONE), ..setup.tags };
@@ -182,7 +185,7 @@ impl NodeMachine {
             cluster,
             limits: setup.limits,
             election: setup.election,
-            reign: Reign::new(now),
+            reign: Reign::new(now, held_bytes_max),
             voter,
             replicator,
             applier,
@@ -328,6 +331,15 @@ impl NodeMachine {
         self.failed.as_ref()
     }
 
+    /// The bytes of the snapshots that the disk has not reported yet; `None` if there is none.
+    pub(super) fn snapshot_bytes_in_flight(&self) -> Option<u64> {
+        let bytes = self.writing.iter().filter_map(|(_, written)| match written {
+            Written::Snapshot(_, bytes) => Some(*bytes),
+            _ => None,
+        });
+        bytes.reduce(|sum, bytes| sum + bytes)
+    }
+
     /// Records the journal has not confirmed yet.
     #[must_use]
     pub fn records_in_flight(&self) -> usize {
@@ -345,6 +357,12 @@ impl NodeMachine {
         let counts = self.replicator.log().configuration().speaks_for(&from, disk);
         if !counts {
             self.autopilot.heard_elsewhere(from.clone(), disk);
+        }
+        // Whoever stops leads nobody.
+        if self.stopping
+            && matches!(message, PeerMessage::Election(election::Message::StandNow { .. }))
+        {
+            return;
         }
         match message {
             // What is asked may be answered to anybody, and a later term is one whoever tells of
@@ -397,7 +415,7 @@ impl NodeMachine {
                 Some((_, Written::Ballot(written))) => ballot = Some(written),
                 Some((_, Written::Pledge(written))) => pledge = Some(written),
                 // Each of them: behind the newest entries a snapshot of older ones may stand.
-                Some((_, Written::Entries(tip))) => {
+                Some((_, Written::Entries(tip) | Written::Snapshot(tip, _))) => {
                     self.replicate(now, replication::Input::Persisted { tip });
                 }
                 Some((_, Written::Identity)) => self.belongs_durably(now),
@@ -502,7 +520,9 @@ impl NodeMachine {
             election::Event::HandedOver { to, term } => {
                 return self.handed_over(now, to, term, out);
             }
-            election::Event::NotHandedOver { to } => return self.not_handed_over(now, to, out),
+            election::Event::NotHandedOver { to, told } => {
+                return self.not_handed_over(now, to, told, out);
+            }
         };
         out.push(Effect::Event(event));
     }
@@ -515,7 +535,9 @@ impl NodeMachine {
                     Record::Entries(entries) => {
                         entries.last().map_or(Written::Other, |last| Written::Entries(last.id))
                     }
-                    Record::Snapshot(snapshot) => Written::Entries(snapshot.last),
+                    Record::Snapshot(snapshot) => {
+                        Written::Snapshot(snapshot.last, snapshot.state.len() as u64)
+                    }
                     _ => Written::Other,
                 };
                 let token = self.persist(record, written, out);
@@ -553,7 +575,11 @@ impl NodeMachine {
             }
             Output::PeerHeard { peer } => self.vote(now, election::Input::PeerHeard { peer }),
             Output::CaughtUp { peer } => self.vote(now, election::Input::CaughtUp { peer }),
-            Output::Deposed => self.deposed(out),
+            Output::Deposed => {
+                self.deposed(out);
+                // The next leader may be known already.
+                self.unpark(now, out);
+            }
             Output::SnapshotWanted => {
                 if let Some(snapshot) = self.applier.snapshot() {
                     let index = snapshot.last.index;

@@ -1,6 +1,8 @@
 //! What a node does about its own lead: it lets another have it when it is asked to, when it stops,
 //! when its disk hangs, and when a better one is there.
 
+use std::time::Duration;
+
 use quorate_core::{Instant, LogIndex, LogView as _, NodeId, Outbox, Term, mutant};
 use quorate_election::{self as election, Preference, Role, Standing};
 use quorate_replication::{self as replication, PeerState};
@@ -33,20 +35,47 @@ pub(super) struct Reign {
     why: HandOverReason,
     /// Who asked for the hand-over, by number among the requests under way.
     asked: Vec<u64>,
+    /// What writes hold that wait for the end of a hand-over, and how much they may: in bytes.
+    held_bytes: usize,
+    held_bytes_max: usize,
     /// Since when the disk owes an answer, and has given none to what was handed to it before.
     owed_since: Option<Instant>,
+    others: Others,
+}
+
+/// How long the others took of late to hold what the leader has, so that it does not take a disk for
+/// hung that is as slow as theirs.
+#[derive(Debug)]
+struct Others {
+    /// The longest in this period, and in the one before.
+    longest: [Duration; 2],
+    /// When the period began.
+    since: Instant,
 }
 
 impl Reign {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, held_bytes_max: usize) -> Self {
         Self {
             preference: Preference::default(),
             look_at: now,
             commit_before: LogIndex::ZERO,
             why: HandOverReason::Asked,
             asked: Vec::new(),
+            held_bytes: 0,
+            held_bytes_max,
             owed_since: None,
+            others: Others { longest: [Duration::ZERO; 2], since: now },
         }
+    }
+
+    /// Makes room for a write that waits for the end of the hand-over, if there is any.
+    pub(super) const fn has_room_for(&mut self, bytes: usize) -> bool {
+        let held = self.held_bytes + bytes;
+        let has_room = held <= self.held_bytes_max;
+        if has_room {
+            self.held_bytes = held;
+        }
+        has_room
     }
 
     /// Until when this node keeps a lead that it could not give away, or that came back.
@@ -83,11 +112,12 @@ impl NodeMachine {
         if !self.replicator.is_leading() {
             return;
         }
-        let hangs_for = self.reign.owed_since.map_or(std::time::Duration::ZERO, |at| now.since(at));
-        let timeout = self.election.election_max;
-        let unfit = hangs_for >= timeout && !mutant!("disk-not-watched");
+        let hangs_for = self.reign.owed_since.map_or(Duration::ZERO, |at| now.since(at));
+        let hangs = hangs_for >= self.election.election_max && !mutant!("disk-not-watched");
+        let patience = if hangs { self.disk_patience(now) } else { Duration::MAX };
+        let unfit = hangs_for >= patience;
         // Nobody could take over from one that is alone; as soon as somebody can, it may.
-        if unfit && hangs_for >= timeout * 3 / 2 && self.successors().next().is_some() {
+        if hangs_for >= patience.saturating_mul(3) / 2 && self.successors().next().is_some() {
             self.vote(now, election::Input::Resign);
             return self.settle(now, out);
         }
@@ -95,25 +125,48 @@ impl NodeMachine {
             return;
         }
         self.reign.look_at = now + self.election.election_min / 2;
-        let heir = self.heir();
+        self.look_at_others(now, hangs);
+        let heirs = self.heirs();
         self.reign.commit_before = self.replicator.log().commit();
         if self.stopping || self.voter.handing_over().is_some() {
             return;
         }
         let own = Standing { priority: self.own_priority(), unfit };
-        let best = heir.as_ref().map(|(id, priority)| (id, *priority));
-        if let Some(to) = self.reign.preference.look(now, &self.election, own, best) {
+        if let Some(to) = self.reign.preference.look(now, &self.election, own, &heirs) {
             let unwell = own.unfit;
             let why = if unwell { HandOverReason::Unwell } else { HandOverReason::Preferred };
             self.hand_over(now, to, why, out);
         }
     }
 
+    /// As the cluster has ruled, like those of the others: else two could prefer each other.
     fn own_priority(&self) -> u8 {
-        // As the voter has it: the cluster may have ruled that this node does not stand.
-        let configuration = self.replicator.log().configuration();
-        let barred = configuration.member(&self.me).is_some_and(|member| member.priority == 0);
-        if barred { 0 } else { self.election.priority }
+        let ruled = self.replicator.log().configuration().member(&self.me);
+        ruled.map_or(self.election.priority, |member| member.priority)
+    }
+
+    fn look_at_others(&mut self, now: Instant, hangs: bool) {
+        let wait = self.replicator.others_wait(now);
+        let others = &mut self.reign.others;
+        // While the own disk hangs nothing is forgotten: it may be as slow as theirs.
+        if !hangs && now >= others.since + self.election.election_max * 2 {
+            (others.longest, others.since) = ([Duration::ZERO, others.longest[0]], now);
+        }
+        others.longest[0] = others.longest[0].max(wait);
+    }
+
+    /// For how long a leader's disk may do nothing before another should lead: an election timeout, or
+    /// far longer than the others take. A snapshot is a large write, and takes its time.
+    #[must_use]
+    pub fn disk_patience(&self, now: Instant) -> Duration {
+        let [this, before] = self.reign.others.longest;
+        let others = this.max(before).max(self.replicator.others_wait(now));
+        let patience = self.election.election_max.max(others.saturating_mul(SLOWER_THAN_OTHERS));
+        let snapshots = self.snapshot_bytes_in_flight();
+        let grace = snapshots.map_or(Duration::ZERO, |bytes| {
+            SNAPSHOT_GRACE + Duration::from_secs(bytes / SNAPSHOT_BYTES_PER_SECOND)
+        });
+        patience.saturating_add(grace)
     }
 
     /// Those who could lead, as far as the configuration and the streams say, with their priority.
@@ -127,6 +180,17 @@ impl NodeMachine {
 
     /// The best of those who could lead at once: of the highest priority, then the lowest name.
     fn heir(&self) -> Option<(NodeId, u8)> {
+        let mut best: Option<(NodeId, u8)> = None;
+        for (id, priority) in self.heirs() {
+            if best.as_ref().is_none_or(|(_, highest)| priority > *highest) {
+                best = Some((id, priority));
+            }
+        }
+        best
+    }
+
+    /// Those who could lead at once, in the order of their names.
+    fn heirs(&self) -> Vec<(NodeId, u8)> {
         let keeps_up = |id: &NodeId| {
             self.replicator.progress().any(|peer| {
                 peer.id == *id
@@ -135,13 +199,8 @@ impl NodeMachine {
             })
         };
         let fit = |id: &NodeId| keeps_up(id) && self.voter.hears(id);
-        let mut best: Option<(&NodeId, u8)> = None;
-        for (id, priority) in self.successors().filter(|(id, _)| fit(id)) {
-            if best.is_none_or(|(_, highest)| priority > highest) {
-                best = Some((id, priority));
-            }
-        }
-        best.map(|(id, priority)| (id.clone(), priority))
+        let fit = self.successors().filter(|(id, _)| fit(id));
+        fit.map(|(id, priority)| (id.clone(), priority)).collect()
     }
 
     fn hand_over(
@@ -196,6 +255,7 @@ impl NodeMachine {
     /// The election says what becomes of a hand-over.
     pub(super) fn handing_over(&mut self, now: Instant, to: NodeId, out: &mut Outbox<Effect>) {
         self.replicate(now, replication::Input::HandOver { to: to.clone() });
+        self.reign.held_bytes = 0;
         let why = self.reign.why;
         out.push(Effect::Event(NodeEvent::HandingOver { to, why }));
     }
@@ -213,20 +273,29 @@ impl NodeMachine {
         self.give_up(now);
     }
 
-    pub(super) fn not_handed_over(&mut self, now: Instant, to: NodeId, out: &mut Outbox<Effect>) {
-        if self.reign.why == HandOverReason::Preferred {
-            self.reign.preference.failed(now, &self.election);
+    pub(super) fn not_handed_over(
+        &mut self,
+        now: Instant,
+        to: NodeId,
+        told: bool,
+        out: &mut Outbox<Effect>,
+    ) {
+        match self.reign.why {
+            HandOverReason::Preferred => self.reign.preference.failed(now, &self.election),
+            HandOverReason::Unwell => self.reign.preference.failed_urgently(now, &self.election),
+            HandOverReason::Asked | HandOverReason::Stopping => {}
         }
         let leads = self.replicator.is_leading();
-        let answer = if leads {
-            Answer::Failed(Failure::NotHandedOver)
-        } else {
-            Answer::Unknown(Doubt::Deposed)
+        let answer = match (leads, told) {
+            (false, _) => Answer::Unknown(Doubt::Deposed),
+            (true, true) => Answer::Unknown(Doubt::HeirTold),
+            (true, false) => Answer::Failed(Failure::NotHandedOver),
         };
         self.answer_asked(&answer, out);
         out.push(Effect::Event(NodeEvent::NotHandedOver { to }));
         if leads {
             self.replicate(now, replication::Input::Keep);
+            self.reign.held_bytes = 0;
             for Open { origin, deadline, stage } in self.pending.take_held() {
                 if let Stage::Held(command) = stage {
                     self.serve(now, origin, deadline, Request::Write(command), out);
@@ -277,3 +346,9 @@ impl NodeMachine {
         self.voter.handing_over().is_some()
     }
 }
+
+/// A disk that is so many times slower than the others' hangs; one that is a little slower does not.
+const SLOWER_THAN_OTHERS: u32 = 3;
+/// How long a snapshot may take beside what its bytes do, and the pace of a slow disk.
+const SNAPSHOT_GRACE: Duration = Duration::from_secs(10);
+const SNAPSHOT_BYTES_PER_SECOND: u64 = 4 << 20;

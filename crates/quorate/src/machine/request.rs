@@ -159,8 +159,8 @@ pub enum Failure {
     /// The lead is being handed over to another one than the one that was named.
     #[error("the lead is being handed over already; ask again in a moment")]
     HandingOver,
-    /// The heir did not take over within an election timeout; the leader leads on.
-    #[error("the heir did not take over in time, and the leader leads on")]
+    /// The heir did not catch up within an election timeout; the leader leads on.
+    #[error("the heir did not catch up in time, and the leader leads on")]
     NotHandedOver,
 }
 
@@ -183,6 +183,9 @@ pub enum Doubt {
     /// The session that would tell whether it ran is gone.
     #[error("the session that would tell is gone: {0}")]
     Session(Rejection),
+    /// The heir did not take over within an election timeout, but was told to and may do so yet.
+    #[error("the heir did not take over in time, but was told to and may do so yet")]
+    HeirTold,
 }
 
 impl fmt::Display for RequestId {

@@ -6,3 +6,4 @@ mod invariants;
 #[cfg(feature = "tokio")]
 mod running;
 mod scenarios;
+mod slow;

@@ -1,8 +1,10 @@
 //! Situations in which a node once went wrong.
 
-use quorate::{Answer, Effect, Failure, NodeInput, PeerMessage, Request};
-use quorate_core::{Instant, LogId, LogView as _, Term};
-use quorate_election::Message as Vote;
+use std::time::Duration;
+
+use quorate::{Answer, Doubt, Effect, Failure, NodeInput, PeerMessage, Request};
+use quorate_core::{DiskId, Instant, LogId, LogView as _, Term};
+use quorate_election::{Message as Vote, Role};
 use quorate_replication::{Config, Message as Log};
 
 use crate::desk::{Desk, get, id, set};
@@ -34,7 +36,7 @@ fn leader_of_three(replication: Config) -> Desk {
     let mut node = Desk::with(&["a", "b", "c"], replication);
     node.sync();
     let mut end = 100;
-    while node.node.voter().role() != quorate_election::Role::Leader {
+    while node.node.voter().role() != Role::Leader {
         node.pass(Instant::from_millis(end), true);
         let term = node.node.voter().term();
         let (tip, granted) = (LogId::new(0, 1), true);
@@ -63,7 +65,7 @@ fn a_leader_with_too_many_reads_says_so_at_once() {
 
 /// The leader of three hands over to `b`, which has all of its log.
 fn handing_over(node: &mut Desk) {
-    node.handle(NodeInput::PeerConnected { peer: id("b"), disk: quorate_core::DiskId::NONE });
+    node.handle(NodeInput::PeerConnected { peer: id("b"), disk: DiskId::NONE });
     let (term, matched) = (node.node.voter().term(), node.node.log().tip().index);
     let appended = Log::Appended { term, attempt: 1, matched, commit: matched };
     node.receive("b", PeerMessage::Replication(appended));
@@ -105,10 +107,11 @@ fn a_write_that_comes_during_a_hand_over_that_fails_is_served_after_it() {
     for _ in 0..20 {
         // The heir hears, and does not stand.
         node.receive("b", PeerMessage::Election(Vote::HeartbeatReply { term }));
-        let end = node.now + std::time::Duration::from_millis(20);
+        let end = node.now + Duration::from_millis(20);
         node.pass(end, true);
     }
-    assert_eq!(node.answers(1), [&Answer::Failed(Failure::NotHandedOver)]);
+    // It was told to, and may do so yet.
+    assert_eq!(node.answers(1), [&Answer::Unknown(Doubt::HeirTold)]);
     assert_eq!(node.node.voter().term(), term);
     assert_eq!(node.node.log().tip().index, tip.index.next());
 }
@@ -125,4 +128,50 @@ fn a_leader_that_is_told_to_stop_hands_over_first() {
     node.receive("b", PeerMessage::Election(Vote::Heartbeat { term }));
     assert!(!node.node.is_handing_over());
     assert_eq!(node.node.voter().leader(), Some(&id("b")));
+}
+
+#[test]
+fn a_held_write_goes_to_an_heir_that_is_heard_first_by_its_heartbeat() {
+    let mut node = leader_of_three(Config::default());
+    handing_over(&mut node);
+    node.ask(2, Instant::from_millis(60_000), set("k", "v"));
+    let term = node.node.voter().term().next();
+    // Its request for a vote was lost.
+    node.receive("b", PeerMessage::Election(Vote::Heartbeat { term }));
+    node.sync();
+    let is_forward = |effect: &&Effect| matches!(effect, Effect::Send { to, message: PeerMessage::Forward { .. }, .. } if *to == id("b"));
+    assert_eq!(node.effects.iter().filter(is_forward).count(), 1);
+}
+
+#[test]
+fn writes_that_wait_for_the_end_of_a_hand_over_are_bounded_by_bytes() {
+    let config = Config { uncommitted_bytes: 1_000, command_bytes: 1_000, ..Config::default() };
+    let mut node = leader_of_three(config);
+    handing_over(&mut node);
+    for number in 2..100 {
+        node.ask(
+            number,
+            Instant::from_millis(60_000),
+            set("k", "a value of thirty bytes or so .."),
+        );
+    }
+    let refused =
+        (2..100).filter(|number| node.answers(*number) == [&Answer::Failed(Failure::Overloaded)]);
+    assert!((60..98).contains(&refused.count()));
+}
+
+#[test]
+fn a_node_that_stops_does_not_take_over() {
+    let mut node = Desk::with(&["a", "b", "c"], Config::default());
+    node.sync();
+    node.handle(NodeInput::PeerConnected { peer: id("b"), disk: DiskId::NONE });
+    let (term, tip) = (Term(1), LogId::new(0, 1));
+    node.receive("b", PeerMessage::Election(Vote::Heartbeat { term }));
+    node.sync();
+    node.handle(NodeInput::Stop);
+    node.receive("b", PeerMessage::Election(Vote::StandNow { term, tip }));
+    node.sync();
+    let (term, granted) = (Term(2), true);
+    node.receive("b", PeerMessage::Election(Vote::VoteReply { term, granted, tip }));
+    assert_ne!(node.node.voter().role(), Role::Leader);
 }
