@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn a_lease_is_over_once_the_fastest_clock_has_waited_for_it() {
-        let over = |millis, drift| LeaseTerms::new(Duration::from_millis(millis), drift).over_after();
+        let over =
+            |millis, drift| LeaseTerms::new(Duration::from_millis(millis), drift).over_after();
         assert_eq!(over(100, 0), Duration::from_nanos(100_000_001));
         assert_eq!(over(100, 100_000), Duration::from_nanos(110_000_001));
         assert_eq!(over(0, 100_000), Duration::ZERO, "nobody waits for what nobody has");

@@ -145,7 +145,8 @@ impl Metrics {
             Answer::Written { .. }
             | Answer::Found { .. }
             | Answer::Changed { .. }
-            | Answer::HandedOver { .. } => "ok",
+            | Answer::HandedOver { .. }
+            | Answer::Status(_) => "ok",
             Answer::Failed(_) => "failed",
             Answer::Unknown(_) => "unknown",
         };

@@ -6,6 +6,7 @@ mod cluster;
 mod desk;
 mod invariants;
 mod lease;
+mod levels;
 mod limits;
 mod members;
 #[cfg(mutants)]

@@ -102,7 +102,10 @@ fn members_wait_while_the_lead_is_handed_over() {
     desk.receive("d", appended(1, 0, 4, 3));
     let said = desk.receive("c", appended(1, 0, 4, 3));
     assert!(said.contains("committed 4"), "{said}");
-    assert!(configuration(&desk).is_joint(), "the heir would lack the entry that leaves it: {said}");
+    assert!(
+        configuration(&desk).is_joint(),
+        "the heir would lack the entry that leaves it: {said}"
+    );
     let said = change(&mut desk, 3, add("e"));
     assert!(said.contains("changing hands"), "{said}");
     let said = desk.tell(Input::Keep);

@@ -171,7 +171,10 @@ impl Cluster {
             Answer::Failed(Failure::Change(_)) => "an operator was refused a change",
             Answer::Failed(_) => return,
             Answer::Unknown(_) => "an operator does not know whether the members changed",
-            Answer::Written { .. } | Answer::Found { .. } | Answer::HandedOver { .. } => {
+            Answer::Written { .. }
+            | Answer::Found { .. }
+            | Answer::HandedOver { .. }
+            | Answer::Status(_) => {
                 let message = format!("a change of the members was answered by {answer:?}");
                 self.found.get_or_insert_with(|| Violation::new("F1", message));
                 return;
@@ -199,6 +202,7 @@ impl World for Cluster {
         "keep-alive",
         "close",
         "hand-over",
+        "follow",
         "open",
     ];
 

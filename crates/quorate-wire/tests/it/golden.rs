@@ -6,7 +6,8 @@ use std::fmt::{Debug, Write};
 use bytes::Bytes;
 use quorate_core::{
     Ballot, BootEpoch, ClusterId, ClusterTime, Configuration, DiskId, Entry, Identity, Kind,
-    LeaseTerms, LogId, LogIndex, Member, Payload, Pledge, PledgeBallot, Proposal, Record, Snapshot, Term,
+    LeaseTerms, LogId, LogIndex, Member, Payload, Pledge, PledgeBallot, Proposal, Record, Snapshot,
+    Term,
 };
 use quorate_wire::{
     FrameKind, Head, Refusal, Versions, Welcome, decode, decode_frame, encode, encode_frame,

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use quorate_core::{
     Ballot, BootEpoch, ClusterId, ClusterTime, Configuration, DiskId, Entry, Identity, Kind,
-    LeaseTerms, LogId, LogIndex, Member, NodeId, Payload, Pledge, PledgeBallot, Proposal, Record, Snapshot, Term,
+    LeaseTerms, LogId, LogIndex, Member, NodeId, Payload, Pledge, PledgeBallot, Proposal, Record,
+    Snapshot, Term,
 };
 use quorate_wire::{Hello, Versions};
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,7 @@ pub(crate) fn node(name: &str) -> NodeId {
     NodeId::new(name).expect("letters, digits and . _ - make an id")
 }
 
-pub(crate) const LEASE: LeaseTerms =
-    LeaseTerms { nanos: 120_000_000, drift_millionths: 10_000 };
+pub(crate) const LEASE: LeaseTerms = LeaseTerms { nanos: 120_000_000, drift_millionths: 10_000 };
 
 pub(crate) fn hello(name: &str) -> Hello {
     Hello {

@@ -223,15 +223,15 @@ impl NodeMachine {
         let answer = if leads {
             Answer::Failed(Failure::NotHandedOver)
         } else {
-            Answer::Unknown(Doubt::Deposed)
+            Answer::Unknown(Doubt::Deposed { at: None })
         };
         self.answer_asked(&answer, out);
         out.push(Effect::Event(NodeEvent::NotHandedOver { to }));
         if leads {
             self.replicate(now, replication::Input::Keep);
             for Open { origin, deadline, stage } in self.pending.take_held() {
-                if let Stage::Held(command) = stage {
-                    self.serve(now, origin, deadline, Request::Write(command), out);
+                if let Stage::Held(command, level) = stage {
+                    self.serve(now, origin, deadline, Request::Write { command, level }, out);
                 }
             }
         }

@@ -197,6 +197,17 @@ impl LogCheck {
         Ok(news)
     }
 
+    /// What is committed at `index`, as far as any log has shown it.
+    pub(super) fn committed_at(&self, index: LogIndex) -> Option<LogId> {
+        let place = usize::try_from(index.0).ok()?.checked_sub(1)?;
+        self.committed.get(place).copied().flatten().map(|committed| committed.id)
+    }
+
+    /// Whether it is known of `index` that it is committed, and not as what.
+    pub(super) fn may_be_in_snapshot(&self, index: LogIndex) -> bool {
+        (self.committed.len() as u64) >= index.0 && self.committed_at(index).is_none()
+    }
+
     /// Whether every committed entry was seen, and so checked.
     pub(super) const fn has_seen_all(&self) -> bool {
         self.twin.applied().0 as usize >= self.committed.len()
