@@ -30,6 +30,8 @@
 //!   restart comes back at or above its last durable mark.
 //! - **R6** Every node commits each entry once and in order; an installed snapshot stands for all
 //!   entries up to its last.
+//! - **R10** The lag that is reported is the lag there is: no position is ahead of its replica's, and
+//!   soon after the last write each equals it.
 //! - **X8** What is called [`Strong`](ConsistencyLevel::Strong) is on the disk of every data voter of
 //!   the configuration in force where it stands, less those that a committed change removed since.
 //! - **X9** What is said of a write is what became of it: index and term, and nothing that could
@@ -58,6 +60,7 @@ mod config;
 mod follower;
 mod handover;
 mod io;
+mod lag;
 mod leader;
 mod lease;
 mod level;
@@ -69,6 +72,7 @@ mod replicator;
 
 pub use config::{Config, ConfigError};
 pub use io::{Distrust, Input, Output, ProposalId, ProposeRefused, ReadId};
+pub use lag::{Lag, Position, Replica};
 pub use level::{ConsistencyLevel, Holder, WriteState, WriteStatus};
 pub use log::Log;
 pub use message::{EpochTable, Message, SnapshotHead};

@@ -127,6 +127,7 @@ async fn change(app: &App, headers: &HeaderMap, change: Change) -> Result<Respon
         Answer::Written { .. }
         | Answer::Found { .. }
         | Answer::HandedOver { .. }
+        | Answer::Replicas { .. }
         | Answer::Status(_) => Err(mismatch(app)),
     }
 }

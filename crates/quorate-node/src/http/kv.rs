@@ -219,6 +219,7 @@ async fn ask(
         Answer::Written { .. }
         | Answer::Changed { .. }
         | Answer::HandedOver { .. }
+        | Answer::Replicas { .. }
         | Answer::Status(_) => Err(mismatch(app).without_effect()),
     }
 }
@@ -326,6 +327,7 @@ pub(super) async fn write(
         Answer::Found { .. }
         | Answer::Changed { .. }
         | Answer::HandedOver { .. }
+        | Answer::Replicas { .. }
         | Answer::Status(_) => Err(mismatch(app)),
     }
 }

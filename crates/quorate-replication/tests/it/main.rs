@@ -5,6 +5,7 @@
 mod cluster;
 mod desk;
 mod invariants;
+mod lag;
 mod lease;
 mod levels;
 mod limits;

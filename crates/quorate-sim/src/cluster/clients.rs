@@ -568,6 +568,7 @@ pub(super) fn command_digest(request: &Request) -> u64 {
         | Request::Change(_)
         | Request::HandOver { .. }
         | Request::AwaitLevel { .. }
+        | Request::Replicas
         | Request::WriteStatus { .. } => 0,
     }
 }
@@ -613,6 +614,7 @@ fn outcome(answer: Answer, cx: &mut Context<KvRequest>) -> Outcome {
             Outcome::NoEffect
         }
         Answer::Failed(_)
+        | Answer::Replicas { .. }
         | Answer::Status(_)
         | Answer::Found { .. }
         | Answer::Changed { .. }

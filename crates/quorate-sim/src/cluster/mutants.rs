@@ -60,6 +60,8 @@ mutants! {
     "hands-over-to-one-that-lags" "E9" "a leader tells one to stand that lacks some of the log",
     "hold-released-early" "E3" "the first durable record lets everything leave that waits for later ones",
     "journal-recycles-too-early" "R5" "the journal recycles segments that are still needed",
+    "lag-age-of-newest" "R10" "the newest entry that a replica lacks says how late it is",
+    "lag-counts-sent" "R10" "what was sent to a replica is reported as held by it",
     "leader-counts-undurable-self" "R4" "a leader counts its own copy before it is durable",
     "leader-not-kept" "E10" "a voter that hears its leader votes for another node",
     "learner-votes" "E6" "learners count as voters",

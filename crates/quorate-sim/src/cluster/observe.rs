@@ -144,6 +144,7 @@ const fn asks(request: &Request) -> &'static str {
         Request::Read { .. } => "read",
         Request::Change(_) => "change the members",
         Request::HandOver { .. } => "hand-over",
+        Request::Replicas => "question how far the replicas are",
         Request::AwaitLevel { .. } => "wait for copies",
         Request::WriteStatus { .. } => "question what became of a write",
         Request::Write { command, .. } => match command.op {

@@ -124,6 +124,10 @@ impl NodeMachine {
             Request::WriteStatus { log_id } => {
                 reply(origin, Answer::Status(self.replicator.write_status(log_id)), out);
             }
+            Request::Replicas => {
+                let (leader, replicas) = (self.me.clone(), self.replicator.replicas(now));
+                reply(origin, Answer::Replicas { leader, replicas }, out);
+            }
             Request::Read { query, level: ReadLevel::Local } => {
                 let answer = self.found(&query);
                 reply(origin, answer, out);

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use quorate_core::{Change, ChangeRefused, Configuration, LogId, NodeId, Term};
 use quorate_dist_state::{Command, Item, Rejection, Reply, Revision};
-use quorate_replication::{ConsistencyLevel, WriteStatus};
+use quorate_replication::{ConsistencyLevel, Replica, WriteStatus};
 use serde::{Deserialize, Serialize};
 
 /// Names a request between a driver and its node.
@@ -48,6 +48,8 @@ pub enum Request {
         /// Its entry.
         log_id: LogId,
     },
+    /// How far each replica is.
+    Replicas,
 }
 
 impl Request {
@@ -131,6 +133,13 @@ pub enum Answer {
     },
     /// What became of a write.
     Status(WriteStatus),
+    /// How far each replica is.
+    Replicas {
+        /// Who leads, and says so.
+        leader: NodeId,
+        /// Each of them, the leader included.
+        replicas: Vec<Replica>,
+    },
 }
 
 /// What a read found.

@@ -12,6 +12,6 @@ mod state;
 pub use error::{HandOverError, ReadError, StartError, StopReason, WriteError};
 pub use keyring::{KeyStatus, Keyring, KeyringError};
 pub use node::{Cluster, ClusterInfo, HandedOver, LeaderNode, Node};
-pub use replication::Replication;
+pub use replication::{NodeLag, Replication, ReplicationMode, ReplicationStatus};
 pub use start::NodeBuilder;
 pub use state::{Ran, Session, State, Swapped, Written};

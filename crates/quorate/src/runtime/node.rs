@@ -314,6 +314,7 @@ impl Cluster {
             Answer::Written { .. }
             | Answer::Found { .. }
             | Answer::HandedOver { .. }
+            | Answer::Replicas { .. }
             | Answer::Status(_) => Err(WriteError::Unknown(Doubt::Stopping)),
         }
     }
@@ -341,6 +342,7 @@ impl Cluster {
             Answer::Written { .. }
             | Answer::Found { .. }
             | Answer::Changed { .. }
+            | Answer::Replicas { .. }
             | Answer::Status(_) => Err(HandOverError::Unknown(Doubt::Stopping)),
         }
     }

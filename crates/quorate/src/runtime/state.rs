@@ -253,6 +253,7 @@ impl State {
             Answer::Found { .. }
             | Answer::Changed { .. }
             | Answer::HandedOver { .. }
+            | Answer::Replicas { .. }
             | Answer::Status(_) => Err(WriteError::Unknown(Doubt::Stopping)),
         }
     }
@@ -276,6 +277,7 @@ impl State {
             Answer::Written { .. }
             | Answer::Changed { .. }
             | Answer::HandedOver { .. }
+            | Answer::Replicas { .. }
             | Answer::Status(_)
             | Answer::Unknown(_) => Err(ReadError::Failed(Failure::ForwardLost)),
         }

@@ -2,11 +2,12 @@
 //! here breaks a cluster during its upgrade: it needs a new version, never an edit.
 
 use std::fmt::{Debug, Write};
+use std::time::Duration;
 
 use bytes::Bytes;
 use quorate::{
-    Answer, ConsistencyLevel, Doubt, Failure, Found, PeerMessage, Query, ReadLevel, Request,
-    WriteState, WriteStatus,
+    Answer, ConsistencyLevel, Doubt, Failure, Found, Lag, PeerMessage, PeerState, Position, Query,
+    ReadLevel, Replica, Request, WriteState, WriteStatus,
 };
 use quorate_core::{
     BootEpoch, Change, ChangeRefused, ClusterId, ClusterTime, Configuration, DiskId, Entry, Kind,
@@ -142,9 +143,31 @@ fn w4_forwards() {
         Request::Write { command, level: ConsistencyLevel::Eventual },
         Request::AwaitLevel { log_id: TIP, level: strong },
         Request::WriteStatus { log_id: TIP },
+        Request::Replicas,
     ];
     let forward = |request| PeerMessage::Forward { id: 300, wait_ms: 1_000, request };
     check(&requests.map(forward), FORWARD);
+}
+
+fn replicas() -> Vec<Replica> {
+    let at = |index| {
+        let lag = Lag { entries: 2, bytes: 300, age: Duration::from_millis(1_500) };
+        Position { index: LogIndex(index), lag }
+    };
+    let replica = |name, state, silent_for| Replica {
+        id: id(name),
+        state,
+        silent_for,
+        sent: at(9),
+        received: at(8),
+        durable: at(7),
+        applied: at(6),
+    };
+    vec![
+        replica("a", PeerState::Streaming, Some(Duration::ZERO)),
+        replica("b", PeerState::Snapshot { received: 4, total: 300 }, None),
+        replica("c", PeerState::Probing, None),
+    ]
 }
 
 #[test]
@@ -220,6 +243,7 @@ fn w4_answers() {
         status(WriteState::Committed, Some(ConsistencyLevel::Strong)),
         status(WriteState::Overwritten, None),
         status(WriteState::Unknown, None),
+        Answer::Replicas { leader: id("a"), replicas: replicas() },
     ];
     let answers: Vec<PeerMessage> =
         answers.into_iter().map(|answer| PeerMessage::Answer { id: 300, answer }).collect();
@@ -386,6 +410,7 @@ const FORWARD: &str = "
     02fb2c01fbe803000001016b00;
     02fb2c01fbe80304030902;
     02fb2c01fbe803050309;
+    02fb2c01fbe80306;
 ";
 
 const ANSWER: &str = "
@@ -432,6 +457,10 @@ const ANSWER: &str = "
     03fb2c01060309010102010161010162;
     03fb2c010603090200010161010162;
     03fb2c010603090300010161010162;
+    03fb2c01070161030161010100000902fb2c0101fc0065cd1d0802fb2c0101fc0065cd1d0702fb2c01
+      01fc0065cd1d0602fb2c0101fc0065cd1d01620204fb2c01000902fb2c0101fc0065cd1d0802fb2c01
+      01fc0065cd1d0702fb2c0101fc0065cd1d0602fb2c0101fc0065cd1d016300000902fb2c0101fc0065
+      cd1d0802fb2c0101fc0065cd1d0702fb2c0101fc0065cd1d0602fb2c0101fc0065cd1d;
 ";
 
 const CHANGES: &str = "

@@ -3,6 +3,7 @@
 mod birth;
 mod disks;
 mod election;
+mod lag;
 mod levels;
 mod log;
 mod members;
@@ -51,10 +52,10 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 37] = [
+pub(super) const CHECKED: [&str; 38] = [
     "E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9", "E10", "E11", "E12", "R1", "R2", "R3",
-    "R4", "R5", "R6", "S9", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X1",
-    "X4", "X5", "X6", "X8", "X9", "F1",
+    "R4", "R5", "R6", "R10", "S9", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7",
+    "M8", "X1", "X4", "X5", "X6", "X8", "X9", "F1",
 ];
 
 /// Rare situations that a step can show.
@@ -216,6 +217,10 @@ impl Checks {
             self.knows_who_holds_what(seat, program)?;
             count!(self, "R6", "K5");
             self.log.applied(seat, program)?;
+            if program.leads_term().is_some() {
+                count!(self, "R10");
+                self.reports_lag(seat, program)?;
+            }
         }
         Ok(())
     }
