@@ -632,7 +632,6 @@ impl Machine for NodeMachine {
                 self.connected.insert(peer.clone(), disk);
                 self.meet_disk(&peer, disk, out);
                 self.replicate(now, replication::Input::PeerConnected(peer));
-                self.reign.look_soon(now);
                 self.unpark(now, out);
             }
             NodeInput::PeerLost { peer, refused } => {

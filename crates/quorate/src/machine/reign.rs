@@ -54,11 +54,6 @@ impl Reign {
         self.preference.rests_until()
     }
 
-    /// Who could lead is not as it was at the last look.
-    pub(super) const fn look_soon(&mut self, now: Instant) {
-        self.look_at = now;
-    }
-
     /// The disk has answered.
     pub(super) const fn disk_answered(&mut self) {
         self.owed_since = None;
@@ -85,20 +80,23 @@ impl NodeMachine {
         } else {
             self.reign.owed_since.get_or_insert(now);
         }
-        if !self.replicator.is_leading() || now < self.reign.look_at {
+        if !self.replicator.is_leading() {
+            return;
+        }
+        let hangs_for = self.reign.owed_since.map_or(std::time::Duration::ZERO, |at| now.since(at));
+        let timeout = self.election.election_max;
+        let unfit = hangs_for >= timeout && !mutant!("disk-not-watched");
+        // Nobody could take over from one that is alone; as soon as somebody can, it may.
+        if unfit && hangs_for >= timeout * 3 / 2 && self.successors().next().is_some() {
+            self.vote(now, election::Input::Resign);
+            return self.settle(now, out);
+        }
+        if now < self.reign.look_at {
             return;
         }
         self.reign.look_at = now + self.election.election_min / 2;
         let heir = self.heir();
         self.reign.commit_before = self.replicator.log().commit();
-        let hangs_for = self.reign.owed_since.map_or(std::time::Duration::ZERO, |at| now.since(at));
-        let timeout = self.election.election_max;
-        let unfit = hangs_for >= timeout && !mutant!("disk-not-watched");
-        // Nobody could take over from one that is alone.
-        if unfit && hangs_for >= timeout * 3 / 2 && self.successors().next().is_some() {
-            self.vote(now, election::Input::Resign);
-            return self.settle(now, out);
-        }
         if self.stopping || self.voter.handing_over().is_some() {
             return;
         }

@@ -160,7 +160,10 @@ impl ElectionCheck {
             return Ok(());
         }
         let status = program.machine.status();
-        let can_lead = |id: &NodeId| status.configuration.is_electable(id) && *id != status.node;
+        let can_lead = |id: &NodeId| {
+            let counts = *id != status.node && !status.another_disk.contains_key(id);
+            counts && status.configuration.is_electable(id)
+        };
         if !status.connected.iter().any(can_lead) {
             return Ok(());
         }

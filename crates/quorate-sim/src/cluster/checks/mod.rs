@@ -293,7 +293,9 @@ impl Checks {
                 mark("a leader told another to stand");
                 self.election.told(term, to);
                 let commit = program.machine.log().commit();
-                let holds = self.atlas.is_harmed(to) || self.disks.holds(to, tip);
+                let configuration = program.machine.log().configuration();
+                let holds = self.atlas.is_harmed(to)
+                    || self.holds_by_its_word(to, program, configuration, tip);
                 if holds && commit >= tip.index {
                     return Ok(());
                 }
