@@ -327,7 +327,11 @@ fn the_api_keeps_its_words() {
     // Every copy, if it is asked for; and what became of a write can be asked.
     let body = serde_json::json!({ "value": "s", "consistency": "strong" });
     let (_, written) = client.call("PUT", "/v1/kv/strong", Some(&body)).expect("an answer");
-    assert_eq!((&written["copies"], written["reached"].as_str()), (&3.into(), Some("strong")));
+    assert_eq!(
+        (&written["copies"], written["reached"].as_str()),
+        (&3.into(), Some("strong")),
+        "{written}"
+    );
     let (term, index) = (&written["log_id"]["term"], &written["log_id"]["index"]);
     let (_, told) = get(&format!("/v1/writes/{term}-{index}?level=strong&wait_ms=500"));
     assert_eq!((told["state"].as_str(), &told["missing"][0]), (Some("committed"), &().into()));
