@@ -305,6 +305,9 @@ impl Replicator {
         if snapshot.last.index <= newest {
             return;
         }
+        for peer in self.leading.iter_mut().flat_map(|leading| &mut leading.peers) {
+            peer.note(&self.log);
+        }
         let hold = self.hold_back(&snapshot);
         self.log.compact(snapshot.clone(), self.config.keep_log_bytes, hold);
         self.commit_persisted(snapshot.last.index);

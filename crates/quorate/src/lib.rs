@@ -55,7 +55,8 @@ mod runtime;
 
 pub use config::{
     ApiConfig, ClusterConfig, Config, ConfigBuilder, ConfigError, ConfigOption, ElectionConfig,
-    GossipTiming, NodeConfig, Origin, PlainGossip, Secret, StateConfig, StorageConfig, Timing,
+    GossipTiming, NodeConfig, Origin, PlainGossip, ReplicationConfig, Secret, StateConfig,
+    StorageConfig, Timing,
 };
 pub use machine::{
     Answer, AutopilotConfig, Doubt, Effect, Failure, Found, GossipStatus, HandOverReason,
@@ -69,8 +70,8 @@ pub use quorate_tokio::{KeyError, KeyringError as RingError};
 #[cfg(feature = "tokio")]
 pub use runtime::{
     Cluster, ClusterInfo, HandOverError, HandedOver, KeyStatus, Keyring, KeyringError, LeaderNode,
-    Node, NodeBuilder, ReadError, Session, StartError, State, StopReason, Swapped, WriteError,
-    Written,
+    Node, NodeBuilder, NodeLag, Ran, ReadError, Replication, ReplicationMode, ReplicationStatus,
+    Session, StartError, State, StopReason, Swapped, WriteError, Written,
 };
 
 pub use quorate_core::{
@@ -78,3 +79,6 @@ pub use quorate_core::{
 };
 pub use quorate_dist_state::{Command, Expected, Item, Op, Reply, Revision, SessionId, Tag};
 pub use quorate_membership::{Counters as GossipCounters, State as GossipState};
+pub use quorate_replication::{
+    ConsistencyLevel, Lag, PeerState, Position, Replica, WriteState, WriteStatus,
+};

@@ -14,8 +14,10 @@ mod metrics;
 mod params;
 mod probes;
 mod problem;
+mod replication;
 mod serve;
 mod sessions;
+mod writes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +87,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/kv", get(kv::range))
         .route("/v1/kv/{key}", get(kv::read).put(kv::put).delete(kv::remove))
         .route("/v1/kv/{key}/cas", post(kv::compare_and_swap))
+        .route("/v1/writes/{log_id}", get(writes::status))
+        .route("/v1/replication", get(replication::status))
         .route("/v1/sessions", post(sessions::open))
         .route("/v1/sessions/{session}/keepalive", post(sessions::keep_alive))
         .route("/v1/sessions/{session}", delete(sessions::close))

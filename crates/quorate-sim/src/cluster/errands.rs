@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quorate::{Answer, Command, Found, Op, Query, ReadLevel, Request, SessionId};
+use quorate::{
+    Answer, Command, ConsistencyLevel, Found, Op, Query, ReadLevel, Request, SessionId, WriteState,
+};
 use quorate_core::NodeId;
 use quorate_lin::{Answer as LinAnswer, Pending};
 
@@ -63,6 +65,14 @@ impl Errands {
         if let Some(Answer::HandedOver { .. }) = answer {
             cx.mark("the lead was handed over");
         }
+        if let Some(Answer::Status(status)) = answer {
+            cx.mark(match status.state {
+                WriteState::Pending => "a write was found pending",
+                WriteState::Committed => "a write was found committed",
+                WriteState::Overwritten => "a write was found overwritten",
+                WriteState::Unknown => "a write was too old to be found",
+            });
+        }
         let Some(Answer::Found { found, revision, .. }) = answer else {
             reads.into_iter().for_each(|(_, pending)| history.fail(pending));
             return Some(Ok(()));
@@ -112,7 +122,8 @@ pub(super) fn request(
     session: Option<SessionId>,
     ids: &[NodeId],
 ) -> Option<Request> {
-    let write = |op| Some(Request::Write(Command { tag: None, op }));
+    let level = ConsistencyLevel::Quorum;
+    let write = |op| Some(Request::Write { command: Command { tag: None, op }, level });
     match act {
         Act::Peek => {
             let query = Query::Get { key: Settings::key(key) };
@@ -130,6 +141,6 @@ pub(super) fn request(
             Some(Request::HandOver { to })
         }
         Act::Close => session.and_then(|session| write(Op::CloseSession { session })),
-        Act::Get | Act::Set | Act::Delete | Act::Cas => None,
+        Act::Get | Act::Set | Act::Delete | Act::Cas | Act::Follow => None,
     }
 }

@@ -63,6 +63,8 @@ const WORDS: &[(&str, &str)] = &[
     ("X4", "The time of the log never goes back."),
     ("X5", "A node counts by the newest members in its log, from the moment they stand there."),
     ("X6", "Members change one step at a time, and voters by way of a joint configuration only."),
+    ("X8", "A write that is called strong is on the disk of every voter that counts there."),
+    ("X9", "What a node says of a write is what became of it."),
     ("boot", "A node starts on whatever a crash has left on its disk."),
     ("panic", "The code of a node never panics, whatever happens around it."),
     ("progress", "Time passes: a node does not keep itself busy for ever."),

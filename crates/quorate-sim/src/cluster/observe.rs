@@ -144,7 +144,10 @@ const fn asks(request: &Request) -> &'static str {
         Request::Read { .. } => "read",
         Request::Change(_) => "change the members",
         Request::HandOver { .. } => "hand-over",
-        Request::Write(command) => match command.op {
+        Request::Replicas => "question how far the replicas are",
+        Request::AwaitLevel { .. } => "wait for copies",
+        Request::WriteStatus { .. } => "question what became of a write",
+        Request::Write { command, .. } => match command.op {
             Op::Set { .. } => "set",
             Op::Delete { .. } => "delete",
             Op::CompareAndSwap { .. } => "cas",

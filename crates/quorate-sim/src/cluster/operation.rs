@@ -29,6 +29,9 @@ pub struct KvOperation {
     /// Whether the client dies right after its first try; another takes its place.
     #[serde(default, skip_serializing_if = "is_default")]
     pub dies: bool,
+    /// Whether the write wants every copy.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub strong: bool,
     /// Whether it is one of many at once.
     #[serde(default, skip_serializing_if = "is_default")]
     pub burst: bool,
@@ -56,6 +59,9 @@ pub enum Act {
     Close,
     /// Wants another node to lead: the one whose number is the key, or with key 0 the best.
     HandOver,
+    /// Asks what became of a write whose outcome was not known, or waits for it; of a client's own
+    /// accord, never planned.
+    Follow,
 }
 
 impl Act {
@@ -71,18 +77,22 @@ impl Act {
             Self::KeepAlive => 6,
             Self::Close => 7,
             Self::HandOver => 8,
+            Self::Follow => 9,
         }
     }
 
     /// Whether it is asked once, beside what the client is about.
     pub(super) const fn is_errand(self) -> bool {
-        matches!(self, Self::Peek | Self::List | Self::KeepAlive | Self::Close | Self::HandOver)
+        matches!(
+            self,
+            Self::Peek | Self::List | Self::KeepAlive | Self::Close | Self::HandOver | Self::Follow
+        )
     }
 }
 
 /// The names of the kinds, in the order of [`Act::kind`].
 pub(super) const KINDS: &[&str] =
-    &["get", "set", "delete", "cas", "peek", "list", "keep-alive", "close", "hand-over"];
+    &["get", "set", "delete", "cas", "peek", "list", "keep-alive", "close", "hand-over", "follow"];
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -137,6 +147,10 @@ pub(super) fn draw(
 /// The habits of the clients of a run.
 struct Draw {
     rng: Rng,
+    /// Which writes want every copy; of its own, so that all else is as it would be without.
+    levels: Rng,
+    /// How many of them, in millionths.
+    strong: u32,
     clients: u8,
     keys: u8,
     retries_max: u64,
@@ -149,6 +163,7 @@ struct Draw {
 impl Draw {
     fn new(profile: &Profile, kinds: FaultSet, seed: u64) -> Self {
         let mut rng = Rng::stream(seed, "operations");
+        let mut levels = Rng::stream(seed, "levels");
         let clients = rng.between(2, profile.clients_max.into()) as u8;
         Self {
             clients,
@@ -157,6 +172,8 @@ impl Draw {
             sessions: rng.below(u64::from(clients) + 1) as u8,
             is_unruly: kinds.contains(FaultKind::Clients),
             has_bursts: kinds.contains(FaultKind::Burst),
+            strong: [0, 150_000, 500_000][levels.index(3)],
+            levels,
             rng,
         }
     }
@@ -186,6 +203,7 @@ impl Draw {
                     stall_ms: 0,
                     tagged: false,
                     dies: false,
+                    strong: false,
                     burst: false,
                 };
                 operations.push(PlannedOperation { at, operation });
@@ -225,6 +243,7 @@ impl Draw {
                 stall_ms: 0,
                 tagged: false,
                 dies: false,
+                strong: false,
                 burst: false,
             };
             operations.push(PlannedOperation { at, operation });
@@ -244,6 +263,7 @@ impl Draw {
             stall_ms: if unruly && rng.chance(100_000) { rng.below(4_000) as u32 } else { 0 },
             tagged: client < self.sessions,
             dies: unruly && rng.chance(30_000),
+            strong: self.levels.chance(self.strong),
             burst,
         }
     }

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use quorate::{
-    Answer, Effect as NodeEffect, HandOverReason, NodeEvent, NodeInput, NodeMachine, NodeSetup,
-    PeerMessage, ReadLevel, Request, RequestId,
+    Answer, ConsistencyLevel, Doubt, Effect as NodeEffect, HandOverReason, NodeEvent, NodeInput,
+    NodeMachine, NodeSetup, PeerMessage, ReadLevel, Request, RequestId, WriteState, WriteStatus,
 };
 use quorate_core::{
     Ballot, BootEpoch, ClusterId, DiskId, Instant, LogId, LogIndex, LogView as _, Machine as _,
@@ -83,6 +83,8 @@ pub(super) enum Seen {
         to: NodeId,
         why: HandOverReason,
     },
+    /// It said, or passed on, what became of a write and who holds it.
+    Told(WriteStatus),
     /// The state was replaced by a snapshot.
     Installed,
     /// Its own log was compacted.
@@ -270,6 +272,7 @@ impl NodeProgram {
                 }
                 NodeEffect::Reply { id, answer } => {
                     self.answered((None, id.0), &answer);
+                    self.seen.extend(told(&answer).map(Seen::Told));
                     match self.deadlines.remove(&id.0) {
                         Some(deadline) => _ = self.open.remove(&(deadline, id.0)),
                         None => self.seen.push(Seen::AnsweredTwice(id.0)),
@@ -423,6 +426,7 @@ impl NodeProgram {
             }
             PeerMessage::Forward { id, .. } => self.seen.push(Seen::Forwarded(*id)),
             PeerMessage::Answer { id, answer } => {
+                self.seen.extend(told(answer).map(Seen::Told));
                 self.answered((Some(self.settings.ids[to.index()].clone()), *id), answer);
             }
             _ => {}
@@ -584,6 +588,21 @@ impl Program for NodeProgram {
     fn leads(&self) -> bool {
         self.machine.voter().role() == quorate_election::Role::Leader
     }
+}
+
+/// What an answer says of a write.
+fn told(answer: &Answer) -> Option<WriteStatus> {
+    let (log_id, reached, acked) = match answer {
+        Answer::Status(status) => return Some(status.clone()),
+        Answer::Written { at, reached, acked, .. } => (*at, Some(*reached), acked.clone()),
+        Answer::Unknown(Doubt::Indeterminate { log_id, reached, acked, .. }) => {
+            (*log_id, *reached, acked.clone())
+        }
+        _ => return None,
+    };
+    let is_committed = reached >= Some(ConsistencyLevel::Quorum);
+    let state = if is_committed { WriteState::Committed } else { WriteState::Pending };
+    Some(WriteStatus { log_id, state, reached, acked, missing: Vec::new() })
 }
 
 const fn is_linearizable(request: &Request) -> bool {

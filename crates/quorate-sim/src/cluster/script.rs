@@ -131,6 +131,7 @@ impl Script {
                 stall_ms: 0,
                 tagged: true,
                 dies: false,
+                strong: false,
                 burst: false,
             };
             self.plan.operations.push(PlannedOperation { at, operation });

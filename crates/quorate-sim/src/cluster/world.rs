@@ -42,6 +42,8 @@ pub(super) struct Cluster {
     stranded: bool,
     /// Nodes of the core that have the final write.
     arrived: SeatSet,
+    /// Leaders that know, in the calm phase, how far each of the core is.
+    informed: SeatSet,
     /// Whether gossip is to settle, too.
     wants_views: bool,
     /// Nodes that miss somebody, or take somebody who is gone for alive.
@@ -85,6 +87,7 @@ impl Cluster {
             calm_core: None,
             stranded: false,
             arrived: SeatSet::NONE,
+            informed: SeatSet::NONE,
             wants_views: false,
             misjudged: Vec::new(),
             was_quiet: false,
@@ -171,7 +174,11 @@ impl Cluster {
             Answer::Failed(Failure::Change(_)) => "an operator was refused a change",
             Answer::Failed(_) => return,
             Answer::Unknown(_) => "an operator does not know whether the members changed",
-            Answer::Written { .. } | Answer::Found { .. } | Answer::HandedOver { .. } => {
+            Answer::Written { .. }
+            | Answer::Found { .. }
+            | Answer::HandedOver { .. }
+            | Answer::Replicas { .. }
+            | Answer::Status(_) => {
                 let message = format!("a change of the members was answered by {answer:?}");
                 self.found.get_or_insert_with(|| Violation::new("F1", message));
                 return;
@@ -199,6 +206,7 @@ impl World for Cluster {
         "keep-alive",
         "close",
         "hand-over",
+        "follow",
         "open",
     ];
 
@@ -288,6 +296,15 @@ impl World for Cluster {
             && program.machine.log().commit() >= written.index
         {
             self.arrived = self.arrived.with(seat);
+        }
+        if let Some(finale) = &self.finale {
+            self.informed = self.informed.minus(SeatSet::only(seat));
+            if program.leads() {
+                let core: SeatSet = finale.core().iter().copied().collect();
+                if finale.is_done() && self.checks.reports_truth(program, core) {
+                    self.informed = self.informed.with(seat);
+                }
+            }
         }
         if let Some(finale) = &self.finale
             && self.wants_views
@@ -399,6 +416,7 @@ impl World for Cluster {
         finale.is_done()
             && core().all(|seat| self.arrived.contains(*seat))
             && self.is_well_led(finale)
+            && core().any(|seat| self.informed.contains(*seat))
             && !core().any(|seat| self.misjudged.iter().any(|(known, _)| known == seat))
     }
 
@@ -419,6 +437,13 @@ impl World for Cluster {
             }
             Some(_) if finale.is_done() && !self.is_well_led(finale) => {
                 return self.ill_led(finale);
+            }
+            Some(_)
+                if finale.is_done()
+                    && !finale.core().iter().any(|seat| self.informed.contains(*seat)) =>
+            {
+                let message = "the leader does not report how far each of the core is";
+                return Violation::new("R10", message);
             }
             Some(_) if finale.is_done() => {
                 return self.unsettled(finale);

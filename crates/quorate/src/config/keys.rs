@@ -92,6 +92,12 @@ pub(crate) const KEYS: &[Key] = &[
         Some("DISTRIBUTED_STATE_ENABLED"),
         "open the shared key-value state",
     ),
+    key(
+        "replication.consistency",
+        Shape::Text,
+        Some("REPLICATION_CONSISTENCY"),
+        "how many must hold a write that says nothing else: quorum or strong",
+    ),
     key("storage.segment_bytes", Shape::Number, None, "size of a journal segment"),
     key("storage.compact_bytes", Shape::Number, None, "log size that asks for a snapshot"),
     key("api.address", Shape::Text, None, "address of the HTTP API"),

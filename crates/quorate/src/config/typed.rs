@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use quorate_core::{Member, NodeId};
 use quorate_election::BootstrapConfig;
+use quorate_replication::ConsistencyLevel;
 use serde::{Deserialize, Serialize};
 
 use super::keys::KEYS;
@@ -25,6 +26,8 @@ pub struct Config {
     pub election: ElectionConfig,
     /// The shared state.
     pub state: StateConfig,
+    /// The copies.
+    pub replication: ReplicationConfig,
     /// The disk.
     pub storage: StorageConfig,
     /// The HTTP API; used by the node binary alone.
@@ -205,6 +208,15 @@ pub struct StateConfig {
     pub enabled: bool,
 }
 
+/// The copies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplicationConfig {
+    /// How many must hold a write that says nothing else. Default `quorum`; `strong` waits for every
+    /// data voter, so that one that is down stops all such writes.
+    pub consistency: ConsistencyLevel,
+}
+
 /// The disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -299,6 +311,7 @@ struct Sections {
     cluster: ClusterConfig,
     election: ElectionConfig,
     state: StateConfig,
+    replication: ReplicationConfig,
     storage: StorageConfig,
     api: ApiConfig,
 }
@@ -310,13 +323,13 @@ impl Config {
     }
 
     pub(super) fn from_layers(layers: Layers) -> Result<Self, ConfigError> {
-        let Sections { node, cluster, election, state, storage, api } =
+        let Sections { node, cluster, election, state, replication, storage, api } =
             Sections::deserialize(layers.tables()).map_err(|error| {
                 // One line, as logs are read by the line.
                 let text = error.to_string().trim().replace('\n', " ");
                 ConfigError::Syntax(layers.without_secrets(&text))
             })?;
-        let config = Self { node, cluster, election, state, storage, api, layers };
+        let config = Self { node, cluster, election, state, replication, storage, api, layers };
         config.check()?;
         Ok(config)
     }
@@ -324,6 +337,10 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         if self.state.enabled && self.cluster.enabled == Some(false) {
             return Err(ConfigError::ClusterOff);
+        }
+        if self.replication.consistency == ConsistencyLevel::Eventual {
+            let (key, part) = ("replication.consistency", "eventual writes");
+            return Err(ConfigError::NotInThisVersion { key: key.into(), part: part.into() });
         }
         self.election_config().validate()?;
         self.replication_config().validate()?;
@@ -494,6 +511,7 @@ impl Config {
             cluster: self.cluster.clone(),
             election: self.election.clone(),
             state: self.state.clone(),
+            replication: self.replication.clone(),
             storage: self.storage.clone(),
             api: self.api.clone(),
         };

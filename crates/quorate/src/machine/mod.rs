@@ -5,6 +5,7 @@ mod autopilot;
 mod clients;
 mod effect;
 mod forwards;
+mod levels;
 mod message;
 mod neighbours;
 mod node;

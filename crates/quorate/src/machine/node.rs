@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, DiskId, Entry, Hold, Instant, LeaseTerms, LogId, LogIndex,
-    LogView as _, Machine, NodeId, Outbox, Pledge, Proposal, Record, Recovered, Rng, Token, mutant,
+    Ballot, BootEpoch, ClusterId, DiskId, Entry, Hold, Instant, LeaseTerms, LogId, LogView as _,
+    Machine, NodeId, Outbox, Pledge, Proposal, Record, Recovered, Rng, Token, mutant,
 };
 use quorate_dist_state::Limits;
 use quorate_election::{self as election, Bootstrap, BootstrapConfig, BootstrapInput, Voter};
@@ -15,6 +15,7 @@ use quorate_replication::{self as replication, Replicator};
 use super::applier::Applier;
 use super::autopilot::{Autopilot, AutopilotConfig};
 use super::forwards::Forwards;
+use super::levels::Levels;
 use super::neighbours::Neighbours;
 use super::pending::Pending;
 use super::reign::Reign;
@@ -94,6 +95,7 @@ pub struct NodeMachine {
     pub(super) replicator: Replicator,
     pub(super) applier: Applier,
     pub(super) pending: Pending,
+    pub(super) levels: Levels,
     pub(super) forwards: Forwards,
     pub(super) neighbours: Neighbours,
     pub(super) autopilot: Autopilot,
@@ -190,6 +192,7 @@ impl NodeMachine {
             replicator,
             applier,
             pending: Pending::default(),
+            levels: Levels::default(),
             forwards: Forwards::new(first_forward),
             neighbours: Neighbours::new(membership, bootstrap, tags, setup.boot),
             autopilot: Autopilot::new(setup.autopilot),
@@ -246,13 +249,6 @@ impl NodeMachine {
     fn lag(&self) -> BTreeMap<NodeId, u64> {
         let tip = self.replicator.log().tip().index.0;
         self.replicator.progress().map(|p| (p.id, tip.saturating_sub(p.durable.0))).collect()
-    }
-
-    /// The nodes known to hold the entry at `index` on disk.
-    pub(super) fn holders(&self, index: LogIndex) -> Vec<NodeId> {
-        let own = self.replicator.log().durable().index >= index || mutant!("acked-overstated");
-        let peers = self.replicator.progress().filter(|p| p.durable >= index).map(|p| p.id);
-        own.then(|| self.me.clone()).into_iter().chain(peers).collect()
     }
 
     /// Says so if `peer` is a member that lost its disk.
@@ -491,6 +487,7 @@ impl NodeMachine {
             election::Output::Elected(mandate) => {
                 self.replicate(now, replication::Input::Lead(mandate));
                 self.expire_sessions_at = Some(now);
+                self.levels.led(now);
                 self.autopilot.led(Some(now));
                 self.unpark(now, out);
             }
@@ -547,7 +544,7 @@ impl NodeMachine {
                 let send = Effect::Send { to, lane, message: PeerMessage::Replication(message) };
                 pass(&mut self.log_hold, send, overtakes, out);
             }
-            Output::Proposed { id, at } => self.pending.placed(id.0, at),
+            Output::Proposed { id, at } => self.placed(id.0, at),
             Output::Refused { id, why } => self.refused(now, id.0, &why, out),
             Output::ChangeRefused { id, why } => self.change_refused(now, id.0, why, out),
             Output::Removed => self.vote(now, election::Input::Resign),
@@ -575,11 +572,7 @@ impl NodeMachine {
             }
             Output::PeerHeard { peer } => self.vote(now, election::Input::PeerHeard { peer }),
             Output::CaughtUp { peer } => self.vote(now, election::Input::CaughtUp { peer }),
-            Output::Deposed => {
-                self.deposed(out);
-                // The next leader may be known already.
-                self.unpark(now, out);
-            }
+            Output::Deposed => self.deposed(now, out),
             Output::SnapshotWanted => {
                 if let Some(snapshot) = self.applier.snapshot() {
                     let index = snapshot.last.index;
@@ -683,6 +676,7 @@ impl Machine for NodeMachine {
             self.look_around(now, out);
             self.settle(now, out);
         }
+        self.answer_levels(out);
         self.govern(now, out);
     }
 
@@ -706,6 +700,7 @@ impl Machine for NodeMachine {
             self.replicator.wake(now, self.voter.gate(), &mut self.log_out);
             self.settle(now, out);
         }
+        self.answer_levels(out);
         self.govern(now, out);
     }
 

@@ -287,7 +287,7 @@ impl NodeMachine {
         }
         let leads = self.replicator.is_leading();
         let answer = match (leads, told) {
-            (false, _) => Answer::Unknown(Doubt::Deposed),
+            (false, _) => Answer::Unknown(Doubt::Deposed { at: None }),
             (true, true) => Answer::Unknown(Doubt::HeirTold),
             (true, false) => Answer::Failed(Failure::NotHandedOver),
         };
@@ -297,8 +297,8 @@ impl NodeMachine {
             self.replicate(now, replication::Input::Keep);
             self.reign.held_bytes = 0;
             for Open { origin, deadline, stage } in self.pending.take_held() {
-                if let Stage::Held(command) = stage {
-                    self.serve(now, origin, deadline, Request::Write(command), out);
+                if let Stage::Held(command, level) = stage {
+                    self.serve(now, origin, deadline, Request::Write { command, level }, out);
                 }
             }
         }

@@ -11,7 +11,7 @@ use quorate_core::{Change, Clock as _, ClusterId, Configuration, Instant, NodeId
 use quorate_tokio::{BootClock, Pulse, Transport, TransportStats};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
-use super::{HandOverError, Keyring, NodeBuilder, State, StopReason, WriteError};
+use super::{HandOverError, Keyring, NodeBuilder, Replication, State, StopReason, WriteError};
 use crate::{
     Answer, Config, Doubt, Failure, NodeEvent, NodeInput, NodeState, NodeStatus, Request, RequestId,
 };
@@ -129,6 +129,12 @@ impl Node {
     #[must_use]
     pub fn state(&self) -> State {
         State::new(self.inner.clone())
+    }
+
+    /// The replication: how safe writes are.
+    #[must_use]
+    pub fn replication(&self) -> Replication {
+        Replication::new(self.inner.clone())
     }
 
     /// The keys that seal its gossip; `None` where it is not sealed.
@@ -305,9 +311,11 @@ impl Cluster {
             Answer::Changed { configuration, .. } => Ok(configuration),
             Answer::Failed(failure) => Err(WriteError::Failed(failure)),
             Answer::Unknown(doubt) => Err(WriteError::Unknown(doubt)),
-            Answer::Written { .. } | Answer::Found { .. } | Answer::HandedOver { .. } => {
-                Err(WriteError::Unknown(Doubt::Stopping))
-            }
+            Answer::Written { .. }
+            | Answer::Found { .. }
+            | Answer::HandedOver { .. }
+            | Answer::Replicas { .. }
+            | Answer::Status(_) => Err(WriteError::Unknown(Doubt::Stopping)),
         }
     }
 
@@ -331,9 +339,11 @@ impl Cluster {
             Answer::HandedOver { leader, term } => Ok(HandedOver { leader, term }),
             Answer::Failed(failure) => Err(HandOverError::Failed(failure)),
             Answer::Unknown(doubt) => Err(HandOverError::Unknown(doubt)),
-            Answer::Written { .. } | Answer::Found { .. } | Answer::Changed { .. } => {
-                Err(HandOverError::Unknown(Doubt::Stopping))
-            }
+            Answer::Written { .. }
+            | Answer::Found { .. }
+            | Answer::Changed { .. }
+            | Answer::Replicas { .. }
+            | Answer::Status(_) => Err(HandOverError::Unknown(Doubt::Stopping)),
         }
     }
 

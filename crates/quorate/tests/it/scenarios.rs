@@ -32,7 +32,7 @@ fn a_write_beside_a_snapshot_is_acknowledged_when_both_are_durable() {
 }
 
 /// The node `a` leads `a`, `b` and `c`; its first entry is not committed yet.
-fn leader_of_three(replication: Config) -> Desk {
+pub(crate) fn leader_of_three(replication: Config) -> Desk {
     let mut node = Desk::with(&["a", "b", "c"], replication);
     node.sync();
     let mut end = 100;

@@ -21,6 +21,8 @@ pub(super) struct LogCheck {
     states: BTreeMap<LogIndex, (u64, Seat)>,
     /// The highest revision that any node has applied.
     revision: u64,
+    /// The highest index that each node has applied in any of its lives.
+    ever_applied: Vec<LogIndex>,
     /// The state as the committed entries make it.
     twin: Twin,
 }
@@ -59,6 +61,7 @@ impl LogCheck {
             nodes: vec![Known::default(); nodes],
             states: BTreeMap::new(),
             revision: 0,
+            ever_applied: vec![LogIndex::ZERO; nodes],
             twin: Twin::new(limits),
         }
     }
@@ -197,6 +200,27 @@ impl LogCheck {
         Ok(news)
     }
 
+    /// What `seat` has applied.
+    pub(super) fn applied_by(&self, seat: Seat) -> LogIndex {
+        self.nodes[seat.index()].applied
+    }
+
+    /// The highest index that `seat` has applied in any of its lives.
+    pub(super) fn ever_applied(&self, seat: Seat) -> LogIndex {
+        self.ever_applied[seat.index()]
+    }
+
+    /// What is committed at `index`, as far as any log has shown it.
+    pub(super) fn committed_at(&self, index: LogIndex) -> Option<LogId> {
+        let place = usize::try_from(index.0).ok()?.checked_sub(1)?;
+        self.committed.get(place).copied().flatten().map(|committed| committed.id)
+    }
+
+    /// Whether it is known of `index` that it is committed, and not as what.
+    pub(super) fn may_be_in_snapshot(&self, index: LogIndex) -> bool {
+        (self.committed.len() as u64) >= index.0 && self.committed_at(index).is_none()
+    }
+
     /// Whether every committed entry was seen, and so checked.
     pub(super) const fn has_seen_all(&self) -> bool {
         self.twin.applied().0 as usize >= self.committed.len()
@@ -223,6 +247,8 @@ impl LogCheck {
             return Err(Violation::new("R6", message));
         }
         known.applied = applied;
+        let ever = &mut self.ever_applied[seat.index()];
+        *ever = (*ever).max(applied);
         self.revision = self.revision.max(store.revision().0);
         let (digest, other) = *self.states.entry(applied).or_insert((says, seat));
         if digest != says {
