@@ -234,6 +234,7 @@ fn w4_answers() {
         Answer::Unknown(Doubt::ForwardLost),
         Answer::Unknown(Doubt::Stopping),
         Answer::Unknown(Doubt::Session(Rejection::SessionExpired)),
+        Answer::Unknown(Doubt::HeirTold),
         Answer::HandedOver { leader: id("b"), term: Term(300) },
         Answer::Failed(unavailable),
         Answer::Failed(Failure::LevelNotOffered { level: ConsistencyLevel::Eventual }),
@@ -448,6 +449,7 @@ const ANSWER: &str = "
     03fb2c010302;
     03fb2c010303;
     03fb2c01030403;
+    03fb2c010306;
     03fb2c01050162fb2c01;
     03fb2c01020b02010163;
     03fb2c01020c00;
