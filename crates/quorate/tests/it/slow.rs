@@ -55,7 +55,7 @@ impl Cluster {
     fn new(own: [u8; 3], ruled: [u8; 3], config: &Config) -> Self {
         let mut configuration = Configuration::of_voters(NAMES.map(id));
         for (place, name) in NAMES.into_iter().enumerate() {
-            let member = configuration.members.get_mut(&id(name)).unwrap();
+            let member = configuration.members.get_mut(&id(name)).expect("it is a member");
             (member.priority, member.disk) = (ruled[place], disk(place));
         }
         let mut cluster = Self {
@@ -80,7 +80,7 @@ impl Cluster {
             setup.founders = Some(Proposal { cluster: ClusterId(7), configuration });
             let (mut out, seed) = (Outbox::new(), place as u64 + 1);
             let node = NodeMachine::new(setup, &Recovered::default(), seed, cluster.now, &mut out)
-                .unwrap();
+                .expect("an empty disk fits");
             cluster.nodes.push(node);
             cluster.perform(place, &mut out);
         }
@@ -110,7 +110,8 @@ impl Cluster {
                     *queued = Some((token, takes.max(before)));
                 }
                 Effect::Send { to, message, .. } => {
-                    let to = NAMES.iter().position(|name| id(name) == to).unwrap();
+                    let to =
+                        NAMES.iter().position(|name| id(name) == to).expect("one of the three");
                     self.mail.push_back((self.now + MILLISECOND, place, to, message));
                 }
                 Effect::Reply { id: RequestId(id), answer } => {
