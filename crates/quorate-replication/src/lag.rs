@@ -93,8 +93,10 @@ impl Replicator {
             let at = |index, target| self.position(now, index, target, peer.notes());
             let counted = if mutant!("lag-counts-sent") { progress.sent } else { progress.durable };
             let durable = at(counted, tip);
+            // Before it was heard, where to send from is a guess.
+            let sent = progress.last_heard.map_or(progress.durable, |_| progress.sent);
             Replica {
-                sent: at(progress.sent.max(progress.durable), tip),
+                sent: at(sent.max(progress.durable), tip),
                 received: durable,
                 durable,
                 applied: at(progress.commit, commit),

@@ -52,7 +52,8 @@ pub struct Holder {
 pub enum WriteState {
     /// Neither committed nor overwritten: ask again.
     Pending,
-    /// It is committed, and no failover loses it.
+    /// The entry is committed, and no failover loses it. Whether the command in it acted is another
+    /// question: a compare-and-swap may not have swapped, and a numbered retry acts once.
     Committed,
     /// Another entry is committed in its place, or before it of a later term: it is in no log of a
     /// leader any more, and had and will have no effect.

@@ -94,3 +94,12 @@ fn r10_a_replica_that_was_left_behind_by_the_log_is_as_late_as_before() {
     assert_eq!(after.durable.lag.bytes, 7, "the snapshot is what it needs");
     assert!(desk.now() > Instant::ZERO);
 }
+
+#[test]
+fn r10_nothing_is_called_sent_to_one_that_was_never_heard() {
+    let mut desk = calm();
+    desk.tell(Input::StepDown);
+    desk.lead(2, &["b"]);
+    let c = of(&desk, "c");
+    assert_eq!((c.silent_for, c.sent), (None, c.durable));
+}

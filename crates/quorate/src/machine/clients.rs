@@ -51,7 +51,7 @@ impl NodeMachine {
             return self.serve(now, Origin::Client(client), deadline, request, out);
         }
         let waiting = Waiting { client, deadline, request };
-        if self.forwards.is_full() {
+        if self.forwards.is_full_for(&waiting.request) {
             return out.push(answer(Answer::Failed(Failure::Overloaded)));
         }
         match self.leader() {
@@ -93,8 +93,15 @@ impl NodeMachine {
         }
         match request {
             Request::Write { command, level } => {
+                // A session that may not go on while a voter is down would be lost when it is needed.
+                let level =
+                    if command.op.is_of_session() { ConsistencyLevel::Quorum } else { level };
                 let may = self.may_write(&command, level);
-                if let Err(failure) = may.and_then(|()| self.reaches_all(now, level)) {
+                // A retry of what was written cannot be told that nothing was.
+                let is_retry =
+                    command.tag.is_some_and(|tag| self.applier.store().is_answered(&tag));
+                let reaches = || if is_retry { Ok(()) } else { self.reaches_all(now, level) };
+                if let Err(failure) = may.and_then(|()| reaches()) {
                     return reply(origin, Answer::Failed(failure), out);
                 }
                 let Ok(bytes) = quorate_wire::encode(&command) else {
@@ -126,7 +133,7 @@ impl NodeMachine {
                 self.await_level(origin, deadline, log_id, level, out);
             }
             Request::WriteStatus { log_id } => {
-                reply(origin, Answer::Status(self.replicator.write_status(log_id)), out);
+                reply(origin, Answer::Status(self.write_status(log_id)), out);
             }
             Request::Replicas => {
                 let (leader, replicas) = (self.me.clone(), self.replicator.replicas(now));
@@ -191,7 +198,12 @@ impl NodeMachine {
             // wait for news rather than ask again at once.
             match self.leader().filter(|leader| leader != from) {
                 Some(leader) if leader != self.me => self.forward(now, leader, waiting, out),
-                _ => self.forwards.park(waiting),
+                // This node leads now: no news will come of anybody else.
+                Some(_) => {
+                    let Waiting { client, deadline, request } = waiting;
+                    self.serve(now, Origin::Client(client), deadline, request, out);
+                }
+                None => self.forwards.park(waiting),
             }
         } else {
             out.push(Effect::Reply { id: waiting.client, answer });
@@ -294,6 +306,10 @@ impl NodeMachine {
             self.levels.members_changed(id.index, configuration);
         }
         let Some((placed, number, open)) = self.pending.take_placed(id.index) else { return };
+        let waits_on = placed == id && !matches!(applied, None | Some(Reply::Rejected(_)));
+        if !waits_on {
+            self.levels.wants_no_more(placed.index, number);
+        }
         let answer = match applied {
             // Another entry stands there now, so the proposed one never will.
             _ if placed != id => Answer::Failed(Failure::NotLeading),
@@ -301,7 +317,7 @@ impl NodeMachine {
             Some(reply) => {
                 let Stage::Proposed { wants: Some(ConsistencyLevel::Strong), .. } = open.stage
                 else {
-                    let acked = self.replicator.known_holders(id.index);
+                    let acked = self.known_holders(id.index);
                     let reached = ConsistencyLevel::Quorum;
                     let answer = Answer::Written { reply, at: id, reached, acked };
                     return self::reply(open.origin, answer, out);

@@ -662,6 +662,7 @@ impl Machine for NodeMachine {
                     self.vote(now, election::Input::LeaderLost { leader: peer.clone() });
                 }
                 self.replicate(now, replication::Input::PeerLost(peer.clone()));
+                self.drop_waits_of(&peer);
                 self.forwards_lost(now, &peer, out);
             }
             NodeInput::Persisted(token) => self.persisted(now, token, out),

@@ -155,6 +155,20 @@ impl Pending {
         numbers.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 
+    /// Lets go of the waits that `peer` passed on; their numbers.
+    pub(crate) fn drop_waits_of(&mut self, peer: &NodeId) -> Vec<u64> {
+        let is_wait = |open: &Open| {
+            let of_peer = matches!(&open.origin, Origin::Peer { node, .. } if node == peer);
+            of_peer && matches!(open.stage, Stage::Awaiting { .. })
+        };
+        let numbers: Vec<u64> =
+            self.open.iter().filter(|(_, open)| is_wait(open)).map(|(number, _)| *number).collect();
+        for number in &numbers {
+            self.remove(*number);
+        }
+        numbers
+    }
+
     /// A request whose deadline has passed, and its number.
     pub(crate) fn take_expired(&mut self, now: Instant) -> Option<(u64, Open)> {
         let (deadline, number) = self.deadlines.first().copied()?;

@@ -58,6 +58,14 @@ impl Request {
     pub const fn mutates(&self) -> bool {
         matches!(self, Self::Write { .. } | Self::Change(_) | Self::HandOver { .. })
     }
+
+    /// Whether it may take as long as the slowest voter does.
+    pub(crate) const fn waits_for_copies(&self) -> bool {
+        matches!(
+            self,
+            Self::Write { level: ConsistencyLevel::Strong, .. } | Self::AwaitLevel { .. }
+        )
+    }
 }
 
 /// What to read.
