@@ -26,6 +26,13 @@ impl HttpConnection {
         Ok(Self { stream, request: Vec::new(), answer: Vec::new() })
     }
 
+    /// Asks the leader to let another lead; it answers when that one does.
+    pub(crate) async fn hand_over(&mut self) -> Result<(), String> {
+        let json = "content-type: application/json\r\n";
+        self.begin(format_args!("POST /v1/leader/transfer"), json, b"{}");
+        self.exchange().await.map(|_| ())
+    }
+
     /// Sends what stands in `request`; the answer's body if its status is 200.
     async fn exchange(&mut self) -> Result<&[u8], String> {
         let lost = |error: io::Error| format!("the connection to quorate was lost: {error}");

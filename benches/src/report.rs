@@ -136,9 +136,9 @@ pub(crate) struct Stops {
 }
 
 /// The table; the first system's median over the others', too.
-pub(crate) fn print_stops(systems: &[Stops]) {
+pub(crate) fn print_stops(what: &str, systems: &[Stops]) {
     let mut table =
-        table(&["system", "kills", "least", "p50", "p90", "p99", "most", "quorate over it (p50)"]);
+        table(&["system", what, "least", "p50", "p90", "p99", "most", "quorate over it (p50)"]);
     let p50 = |system: &Stops| system.stops.value_at_quantile(0.5);
     for (place, system) in systems.iter().enumerate() {
         let stops = &system.stops;

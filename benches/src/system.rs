@@ -49,9 +49,19 @@ pub(crate) struct Load {
 }
 
 impl System {
-    /// Three `quorated` processes; of `binary` if it is given.
+    /// Three `quorated` processes with the default timing; of `binary` if it is given.
     pub(crate) fn quorate(name: &str, binary: Option<PathBuf>) -> Result<Self, String> {
-        let options = ClusterOptions { name: "bench".into(), binary, ..ClusterOptions::default() };
+        Self::start(name, ClusterOptions { binary, ..ClusterOptions::default() })
+    }
+
+    /// Three `quorated` processes with the timing `preset`.
+    pub(crate) fn quorate_timed(preset: &str) -> Result<Self, String> {
+        let options = ClusterOptions { preset: preset.to_owned(), ..ClusterOptions::default() };
+        Self::start(&format!("quorate, {preset}"), options)
+    }
+
+    fn start(name: &str, options: ClusterOptions) -> Result<Self, String> {
+        let options = ClusterOptions { name: "bench".into(), ..options };
         let cluster = Cluster::start(options).map_err(|error| format!("quorated: {error}"))?;
         if cluster.wait_ready(FORM_MAX).is_none() {
             return Err(format!("quorate does not form\n{}", cluster.logs()));
@@ -150,6 +160,11 @@ impl System {
         };
         started?;
         self.leader().await.map(|_| ())
+    }
+
+    /// Whether its lead can be handed over by [`HttpConnection::hand_over`].
+    pub(crate) const fn hands_over(&self) -> bool {
+        matches!(self.kind, Kind::Quorate(_))
     }
 
     /// A client of one node.

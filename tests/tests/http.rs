@@ -101,8 +101,7 @@ fn what_is_not_there_is_not_called_an_absent_key() {
         ("POST", "/v1/locks/l/acquire", "{}"),
         ("GET", "/v1/health", ""),
         ("POST", "/v1/failover/switchover", "{}"),
-        ("POST", "/v1/leader/transfer", "{}"),
-        ("GET", "/v1/kv/k?consistency=lease", ""),
+        ("GET", "/v1/kv/k?consistency=bounded", ""),
         ("GET", "/v1/kv/k?revision=1", ""),
         ("PUT", "/v1/kv/k", r#"{"value":"v","consistency":"eventual"}"#),
         ("PUT", "/v1/kv/k", r#"{"value":"v","lease":7}"#),
@@ -200,7 +199,7 @@ fn a_deadline_is_kept_and_capped() {
     }
     // Proposed and not waited for: whether it happens is unknown.
     let reply = put(&mut wire, "0");
-    assert_eq!(reply.problem(), Some((504, "deadline".into(), "unknown".into())));
+    assert_eq!(reply.problem(), Some((504, "indeterminate".into(), "unknown".into())));
 }
 
 #[test]

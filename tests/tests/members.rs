@@ -149,6 +149,15 @@ fn who_lost_its_disk_returns_by_itself_and_votes_on_the_new_one() {
     assert!(moved.is_some(), "{}", cluster.logs());
     wait_for(&cluster, leader, &voters);
     wait_for(&cluster, wiped, &voters);
+    // It is shown as voter from the joint configuration on, in which the old voters decide as well:
+    // the change must be complete, and committed, before one of those may go.
+    let complete = wait_until(PATIENCE, || {
+        let promote = format!("/v1/members/{id}/promote");
+        let (_, problem) = client.call("POST", &promote, Some(&json!({})))?;
+        problem["detail"].as_str()?.contains("only a learner").then_some(())
+    });
+    assert!(complete.is_some(), "{}", cluster.logs());
+    put(&cluster, &client, "k1");
     // Its vote is needed now, and it has all that was acknowledged.
     cluster.kill(other);
     let client = cluster.client(wiped);

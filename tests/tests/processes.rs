@@ -324,6 +324,22 @@ fn the_api_keeps_its_words() {
     assert!(written["copies"].as_u64() >= Some(2), "{written}");
     let (_, item) = get("/v1/kv/binary");
     assert_eq!((item["value"].as_str(), item["encoding"].as_str()), (Some("/w=="), Some("base64")));
+    // Every copy, if it is asked for; and what became of a write can be asked.
+    let body = serde_json::json!({ "value": "s", "consistency": "strong" });
+    let (_, written) = client.call("PUT", "/v1/kv/strong", Some(&body)).expect("an answer");
+    assert_eq!(
+        (&written["copies"], written["reached"].as_str()),
+        (&3.into(), Some("strong")),
+        "{written}"
+    );
+    let (term, index) = (&written["log_id"]["term"], &written["log_id"]["index"]);
+    let (_, told) = get(&format!("/v1/writes/{term}-{index}?level=strong&wait_ms=500"));
+    assert_eq!((told["state"].as_str(), &told["missing"][0]), (Some("committed"), &().into()));
+    let (_, told) = get(&format!("/v1/writes/0-{index}"));
+    assert_eq!((told["state"].as_str(), &told["reached"]), (Some("lost"), &().into()));
+    assert_eq!(get("/v1/writes/x").0, 400);
+    let body = serde_json::json!({ "value": "s", "consistency": "eventual" });
+    assert_eq!(client.call("PUT", "/v1/kv/e", Some(&body)).expect("an answer").0, 501);
     let bad = serde_json::json!({ "value": "?", "encoding": "base64" });
     assert_eq!(client.call("PUT", "/v1/kv/binary", Some(&bad)).expect("an answer").0, 400);
     // Absent on either side of a swap is null.

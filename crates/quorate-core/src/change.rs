@@ -54,8 +54,8 @@ pub enum ChangeRefused {
     /// Another change is not complete yet.
     #[error("another change of the members is under way; wait until it is committed")]
     UnderWay,
-    /// The leader has not committed an entry of its own term.
-    #[error("the leader has only just been elected; try again in a moment")]
+    /// The leader has not committed an entry of its own term, or hands the lead over.
+    #[error("the lead is changing hands; try again in a moment")]
     NotReady,
     /// It is no member.
     #[error("`{id}` is no member; `GET /v1/members` lists those that are")]

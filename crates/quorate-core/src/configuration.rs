@@ -118,6 +118,13 @@ impl Configuration {
         }
     }
 
+    /// Whether `id` may lead, and wants to for longer than it takes to hand over.
+    #[must_use]
+    pub fn is_electable(&self, id: &NodeId) -> bool {
+        self.kind(id).is_some_and(Kind::leads)
+            && self.member(id).is_some_and(|member| member.priority > 0)
+    }
+
     /// Whether `id` has a vote in either half.
     #[must_use]
     pub fn votes(&self, id: &NodeId) -> bool {

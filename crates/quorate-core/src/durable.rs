@@ -4,7 +4,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootEpoch, ClusterId, ClusterTime, Configuration, DiskId, Entry, LogId, LogIndex, NodeId, Term,
+    BootEpoch, ClusterId, ClusterTime, Configuration, DiskId, Entry, LeaseTerms, LogId, LogIndex,
+    NodeId, Term,
 };
 
 /// The highest term a voter has promised, and its vote in it.
@@ -27,6 +28,8 @@ pub struct Identity {
     pub boot: BootEpoch,
     /// The folder itself; the same for its whole life.
     pub disk: DiskId,
+    /// The leases it helps to make and waits for, until it is started with others.
+    pub lease: LeaseTerms,
 }
 
 /// The ballot of the bootstrap's single decree, compared in this order.

@@ -24,7 +24,7 @@ impl Entry {
         const PER_MEMBER: usize = 64;
         HEADER
             + match &self.payload {
-                Payload::Noop => 0,
+                Payload::Noop | Payload::LeaseEnded => 0,
                 Payload::Command(bytes) => bytes.len(),
                 Payload::Configuration(config) => config.ids().count() * PER_MEMBER,
             }
@@ -40,4 +40,6 @@ pub enum Payload {
     Command(Bytes),
     /// Who counts from this entry on.
     Configuration(Configuration),
+    /// The leader answers no more reads by its lease: whoever leads next need not wait for its end.
+    LeaseEnded,
 }

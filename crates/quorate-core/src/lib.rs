@@ -45,6 +45,7 @@ mod entry;
 mod hold;
 mod id;
 mod laws;
+mod lease;
 mod machine;
 mod mandate;
 #[cfg(mutants)]
@@ -64,6 +65,7 @@ pub use entry::{Entry, Payload};
 pub use hold::{Hold, Token};
 pub use id::{BootEpoch, ClusterId, DiskId, InvalidNodeId, LogId, LogIndex, NodeId, Term};
 pub use laws::{LawBroken, check_laws};
+pub use lease::LeaseTerms;
 pub use machine::{Lane, Machine, Outbox};
 pub use mandate::{Mandate, Tally, TermGate, VoteCertificate};
 #[cfg(mutants)]

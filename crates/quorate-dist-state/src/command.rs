@@ -115,6 +115,15 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether it opens, keeps or closes a session.
+    #[must_use]
+    pub const fn is_of_session(&self) -> bool {
+        matches!(
+            self,
+            Self::OpenSession { .. } | Self::KeepAlive { .. } | Self::CloseSession { .. }
+        )
+    }
+
     /// Tells one body from another under the same number.
     pub(crate) fn fingerprint(&self) -> u64 {
         let digest = Digest::new("op");

@@ -158,6 +158,12 @@ impl Store {
         self.sessions.map().len()
     }
 
+    /// Whether an answer is kept for a retry of the command `tag`.
+    #[must_use]
+    pub fn is_answered(&self, tag: &crate::Tag) -> bool {
+        self.sessions.answers().map().contains_key(&(tag.session, tag.seq))
+    }
+
     /// How many answers are kept for retries.
     #[must_use]
     pub fn answers_len(&self) -> usize {

@@ -22,11 +22,17 @@ impl Voter {
         match message {
             // Requests first: they may be refused without a look at their term.
             Message::PreVote { term, tip } => self.answer_pre_vote(now, from, term, tip, log, out),
-            Message::Vote { term, tip } => self.answer_vote(now, from, term, tip, log, out),
+            Message::Vote { term, tip } => {
+                self.answer_vote(now, from, (term, tip), false, log, out);
+            }
+            Message::VoteAtOnce { term, tip } => {
+                self.answer_vote(now, from, (term, tip), true, log, out);
+            }
             Message::PreVoteReply { .. }
             | Message::VoteReply { .. }
             | Message::Heartbeat { .. }
-            | Message::HeartbeatReply { .. } => self.hear(now, from, message, log, out),
+            | Message::HeartbeatReply { .. }
+            | Message::StandNow { .. } => self.hear(now, from, message, log, out),
         }
     }
 
@@ -65,7 +71,8 @@ impl Voter {
                 }
             }
             Message::HeartbeatReply { .. } => self.hear_peer(now, from, log),
-            Message::PreVote { .. } | Message::Vote { .. } => {}
+            Message::StandNow { tip, .. } => self.told_to_stand(now, from, tip, log, out),
+            Message::PreVote { .. } | Message::Vote { .. } | Message::VoteAtOnce { .. } => {}
         }
     }
 
@@ -91,15 +98,17 @@ impl Voter {
         &mut self,
         now: Instant,
         from: NodeId,
-        term: Term,
-        tip: LogId,
+        (term, tip): (Term, LogId),
+        at_once: bool,
         log: &dyn LogView,
         out: &mut Outbox<Output>,
     ) {
+        // The leader wants it so, unless this voter has more of the log than the leader knew of.
+        let excused = at_once && is_fresh(log.tip(), tip);
         // A higher term of a node that does not hear the leader: to adopt it would depose a
         // leader that works (Ongaro 2014, section 4.2.3). Silence is safe, like a lost message;
         // if the candidate is stuck above the leader's term, the next heartbeat finds out.
-        if term > self.term() && self.keeps_leader(now, &from, log) {
+        if term > self.term() && !excused && self.keeps_leader(now, &from, log) {
             return;
         }
         let (before, mine) = (self.ballot.clone(), voting_tip(log));

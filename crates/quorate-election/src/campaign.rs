@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_core::{Configuration, Instant, Kind, LogId, LogView, NodeId, Tally, VoteResult};
+use quorate_core::{Instant, LogId, LogView, NodeId, Tally, VoteResult};
 
 /// What a node does about leading.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl StrawPoll {
             return result;
         }
         let better = |(id, (_, tip)): (&NodeId, &(bool, LogId))| {
-            id != me && *tip >= log.tip() && is_electable(configuration, id)
+            id != me && *tip >= log.tip() && configuration.is_electable(id)
         };
         if self.answers.iter().any(better) {
             return VoteResult::Lost;
@@ -64,21 +64,18 @@ impl StrawPoll {
     }
 }
 
-fn is_electable(configuration: &Configuration, id: &NodeId) -> bool {
-    configuration.kind(id).is_some_and(Kind::leads)
-        && configuration.member(id).is_some_and(|member| member.priority > 0)
-}
-
 /// The votes of one candidacy.
 #[derive(Debug)]
 pub(crate) struct Votes {
     pub(crate) tally: Tally,
     pub(crate) answered: BTreeSet<NodeId>,
+    /// Whether the leader of the term before told this node to stand.
+    pub(crate) at_once: bool,
 }
 
 impl Votes {
-    pub(crate) const fn new(tally: Tally) -> Self {
-        Self { tally, answered: BTreeSet::new() }
+    pub(crate) const fn new(tally: Tally, at_once: bool) -> Self {
+        Self { tally, answered: BTreeSet::new(), at_once }
     }
 
     /// Notes that `voter` answered.

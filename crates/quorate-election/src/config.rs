@@ -30,29 +30,38 @@ pub struct Config {
     /// that was heard within `election_min`. Default on. The two go together: a leader that can
     /// speak but not hear would otherwise be kept for ever.
     pub check_quorum: bool,
+    /// For how long another voter must be better, of a higher priority, well and with the whole log,
+    /// before the leader hands over to it. Default 5 s for `lan`. Shorter brings the preferred one to
+    /// lead sooner; longer bears one that comes and goes. At least `election_max`, at most a day.
+    pub stabilisation: Duration,
 }
 
 impl Config {
     /// For one rack or one host: 20 ms heartbeat, 75 to 150 ms timeout. Wants quiet machines.
     #[must_use]
     pub const fn fast() -> Self {
-        Self::paced(20, 75, 150)
+        Self::paced(20, 75, 150, 2_000)
     }
 
     /// For one data centre, the default: 50 ms heartbeat, 150 to 300 ms timeout (the timeouts of
     /// Ongaro and Ousterhout 2014, section 9.3).
     #[must_use]
     pub const fn lan() -> Self {
-        Self::paced(50, 150, 300)
+        Self::paced(50, 150, 300, 5_000)
     }
 
     /// Across regions: 300 ms heartbeat, 1.5 to 3 s timeout, for round trips up to 300 ms.
     #[must_use]
     pub const fn wan() -> Self {
-        Self::paced(300, 1_500, 3_000)
+        Self::paced(300, 1_500, 3_000, 15_000)
     }
 
-    const fn paced(heartbeat: u64, election_min: u64, election_max: u64) -> Self {
+    const fn paced(
+        heartbeat: u64,
+        election_min: u64,
+        election_max: u64,
+        stabilisation: u64,
+    ) -> Self {
         Self {
             heartbeat: Duration::from_millis(heartbeat),
             election_min: Duration::from_millis(election_min),
@@ -60,6 +69,7 @@ impl Config {
             priority: Member::PRIORITY_DEFAULT,
             pre_vote: true,
             check_quorum: true,
+            stabilisation: Duration::from_millis(stabilisation),
         }
     }
 
@@ -85,6 +95,13 @@ impl Config {
                 election_max,
                 least,
             });
+        }
+        if self.stabilisation > STABILISATION_MAX {
+            return Err(ConfigError::StabilisationTooLong { stabilisation: self.stabilisation });
+        }
+        if self.stabilisation < election_max {
+            let stabilisation = self.stabilisation;
+            return Err(ConfigError::StabilisationTooShort { stabilisation, election_max });
         }
         Ok(())
     }
@@ -132,7 +149,27 @@ pub enum ConfigError {
         /// The least that would do.
         least: Duration,
     },
+    /// A voter would get the lead before it showed that it stays.
+    #[error(
+        "stabilisation >= election_max does not hold: {stabilisation:?} < {election_max:?}; \
+         raise stabilisation to {election_max:?} or more"
+    )]
+    StabilisationTooShort {
+        /// The stabilisation asked for.
+        stabilisation: Duration,
+        /// The longest timeout asked for.
+        election_max: Duration,
+    },
+    /// Nobody would ever get the lead.
+    #[error("stabilisation = {stabilisation:?} is more than a day; give at most 24h")]
+    StabilisationTooLong {
+        /// The stabilisation asked for.
+        stabilisation: Duration,
+    },
 }
+
+/// Far beyond any sense, and far below what overflows when it is doubled.
+const STABILISATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Two heartbeats may be lost before anyone stands.
 const BEATS_PER_TIMEOUT: u32 = 3;

@@ -29,10 +29,15 @@ impl Voter {
             heard_at,
             timer,
             quorum_lost,
+            handing,
         } = self;
         let age = |at: Instant| age(config, now, at);
         (me, gate.current(), ballot, durable, leader, quorum_lost).hash(hasher);
         heard_at.filter(|_| config.check_quorum).map(age).hash(hasher);
+        handing.is_some().hash(hasher);
+        if let Some(handing) = handing {
+            handing.fingerprint(now, hasher);
+        }
         match state {
             State::Follower => (0_u8, patience(config, timer, now)).hash(hasher),
             State::PreCandidate { poll, ask_at } => {
@@ -40,8 +45,8 @@ impl Voter {
                 (1_u8, patience(config, timer, now), answers, reluctant).hash(hasher);
                 ask_at.since(now).hash(hasher);
             }
-            State::Candidate { votes: Votes { tally, answered }, ask_at } => {
-                (2_u8, patience(config, timer, now), tally, answered).hash(hasher);
+            State::Candidate { votes: Votes { tally, answered, at_once }, ask_at } => {
+                (2_u8, patience(config, timer, now), tally, answered, at_once).hash(hasher);
                 ask_at.since(now).hash(hasher);
             }
             // The timer starts over before it counts again.

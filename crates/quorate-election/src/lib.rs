@@ -37,6 +37,7 @@
 //! - **E6** Nobody leads without the votes of a quorum of the configuration in its own log.
 //! - **E7** Witnesses, learners and observers never lead; a voter of priority 0 only while no
 //!   electable voter that answers has its log.
+//! - **E9** The lead goes to the healthy voter of the highest priority, by at most one hand-over.
 //! - **E10** A node that returns from a partition disturbs nobody.
 //! - **E11** A leader that hears no quorum steps down within an election timeout.
 //! - **E12** At most one first configuration is ever decided among nodes that share a seed list.
@@ -48,8 +49,8 @@
 //!
 //! # Sources
 //!
-//! Ongaro and Ousterhout 2014, sections 5.2 and 5.4.1; Ongaro 2014, sections 4.2.3 (keeping a
-//! working leader), 6.2 (a leader without a quorum) and 9.6 (pre-vote); Lamport 2001 (the single
+//! Ongaro and Ousterhout 2014, sections 5.2 and 5.4.1; Ongaro 2014, sections 3.10 (handing over),
+//! 4.2.3 (keeping a working leader), 6.2 (a leader without a quorum) and 9.6 (pre-vote); Lamport 2001 (the single
 //! decree of the bootstrap). A deviation: messages of
 //! the pre-vote carry the sender's own term and never the one it would stand in, so that no reader
 //! can mistake a term that was only asked about for one that was reached.
@@ -60,8 +61,10 @@ mod campaign;
 mod config;
 mod fingerprint;
 mod grant;
+mod handover;
 mod message;
 mod patience;
+mod preference;
 mod reign;
 mod seam;
 mod solo;
@@ -73,6 +76,7 @@ pub use bootstrap::{
 };
 pub use config::{Config, ConfigError};
 pub use message::Message;
+pub use preference::{Preference, Standing};
 pub use seam::{Event, Input, Output, Role};
 pub use solo::{EmptyLog, Solo};
 pub use voter::Voter;

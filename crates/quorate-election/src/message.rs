@@ -50,6 +50,21 @@ pub enum Message {
         /// The sender's own term.
         term: Term,
     },
+    /// I lead `term` and hand over to you: stand at once.
+    StandNow {
+        /// The term led.
+        term: Term,
+        /// The end of the sender's log, which the receiver holds.
+        tip: LogId,
+    },
+    /// A `Vote` of a node that the leader told to stand: to have heard that leader is no reason to
+    /// refuse.
+    VoteAtOnce {
+        /// The term the sender stands in.
+        term: Term,
+        /// The sender's newest entry.
+        tip: LogId,
+    },
 }
 
 impl Message {
@@ -75,7 +90,9 @@ impl Message {
             | Self::Vote { term, .. }
             | Self::VoteReply { term, .. }
             | Self::Heartbeat { term }
-            | Self::HeartbeatReply { term } => *term,
+            | Self::HeartbeatReply { term }
+            | Self::StandNow { term, .. }
+            | Self::VoteAtOnce { term, .. } => *term,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A leader's view of who still hears it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use quorate_core::{Configuration, Instant, NodeId};
 
@@ -24,6 +25,11 @@ impl Reign {
     /// Notes that `peer` answered at `now`.
     pub(crate) fn hear(&mut self, peer: NodeId, now: Instant) {
         self.heard.insert(peer, now);
+    }
+
+    /// Whether `peer` answered lately: within `patience` of the next heartbeat.
+    pub(crate) fn hears(&self, peer: &NodeId, patience: Duration) -> bool {
+        self.heard.get(peer).is_some_and(|at| *at + patience >= self.beat_at)
     }
 
     /// The latest moment since which a quorum was heard, the leader itself always included.

@@ -37,6 +37,25 @@ pub enum Input {
     Persisted(Ballot),
     /// Stop leading or standing at once, and sit out one election timeout.
     Resign,
+    /// The own connection to the leader was refused or reset by its live host: its process is gone,
+    /// most likely. This voter looks for another at once, and helps others that do.
+    LeaderLost {
+        /// The peer that was the leader.
+        leader: NodeId,
+    },
+    /// Hand the lead over to this voter, as soon as it is [`CaughtUp`](Self::CaughtUp). Answered by
+    /// [`Event::HandingOver`] if it can be tried, and in the end by [`Event::HandedOver`] or
+    /// [`Event::NotHandedOver`].
+    HandOver {
+        /// A voter of a priority above 0.
+        to: NodeId,
+    },
+    /// This peer holds the whole log durably, and nothing is appended before the end of the
+    /// hand-over.
+    CaughtUp {
+        /// Whom the lead is being handed over to.
+        peer: NodeId,
+    },
 }
 
 /// What to do about it, in this order.
@@ -86,6 +105,26 @@ pub enum Event {
     QuorumLost,
     /// After a loss: a quorum answers again, or its leader is heard.
     QuorumRegained,
+    /// This leader hands over. Until the end of it nothing should be appended.
+    HandingOver {
+        /// To whom.
+        to: NodeId,
+    },
+    /// The one that this node handed over to leads.
+    HandedOver {
+        /// Who leads.
+        to: NodeId,
+        /// Its term.
+        term: Term,
+    },
+    /// The hand-over could not begin, or ended without its target leading within an election
+    /// timeout. If this node leads still, it goes on.
+    NotHandedOver {
+        /// Who was to lead.
+        to: NodeId,
+        /// Whether it was told to stand, so that it may do so yet.
+        told: bool,
+    },
 }
 
 /// What a voter is doing.

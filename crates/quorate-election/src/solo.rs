@@ -71,7 +71,15 @@ impl Machine for Solo {
     type Output = Output;
 
     fn handle(&mut self, now: Instant, input: Input, out: &mut Outbox<Output>) {
+        // Without a log there is nothing to catch up with.
+        let heir = match &input {
+            Input::HandOver { to } => Some(to.clone()),
+            _ => None,
+        };
         self.voter.step(now, input, &self.log, out);
+        if let Some(peer) = heir.filter(|heir| self.voter.handing_over() == Some(heir)) {
+            self.voter.step(now, Input::CaughtUp { peer }, &self.log, out);
+        }
     }
 
     fn wake(&mut self, now: Instant, out: &mut Outbox<Output>) {

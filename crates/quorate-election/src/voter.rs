@@ -9,6 +9,7 @@ use quorate_core::{
 
 use crate::campaign::{State, StrawPoll, Votes};
 use crate::grant::Seen;
+use crate::handover::HandOver;
 use crate::patience::{Eagerness, Timer, draw, eagerness};
 use crate::reign::Reign;
 use crate::{Config, Event, Input, Message, Output, Role};
@@ -35,6 +36,8 @@ pub struct Voter {
     pub(crate) heard_at: Option<Instant>,
     pub(crate) timer: Timer,
     pub(crate) quorum_lost: bool,
+    /// The lead that this node hands over, or gave away and does not know yet to whom.
+    pub(crate) handing: Option<HandOver>,
 }
 
 impl Voter {
@@ -59,6 +62,7 @@ impl Voter {
             heard_at: None,
             timer: Timer::undrawn(now),
             quorum_lost: false,
+            handing: None,
         }
     }
 
@@ -100,13 +104,20 @@ impl Voter {
     /// When [`wake`](Self::wake) is next wanted.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        Some(match &self.state {
+        let handing = self.handing.as_ref().map(HandOver::due);
+        let due = self.due();
+        Some(handing.map_or(due, |handing| handing.min(due)))
+    }
+
+    /// When its role wants it.
+    fn due(&self) -> Instant {
+        match &self.state {
             State::Follower => self.timer.due(&self.config),
             State::PreCandidate { ask_at, .. } | State::Candidate { ask_at, .. } => {
                 self.timer.due(&self.config).min(*ask_at)
             }
             State::Leader(reign) => reign.beat_at.min(reign.check_at),
-        })
+        }
     }
 
     /// Applies one input.
@@ -129,12 +140,16 @@ impl Voter {
             Input::PeerHeard { peer } => self.hear_peer(now, peer, log),
             Input::Persisted(ballot) => self.persisted(now, ballot, log, out),
             Input::Resign => self.resign(now, out),
+            Input::LeaderLost { leader } => self.lost_leader(now, &leader, log),
+            Input::HandOver { to } => self.hand_over(now, to, log, out),
+            Input::CaughtUp { peer } => self.caught_up(now, &peer, log, out),
         }
     }
 
     /// Lets time pass: fires everything due at or before `now`.
     pub fn wake(&mut self, now: Instant, log: &dyn LogView, out: &mut Outbox<Output>) {
-        if self.deadline().is_none_or(|due| now < due) {
+        self.wake_hand_over(now, log, out);
+        if now < self.due() {
             return;
         }
         match self.state {
@@ -211,12 +226,29 @@ impl Voter {
         }
     }
 
-    fn eagerness(&self, log: &dyn LogView) -> Eagerness {
+    pub(crate) fn eagerness(&self, log: &dyn LogView) -> Eagerness {
         let configuration = log.configuration();
-        // The node's own setting counts, unless the cluster has ruled that it does not stand.
-        let barred = configuration.member(&self.me).is_some_and(|member| member.priority == 0);
-        let priority = if barred { 0 } else { self.config.priority };
+        // As the cluster has ruled, like those of the others: else two that mean to be reluctant could
+        // wait for each other.
+        let ruled = configuration.member(&self.me);
+        let priority = ruled.map_or(self.config.priority, |member| member.priority);
         eagerness(&self.me, priority, configuration, self.leader.as_ref())
+    }
+
+    /// The leader's process is gone, as its host says. Whoever heard that does not keep it.
+    fn lost_leader(&mut self, now: Instant, leader: &NodeId, log: &dyn LogView) {
+        if self.role() != Role::Follower || self.leader.as_ref() != Some(leader) {
+            return;
+        }
+        self.heard_at = None;
+        let eagerness = self.eagerness(log);
+        if let Eagerness::Ranked { rank, levels } = eagerness {
+            // Those of a higher priority first, and all of them within a heartbeat: until then the
+            // others know as well.
+            let band = self.config.heartbeat / levels;
+            let wait = self.rng.duration(band * rank, band * (rank + 1));
+            self.timer = Timer::drawn(now, wait);
+        }
     }
 
     /// A timer for another try: long enough for a leader of the new term to speak first, shorter
@@ -241,6 +273,9 @@ impl Voter {
             let term = self.term();
             out.push(Output::Event(Event::BecameFollower { leader: Some(leader), term }));
             self.regain_quorum(out);
+            if let Some(leader) = self.leader.clone() {
+                self.end_hand_over(&leader, out);
+            }
         }
         self.heard_at = Some(now);
         self.timer = Timer::undrawn(now);
@@ -248,7 +283,7 @@ impl Voter {
     }
 
     /// Follows nobody, until somebody is heard or `timer` fires.
-    fn follow_nobody(&mut self, timer: Timer, out: &mut Outbox<Output>) {
+    pub(crate) fn follow_nobody(&mut self, timer: Timer, out: &mut Outbox<Output>) {
         // Whoever only asks around has said already that it follows nobody.
         let news = self.leader.is_some() || self.role() >= Role::Candidate;
         self.state = State::Follower;
@@ -275,15 +310,14 @@ impl Voter {
         self.follow_nobody(Timer::undrawn(now), out);
         // A node whose disk does not answer could not lead; and its requests would pile up behind
         // the record that does not become durable.
-        let may_stand = log.may_lead(&self.me) && self.is_durable() && self.term() < Term(u64::MAX);
-        if !may_stand {
+        if !self.may_stand(log) {
             return;
         }
         let (min, max) = (self.config.election_min, self.config.election_max);
         self.timer = Timer::drawn(now, self.rng.duration(min, max));
         let reluctant = eagerness == Eagerness::Reluctant;
         if !self.config.pre_vote && !reluctant {
-            return self.stand(now, log, out);
+            return self.stand(now, false, log, out);
         }
         let mut poll = StrawPoll::new(reluctant);
         poll.answer(self.me.clone(), true, log.tip());
@@ -292,12 +326,22 @@ impl Voter {
         self.decide_poll(now, log, false, out);
     }
 
-    /// Raises the term and votes for itself.
-    fn stand(&mut self, now: Instant, log: &dyn LogView, out: &mut Outbox<Output>) {
+    pub(crate) fn may_stand(&self, log: &dyn LogView) -> bool {
+        log.may_lead(&self.me) && self.is_durable() && self.term() < Term(u64::MAX)
+    }
+
+    /// Raises the term and votes for itself; `at_once` if the leader told it to.
+    pub(crate) fn stand(
+        &mut self,
+        now: Instant,
+        at_once: bool,
+        log: &dyn LogView,
+        out: &mut Outbox<Output>,
+    ) {
         let term = self.term().next();
         self.gate.raise(term);
         self.ballot = Ballot { term, vote: Some(self.me.clone()) };
-        let votes = Votes::new(Tally::new(term, self.me.clone()));
+        let votes = Votes::new(Tally::new(term, self.me.clone()), at_once);
         self.state = State::Candidate { votes, ask_at: now + self.config.heartbeat };
         out.push(Output::Persist(self.ballot.clone()));
         out.push(Output::Event(Event::BecameCandidate { term }));
@@ -307,12 +351,16 @@ impl Voter {
     /// Asks every voter whose yes is missing.
     fn ask(&self, log: &dyn LogView, out: &mut Outbox<Output>) {
         let (term, tip) = (self.term(), log.tip());
+        let at_once = self.stands_at_once() || mutant!("always-stands-at-once");
         for to in log.configuration().voters().filter(|id| **id != self.me) {
             let message = match &self.state {
                 State::PreCandidate { poll, .. } if !poll.agreed(to) => {
                     Message::PreVote { term, tip }
                 }
-                State::Candidate { votes, .. } if !votes.has(to) => Message::Vote { term, tip },
+                State::Candidate { votes, .. } if !votes.has(to) => match at_once {
+                    true => Message::VoteAtOnce { term, tip },
+                    false => Message::Vote { term, tip },
+                },
                 _ => continue,
             };
             out.push(Output::Send { to: to.clone(), message, overtakes: false });
@@ -369,7 +417,7 @@ impl Voter {
             VoteResult::Won => {
                 let (min, max) = (self.config.election_min, self.config.election_max);
                 self.timer = Timer::drawn(now, self.rng.duration(min, max));
-                self.stand(now, log, out);
+                self.stand(now, false, log, out);
             }
             // Others hear a leader, or have more of the log: a whole timeout for them.
             VoteResult::Lost => self.follow_nobody(Timer::undrawn(now), out),
@@ -408,12 +456,13 @@ impl Voter {
         else {
             return;
         };
-        let Votes { tally, answered } = votes;
+        let Votes { tally, answered, at_once } = votes;
         match tally.finish(log) {
             Ok(mandate) => self.lead(now, mandate, log, out),
             Err(tally) => {
                 let lost = tally.result(log) == VoteResult::Lost;
-                self.state = State::Candidate { votes: Votes { tally, answered }, ask_at };
+                let votes = Votes { tally, answered, at_once };
+                self.state = State::Candidate { votes, ask_at };
                 if lost {
                     let timer = self.soon(now);
                     self.follow_nobody(timer, out);
@@ -442,6 +491,7 @@ impl Voter {
         out.push(Output::Elected(mandate));
         out.push(Output::Event(Event::BecameLeader { term }));
         self.regain_quorum(out);
+        self.end_hand_over(&self.me.clone(), out);
         self.beat(log, out);
     }
 
@@ -466,6 +516,16 @@ impl Voter {
         if now >= reign.beat_at {
             reign.beat_at = now + self.config.heartbeat;
             self.beat(log, out);
+        }
+    }
+
+    /// Whether this leader heard `peer` within the shortest election timeout before the end of its
+    /// last heartbeat.
+    #[must_use]
+    pub fn hears(&self, peer: &NodeId) -> bool {
+        match &self.state {
+            State::Leader(reign) => reign.hears(peer, self.config.election_min),
+            State::Follower | State::PreCandidate { .. } | State::Candidate { .. } => false,
         }
     }
 

@@ -38,7 +38,7 @@ impl Replicator {
     ///
     /// Behind the first commit of the own term: before, an earlier leader's change may be neither
     /// here nor gone. And behind the commit of the one before: two that overlap need not share a
-    /// voter.
+    /// voter. Not while the lead is handed over: the heir would lack it, and be refused.
     ///
     /// # Errors
     ///
@@ -47,6 +47,9 @@ impl Replicator {
         let Some(leading) = &self.leading else { return Err(ChangeRefused::NotReady) };
         let commit = self.log.commit();
         if commit < leading.first && !mutant!("change-before-own-commit") {
+            return Err(ChangeRefused::NotReady);
+        }
+        if self.is_handing_over() && !mutant!("changes-while-handing-over") {
             return Err(ChangeRefused::NotReady);
         }
         let next = self.log.configuration().after(change)?;
@@ -89,7 +92,9 @@ impl Replicator {
     pub(crate) fn leave_joint(&mut self, out: &mut Outbox<Output>) {
         let Some(leading) = &self.leading else { return };
         let committed = self.log.configured_at().max(leading.first) <= self.log.commit();
-        if !committed || !self.log.configuration().is_joint() {
+        // The heir has the whole log when it is told to stand; it leaves the joint one itself.
+        let waits = self.is_handing_over() && !mutant!("changes-while-handing-over");
+        if !committed || waits || !self.log.configuration().is_joint() {
             return;
         }
         let settled = self.log.configuration().settled();

@@ -54,6 +54,14 @@ pub struct Config {
     pub snapshot_chunks: usize,
     /// The largest snapshot accepted from a leader. Default 1 GiB.
     pub snapshot_bytes: u64,
+    /// How long a leader may answer reads by itself after it appended the newest committed entry of
+    /// its own term, on its own clock. Zero, the default, has no lease reads. Must be the same on all
+    /// nodes, on clocks that count suspend, and no longer than the shortest election timeout: a new
+    /// leader commits nothing before it is over.
+    pub lease: Duration,
+    /// By how much one node's clock may run faster than another's, in millionths. Default 10,000 (one
+    /// in a hundred). More: a new leader waits longer; less than the truth: stale lease reads.
+    pub drift_millionths: u32,
 }
 
 impl Config {
@@ -124,6 +132,8 @@ impl Default for Config {
             snapshot_chunk_bytes: 1 << 20,
             snapshot_chunks: 4,
             snapshot_bytes: 1 << 30,
+            lease: Duration::ZERO,
+            drift_millionths: 10_000,
         }
     }
 }

@@ -53,8 +53,21 @@ pub enum Input {
         /// Names it in the answer.
         id: ReadId,
     },
+    /// A read that this leader may answer by its lease, if it holds one; else as [`Read`](Self::Read).
+    LeaseRead {
+        /// Names it in the answer.
+        id: ReadId,
+    },
     /// The own state machine's state at an applied index; made by [`crate::Log::snapshot_of`].
     Snapshotted(Snapshot),
+    /// The lead is being handed over: nothing is proposed until [`Keep`](Self::Keep), and
+    /// [`Output::CaughtUp`] says when the heir may stand.
+    HandOver {
+        /// Who is to lead.
+        to: NodeId,
+    },
+    /// The hand-over failed: this node leads on.
+    Keep,
     /// A connection to the node stands (again): it is asked at once for what it has.
     PeerConnected(NodeId),
     /// The connection to the node is gone, and with it what was under way.
@@ -139,6 +152,12 @@ pub enum Output {
         /// Who.
         peer: NodeId,
     },
+    /// The one that the lead is being handed over to has this log durably, and all of it is
+    /// committed: whoever proposed is answered before the lead changes.
+    CaughtUp {
+        /// Who is to lead.
+        peer: NodeId,
+    },
     /// This node stopped leading. Open proposals are in the log: whether they take effect is
     /// unknown until their index commits.
     Deposed,
@@ -161,6 +180,9 @@ pub enum ProposeRefused {
     /// Another node leads, or none.
     #[error("this node does not lead; ask the leader")]
     NotLeading,
+    /// The lead is being handed over. Ask again when that is over.
+    #[error("the lead is being handed over; try again in a moment")]
+    HandingOver,
     /// Too much waits for its commit, or for the own disk. Try again when some of it is there.
     #[error("too many uncommitted entries; try again later")]
     Overloaded,

@@ -1,6 +1,7 @@
 //! Leading: taking proposals, sending them, counting who has them.
 
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_core::{
@@ -37,6 +38,13 @@ pub(crate) struct Leading {
     flushed: LogIndex,
     /// Who waits for the end of the joint configuration in force.
     pub(crate) changing: Option<ProposalId>,
+    /// To whom the lead is being handed over, and whether it was said that it holds the log.
+    pub(crate) handing: Option<(NodeId, bool)>,
+    /// Nothing of this term commits before: an earlier leader may answer reads by its lease until
+    /// then.
+    pub(crate) commit_from: Option<Instant>,
+    /// The entry that ended the lease last; only one behind it begins another.
+    pub(crate) lease_ended: LogIndex,
     /// Above every attempt with a peer that was let go.
     pub(crate) next_attempt: u64,
 }
@@ -45,6 +53,12 @@ impl Leading {
     pub(crate) fn peer(&mut self, id: &NodeId) -> Option<&mut Peer> {
         let at = self.peers.binary_search_by(|peer| peer.id.cmp(id)).ok()?;
         self.peers.get_mut(at)
+    }
+
+    /// When an entry of this term was appended, on the own clock; never too late.
+    pub(crate) fn appended_at(&self, time: ClusterTime) -> Instant {
+        let (since, from) = self.anchor;
+        since + Duration::from_micros(time.0.saturating_sub(from.0))
     }
 
     const fn term(&self) -> Term {
@@ -65,12 +79,17 @@ impl Leading {
             notice_at,
             flushed,
             changing,
+            handing,
+            commit_from,
+            lease_ended,
             next_attempt,
         } = self;
         (mandate.term(), mandate.leader(), first, unpersisted, flushed, changing, next_attempt)
             .hash(hasher);
+        (handing, lease_ended).hash(hasher);
         (uncommitted_bytes, unwritten_bytes, *time + now.since(*since)).hash(hasher);
         notice_at.map(|at| at.since(now)).hash(hasher);
+        commit_from.map(|at| at.since(now)).hash(hasher);
         reads.fingerprint(now, hasher);
         for peer in peers {
             peer.fingerprint(now, hasher);
@@ -89,6 +108,7 @@ impl Replicator {
         }
         let others = self.log.configuration().ids().filter(|id| **id != self.me);
         let patience = self.config.resend_after;
+        let commit_from = Some(self.others_may_hold_until()).filter(|until| *until > self.now);
         let peers = others.map(|id| Peer::new(id.clone(), tip.index, 0, patience)).collect();
         self.leading = Some(Leading {
             mandate,
@@ -106,6 +126,9 @@ impl Replicator {
             notice_at: None,
             flushed: tip.index,
             changing: None,
+            handing: None,
+            commit_from,
+            lease_ended: LogIndex::ZERO,
             next_attempt: 0,
         });
         self.append_own(Payload::Noop);
@@ -138,6 +161,9 @@ impl Replicator {
 
     fn may_propose(&self, command: &Bytes) -> Result<(), ProposeRefused> {
         let Some(leading) = &self.leading else { return Err(ProposeRefused::NotLeading) };
+        if leading.handing.is_some() && !mutant!("proposes-while-handing-over") {
+            return Err(ProposeRefused::HandingOver);
+        }
         if command.len() > self.config.command_bytes {
             return Err(ProposeRefused::TooLarge);
         }
@@ -180,6 +206,22 @@ impl Replicator {
         }
         leading.reads.wait(id);
         self.flush_at = Some(self.now);
+    }
+
+    /// For how long the oldest entry has waited that the others of a quorum do not hold yet, whatever
+    /// the own disk does; zero if they hold all, or this node does not lead.
+    #[must_use]
+    pub fn others_wait(&self, now: Instant) -> Duration {
+        let Some(leading) = &self.leading else { return Duration::ZERO };
+        let tip = self.log.tip().index;
+        let held = self.log.configuration().committed(|id| {
+            let peer = leading.peers.iter().find(|peer| peer.id == *id);
+            if *id == self.me { tip } else { peer.map_or(LogIndex::ZERO, Peer::matched) }
+        });
+        // Of what is compacted already only the end is known.
+        let next = held.next().max(self.log.base().index);
+        let oldest = self.log.time_at(next).filter(|_| held < tip);
+        oldest.map_or(Duration::ZERO, |time| now.since(leading.appended_at(time)))
     }
 
     /// What a follower says to its leader.
@@ -264,6 +306,7 @@ impl Replicator {
         }
         self.send_to_peers(out);
         self.serve_reads(out);
+        self.look_at_heir(out);
         if is_over {
             self.depose(out);
             out.push(Output::Removed);
@@ -274,6 +317,10 @@ impl Replicator {
     /// majority and still be replaced (Ongaro and Ousterhout 2014, figure 8).
     fn count_commit(&mut self, out: &mut Outbox<Output>) {
         let Some(leading) = &mut self.leading else { return };
+        if leading.commit_from.is_some_and(|from| self.now < from) {
+            return;
+        }
+        leading.commit_from = None;
         let own = if mutant!("leader-counts-undurable-self") {
             self.log.tip().index
         } else {

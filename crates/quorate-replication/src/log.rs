@@ -230,6 +230,15 @@ impl Log {
         newest_first.find(|(from, _)| *from <= index).map(|(_, configuration)| configuration)
     }
 
+    /// The configurations that count from behind `index`, and from where on, in order.
+    pub(crate) fn configurations_after(
+        &self,
+        index: LogIndex,
+    ) -> impl Iterator<Item = (LogIndex, &Configuration)> {
+        let at = self.configurations.partition_point(|(from, _)| *from <= index);
+        self.configurations[at..].iter().map(|(from, configuration)| (*from, configuration))
+    }
+
     /// The snapshot of a state machine that has applied everything up to `index` and encodes to
     /// `state`; `None` if that index is not committed or no longer retained.
     #[must_use]

@@ -7,9 +7,11 @@ use std::time::Duration;
 use quorate_core::{
     Entry, Instant, Lane, LogId, LogIndex, LogView, NodeId, Outbox, Snapshot, Term, rare,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::io::Output;
+use crate::lag::Notes;
 use crate::log::Log;
 use crate::message::{EpochTable, Message, SnapshotHead};
 
@@ -31,7 +33,7 @@ pub struct Progress {
 }
 
 /// What a leader is doing with a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerState {
     /// Asking, once per [`Config::resend_after`], what it has.
     Probing,
@@ -84,6 +86,8 @@ pub(crate) struct Peer {
     /// knows of it: else it would stand for ever in a cluster that goes on without it.
     leaves: Option<(LogIndex, Instant)>,
     transfer: Option<Transfer>,
+    /// Since when it lacks what the log no longer shows.
+    notes: Notes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,7 +145,18 @@ impl Peer {
             probed: 0,
             leaves: None,
             transfer: None,
+            notes: Notes([None; 3]),
         }
+    }
+
+    pub(crate) const fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// The log is about to be compacted.
+    pub(crate) fn note(&mut self, log: &Log) {
+        let sent = self.next.previous().max(self.matched);
+        self.notes.renew(log, [sent, self.matched, self.commit_known]);
     }
 
     pub(crate) const fn matched(&self) -> LogIndex {
@@ -202,6 +217,8 @@ impl Peer {
             probed,
             leaves,
             transfer,
+            // Told to people alone.
+            notes: _,
         } = self;
         (id, mode, next, matched, commit_sent, commit_known, attempt, first_attempt).hash(hasher);
         (inflight, inflight_bytes, lane, probed, transfer).hash(hasher);

@@ -168,7 +168,10 @@ impl Replicator {
             Input::Propose { id, command } => self.propose(id, command, out),
             Input::Change { id, change } => self.change(id, &change, out),
             Input::Read { id } => self.read(id, out),
+            Input::LeaseRead { id } => self.lease_read(id, out),
             Input::Snapshotted(snapshot) => self.compact(snapshot, out),
+            Input::HandOver { to } => self.hand_over(to),
+            Input::Keep => self.keep(),
             Input::PeerConnected(id) => self.peer_connected(&id),
             Input::PeerLost(id) => self.peer_lost(&id),
         }
@@ -197,7 +200,7 @@ impl Replicator {
         let leading = self.leading.iter().flat_map(|leading| {
             let asks = leading.peers.iter().filter_map(Peer::ask_at);
             let round = leading.reads.round().map(|round| round.ask_at);
-            asks.chain(round).chain(leading.notice_at)
+            asks.chain(round).chain(leading.notice_at).chain(leading.commit_from)
         });
         own.chain(leading).min()
     }
@@ -301,6 +304,9 @@ impl Replicator {
         let newest = self.log.snapshot().map_or(LogIndex::ZERO, |newest| newest.last.index);
         if snapshot.last.index <= newest {
             return;
+        }
+        for peer in self.leading.iter_mut().flat_map(|leading| &mut leading.peers) {
+            peer.note(&self.log);
         }
         let hold = self.hold_back(&snapshot);
         self.log.compact(snapshot.clone(), self.config.keep_log_bytes, hold);

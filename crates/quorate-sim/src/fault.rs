@@ -124,7 +124,7 @@ impl FaultKind {
             Self::Twin => "refusal of a second process with one id",
             Self::Reconfigure => "live configuration",
             Self::Versions => "a second version of the messages",
-            Self::HandOver | Self::Force => "failover",
+            Self::Force => "failover",
             _ => return None,
         })
     }

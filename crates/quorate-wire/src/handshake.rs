@@ -1,7 +1,7 @@
 //! Who talks to whom, in which version, and if not, why not.
 
 use bytes::Bytes;
-use quorate_core::{BootEpoch, ClusterId, DiskId, NodeId};
+use quorate_core::{BootEpoch, ClusterId, DiskId, LeaseTerms, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::Versions;
@@ -29,6 +29,8 @@ pub struct Hello {
     /// Drawn at random when the process started: tells two processes apart that share node id and
     /// boot epoch, such as those of a copied data folder.
     pub instance: u64,
+    /// The leases by which it goes; the same on all nodes of a cluster.
+    pub lease: LeaseTerms,
     /// Where its cluster port is reached, `host:port`; empty for a client.
     pub advertised: String,
     /// Whether it is a client, not a node.
@@ -121,6 +123,17 @@ pub enum Refusal {
         /// The reason, and the fix.
         text: String,
     },
+    /// Other leases: a node that waits for shorter ones than a leader has would commit behind it.
+    #[error(
+        "leases of {theirs} met leases of {ours}: set the same election.lease and election.drift \
+         (and timing preset) on all nodes; to change them stop all, then start all"
+    )]
+    ForeignLease {
+        /// The refusing node's leases.
+        ours: LeaseTerms,
+        /// The refused node's leases.
+        theirs: LeaseTerms,
+    },
 }
 
 /// How a node that would say `ours` answers the hello `theirs`.
@@ -143,6 +156,7 @@ pub fn negotiate(ours: &Hello, theirs: &Hello) -> Result<Welcome, Refusal> {
     same_cluster(ours.cluster, theirs.cluster)?;
     if !theirs.client {
         distinct(ours, &theirs.node, theirs.instance)?;
+        same_lease(ours.lease, theirs.lease)?;
     }
     Ok(Welcome {
         version,
@@ -177,6 +191,10 @@ fn same_cluster(ours: ClusterId, theirs: ClusterId) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::ForeignCluster { ours, theirs })
+}
+
+fn same_lease(ours: LeaseTerms, theirs: LeaseTerms) -> Result<(), Refusal> {
+    if ours == theirs { Ok(()) } else { Err(Refusal::ForeignLease { ours, theirs }) }
 }
 
 fn distinct(ours: &Hello, node: &NodeId, instance: u64) -> Result<(), Refusal> {

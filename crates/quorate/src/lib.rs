@@ -55,12 +55,13 @@ mod runtime;
 
 pub use config::{
     ApiConfig, ClusterConfig, Config, ConfigBuilder, ConfigError, ConfigOption, ElectionConfig,
-    GossipTiming, NodeConfig, Origin, PlainGossip, Secret, StateConfig, StorageConfig, Timing,
+    GossipTiming, NodeConfig, Origin, PlainGossip, ReplicationConfig, Secret, StateConfig,
+    StorageConfig, Timing,
 };
 pub use machine::{
-    Answer, AutopilotConfig, Doubt, Effect, Failure, Found, GossipStatus, MemberChanges,
-    NeighbourStatus, NodeError, NodeEvent, NodeInput, NodeMachine, NodeSetup, NodeState,
-    NodeStatus, PeerMessage, Query, ReadLevel, Request, RequestId,
+    Answer, AutopilotConfig, Doubt, Effect, Failure, Found, GossipStatus, HandOverReason,
+    MemberChanges, NeighbourStatus, NodeError, NodeEvent, NodeInput, NodeMachine, NodeSetup,
+    NodeState, NodeStatus, PeerMessage, Query, ReadLevel, Request, RequestId,
 };
 #[cfg(feature = "tokio")]
 pub use quorate_storage::{FolderError, OpenError};
@@ -68,8 +69,9 @@ pub use quorate_storage::{FolderError, OpenError};
 pub use quorate_tokio::{KeyError, KeyringError as RingError};
 #[cfg(feature = "tokio")]
 pub use runtime::{
-    Cluster, ClusterInfo, KeyStatus, Keyring, KeyringError, LeaderNode, Node, NodeBuilder,
-    ReadError, Session, StartError, State, StopReason, Swapped, WriteError, Written,
+    Cluster, ClusterInfo, HandOverError, HandedOver, KeyStatus, Keyring, KeyringError, LeaderNode,
+    Node, NodeBuilder, NodeLag, Ran, ReadError, Replication, ReplicationMode, ReplicationStatus,
+    Session, StartError, State, StopReason, Swapped, WriteError, Written,
 };
 
 pub use quorate_core::{
@@ -77,3 +79,6 @@ pub use quorate_core::{
 };
 pub use quorate_dist_state::{Command, Expected, Item, Op, Reply, Revision, SessionId, Tag};
 pub use quorate_membership::{Counters as GossipCounters, State as GossipState};
+pub use quorate_replication::{
+    ConsistencyLevel, Lag, PeerState, Position, Replica, WriteState, WriteStatus,
+};

@@ -66,6 +66,7 @@ fn hello(name: &str) -> Vec<u8> {
         boot: BootEpoch(1),
         disk: quorate_core::DiskId::NONE,
         instance: 1,
+        lease: quorate_core::LeaseTerms::NONE,
         advertised: "127.0.0.1:1".into(),
         client: false,
         more: Vec::new().into(),

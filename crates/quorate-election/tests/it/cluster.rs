@@ -494,7 +494,7 @@ impl Cluster {
             node.spoken = node.spoken.max(term);
         }
         let candidate = match message {
-            Message::Vote { .. } => from,
+            Message::Vote { .. } | Message::VoteAtOnce { .. } => from,
             Message::VoteReply { granted: true, .. } => to,
             _ => return,
         };

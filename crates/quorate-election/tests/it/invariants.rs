@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use quorate_core::{Instant, Kind, NodeId, Rng};
-use quorate_election::Config;
+use quorate_election::{Config, Preference, Standing};
 
 use crate::cluster::{Cluster, Marks, Weather};
 use crate::script::id;
@@ -84,6 +84,36 @@ fn the_runs_reach_what_they_are_about() {
     }
     assert!(sum.elections > 100 && sum.commits > 500, "{sum:?}");
     assert!(sum.crashes_before_durable > 5 && sum.quorum_lost > 20, "{sum:?}");
+}
+
+#[test]
+fn e9_the_best_voter_gets_the_lead_by_one_hand_over() {
+    let own = Standing { priority: 100, unfit: false };
+    let config = Config::lan();
+    let mut rng = Rng::seeded(9);
+    for _ in 0..200 {
+        let mut preference = Preference::default();
+        preference.begin(Instant::ZERO, &config);
+        let (mut handed, mut better_since) = (Vec::new(), None);
+        for now in (0..60_000).step_by(75).map(Instant::from_millis) {
+            let best = rng.chance(990_000).then(|| (id("b"), [50, 100, 200][rng.index(3)]));
+            let best = best.map(|(id, _)| (id, if rng.chance(995_000) { 200 } else { 100 }));
+            match &best {
+                Some((_, priority)) if *priority > own.priority => {
+                    better_since.get_or_insert(now);
+                }
+                _ => better_since = None,
+            }
+            if preference.look(now, &config, own, best.as_slice()).is_some() {
+                let since = better_since.expect("it is better");
+                assert!(now >= since + config.stabilisation);
+                handed.push(now);
+                // It leads no longer.
+                break;
+            }
+        }
+        assert!(handed.len() <= 1);
+    }
 }
 
 #[test]

@@ -312,8 +312,9 @@ fn a_node_whose_disk_does_not_answer_does_not_stand_again() {
 fn a_voter_of_priority_zero_gives_way_to_any_that_has_its_log() {
     let reluctant = |voters: &[&str]| {
         let mut script = Script::new(voters, 0, Config { priority: 0, ..Config::lan() });
-        script.log.configuration.members.get_mut(&id("c")).expect("the test made it so").kind =
-            Kind::Witness;
+        let members = &mut script.log.configuration.members;
+        members.get_mut(&id("a")).expect("the test made it so").priority = 0;
+        members.get_mut(&id("c")).expect("the test made it so").kind = Kind::Witness;
         script.until(599);
         assert_eq!(script.take(), "");
         script.until(899).take();
@@ -365,19 +366,24 @@ fn the_laws_of_a_machine_hold() {
             let term = Term([rng.below(4), rng.below(4), u64::MAX][rng.index(3).min(rng.index(9))]);
             let tip = LogId::new(rng.below(3), rng.below(3));
             let granted = rng.chance(500_000);
-            let message = match rng.below(6) {
+            let message = match rng.below(8) {
                 0 => Message::PreVote { term, tip },
                 1 => Message::PreVoteReply { term, asked: term, granted, tip },
                 2 => Message::Vote { term, tip },
                 3 => Message::VoteReply { term, granted, tip },
                 4 => Message::Heartbeat { term },
+                5 => Message::StandNow { term, tip },
+                6 => Message::VoteAtOnce { term, tip },
                 _ => Message::HeartbeatReply { term },
             };
-            let input = match rng.below(12) {
+            let input = match rng.below(15) {
                 0 => Input::TermSeen { term, from },
                 1 => Input::LeaderHeard { leader: from, term },
                 2 => Input::PeerHeard { peer: from },
                 3 => Input::Resign,
+                12 => Input::HandOver { to: from },
+                13 => Input::CaughtUp { peer: from },
+                14 => Input::LeaderLost { leader: from },
                 4 | 5 => Input::Persisted(ballot(rng.below(4), granted.then_some("a"))),
                 _ => Input::Received { from, message },
             };
@@ -393,4 +399,118 @@ fn the_laws_of_a_machine_hold() {
         };
         check_laws(make, inputs(seed)).expect("the test made it so");
     }
+}
+
+fn hand_over(to: &str) -> Input {
+    Input::HandOver { to: id(to) }
+}
+
+#[test]
+fn a_leader_hands_over_to_one_that_has_all_and_tells_it_until_it_leads() {
+    let mut script = elected(3);
+    script.input(hand_over("b")).input(Input::CaughtUp { peer: id("b") });
+    script.until(360).receive("b", Message::VoteAtOnce { term: Term(4), tip: LogId::ZERO });
+    script.persisted().heartbeat("b", 4);
+    check(
+        &mut script,
+        &expect![[r#"
+        299ms hand over to b
+          hands over to b
+        299ms b has all
+          -> b stand now t3 tip 0-0 (overtakes)
+        349ms wake
+          -> b stand now t3 tip 0-0 (overtakes)
+          -> b heartbeat t3 (overtakes)
+          -> c heartbeat t3 (overtakes)
+        360ms <- b vote at once t4 tip 0-0
+          follows nobody t4
+          persist t4 for b
+          -> b vote yes, t4 tip 0-0
+        360ms durable t4 for b
+        360ms <- b heartbeat t4
+          follows b t4
+          b took over t4
+          -> b heard t4 (overtakes)
+    "#]],
+    );
+}
+
+#[test]
+fn a_hand_over_that_takes_longer_than_an_election_timeout_is_given_up() {
+    let mut script = elected(3);
+    script.input(hand_over("b")).take();
+    script.until(598);
+    assert_eq!(script.voter.handing_over(), Some(&id("b")));
+    script.heartbeat("b", 2).until(600);
+    assert_eq!(script.voter.handing_over(), None);
+    assert!(script.take().contains("b did not take over"));
+}
+
+#[test]
+fn only_an_electable_voter_gets_the_lead() {
+    for (name, kind, priority) in
+        [("a", Kind::Voter, 100), ("b", Kind::Voter, 0), ("b", Kind::Witness, 100)]
+    {
+        let mut script = elected(3);
+        let member = script.log.configuration.members.get_mut(&id("b")).expect("it is one");
+        (member.kind, member.priority) = (kind, priority);
+        script.input(hand_over(name));
+        assert!(script.take().ends_with("did not take over\n"), "{name} {kind:?} {priority}");
+        assert_eq!(script.voter.handing_over(), None);
+    }
+}
+
+#[test]
+fn one_that_is_told_to_stand_does_so_without_asking_around() {
+    let mut script = Script::three(3);
+    script.heartbeat("b", 3).take();
+    let told = Message::StandNow { term: Term(3), tip: LogId::ZERO };
+    script.receive("b", told).persisted();
+    check(
+        &mut script,
+        &expect![[r#"
+        0ms <- b stand now t3 tip 0-0
+          follows nobody t3
+          persist t4 for a
+          stands t4
+          -> b vote at once t4 tip 0-0
+          -> c vote at once t4 tip 0-0
+        0ms durable t4 for a
+    "#]],
+    );
+}
+
+#[test]
+fn one_that_lacks_entries_or_is_told_by_another_than_the_leader_does_not_stand() {
+    let told = |term, tip| Message::StandNow { term: Term(term), tip };
+    let mut script = Script::three(3);
+    script.heartbeat("b", 3);
+    script.receive("b", told(3, LogId::new(3, 1)));
+    script.receive("c", told(3, LogId::ZERO)).receive("b", told(2, LogId::ZERO));
+    assert_eq!((script.voter.role(), script.voter.term()), (Role::Follower, Term(3)));
+}
+
+#[test]
+fn a_voter_that_has_more_than_the_heir_keeps_its_leader() {
+    let mut script = Script::three(3);
+    script.log.tip = LogId::new(3, 8);
+    script.heartbeat("b", 3).take();
+    script.receive("c", Message::VoteAtOnce { term: Term(4), tip: LogId::new(3, 7) });
+    assert_eq!(script.voter.term(), Term(3));
+    script.receive("c", Message::VoteAtOnce { term: Term(4), tip: LogId::new(3, 8) });
+    assert_eq!(script.voter.term(), Term(4));
+}
+
+#[test]
+fn a_leader_whose_host_refuses_is_replaced_within_a_heartbeat() {
+    let mut script = Script::three(3);
+    script.until(20).heartbeat("b", 3).until(40).take();
+    script.input(Input::LeaderLost { leader: id("c") });
+    script.receive("c", Message::PreVote { term: Term(3), tip: LogId::ZERO });
+    assert!(script.take().contains("pre-vote no"), "another than the leader is lost");
+    script.input(Input::LeaderLost { leader: id("b") });
+    script.receive("c", Message::PreVote { term: Term(3), tip: LogId::ZERO });
+    assert!(script.take().contains("pre-vote yes"));
+    script.until(40 + 50);
+    assert_eq!(script.voter.role(), Role::PreCandidate);
 }

@@ -142,6 +142,9 @@ fn render_input(input: &Input) -> String {
         Input::PeerHeard { peer } => format!("ack of {peer}"),
         Input::Persisted(ballot) => format!("durable {}", render_ballot(ballot)),
         Input::Resign => "resign".to_owned(),
+        Input::LeaderLost { leader } => format!("{leader} is gone"),
+        Input::HandOver { to } => format!("hand over to {to}"),
+        Input::CaughtUp { peer } => format!("{peer} has all"),
     }
 }
 
@@ -154,6 +157,9 @@ fn render_event(event: &Event) -> String {
         Event::BecameCandidate { term } => format!("stands {term:?}"),
         Event::QuorumLost => "quorum lost".to_owned(),
         Event::QuorumRegained => "quorum regained".to_owned(),
+        Event::HandingOver { to } => format!("hands over to {to}"),
+        Event::HandedOver { to, term } => format!("{to} took over {term:?}"),
+        Event::NotHandedOver { to, .. } => format!("{to} did not take over"),
     }
 }
 
@@ -170,5 +176,7 @@ fn render_message(message: &Message) -> String {
         }
         Message::Heartbeat { term } => format!("heartbeat {term:?}"),
         Message::HeartbeatReply { term } => format!("heard {term:?}"),
+        Message::StandNow { term, tip } => format!("stand now {term:?} tip {tip}"),
+        Message::VoteAtOnce { term, tip } => format!("vote at once {term:?} tip {tip}"),
     }
 }

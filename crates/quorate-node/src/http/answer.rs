@@ -1,6 +1,6 @@
 //! The words of the API for items and writes.
 
-use quorate::{Item, LogId};
+use quorate::{Item, LogId, Ran};
 use serde::Serialize;
 
 use super::params::{Encoding, KeyEncoding, key_text, text_of};
@@ -31,6 +31,27 @@ impl ItemBody {
             create_revision: item.create_revision.0,
             mod_revision: item.mod_revision.0,
             version: item.version,
+        }
+    }
+}
+
+/// Where a write stands, and who holds it.
+#[derive(Debug, Serialize)]
+pub(super) struct CopiesBody {
+    log_id: LogIdBody,
+    /// The level that was asked for.
+    reached: String,
+    copies: usize,
+    acked: Vec<String>,
+}
+
+impl CopiesBody {
+    pub(super) fn of(ran: &Ran) -> Self {
+        Self {
+            log_id: ran.log_id.into(),
+            reached: ran.reached.to_string(),
+            copies: ran.acked.len(),
+            acked: ran.acked.iter().map(ToString::to_string).collect(),
         }
     }
 }

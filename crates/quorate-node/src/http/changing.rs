@@ -124,7 +124,11 @@ async fn change(app: &App, headers: &HeaderMap, change: Change) -> Result<Respon
             let hint = "read /v1/members before you ask again: the change may be complete";
             Err(Problem::of_doubt(app, &doubt).with_hint(Some(hint.to_owned())))
         }
-        Answer::Written { .. } | Answer::Found { .. } => Err(mismatch(app)),
+        Answer::Written { .. }
+        | Answer::Found { .. }
+        | Answer::HandedOver { .. }
+        | Answer::Replicas { .. }
+        | Answer::Status(_) => Err(mismatch(app)),
     }
 }
 

@@ -6,13 +6,13 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use quorate::{
-    Answer, Command, Expected, Found, Item, LogId, NodeId, Op, Query, ReadLevel, Reply, Request,
-    Revision,
+    Answer, Command, ConsistencyLevel, Expected, Found, Item, Op, Query, Ran, ReadLevel, Reply,
+    Request, Revision,
 };
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::answer::{ItemBody, LogIdBody};
+use super::answer::{CopiesBody, ItemBody};
 use super::body;
 use super::meta::ok_at;
 use super::params::{
@@ -52,8 +52,10 @@ impl Consistency {
         match self {
             Self::Linearizable => Ok(ReadLevel::Linearizable),
             Self::Local => Ok(ReadLevel::Local),
-            Self::Lease | Self::Bounded | Self::Session => {
-                Err(Problem::later(app, "reads other than `linearizable` and `local`"))
+            Self::Lease => Ok(ReadLevel::Lease),
+            Self::Bounded | Self::Session => {
+                let what = "reads other than `linearizable`, `lease` and `local`";
+                Err(Problem::later(app, what))
             }
         }
     }
@@ -63,6 +65,8 @@ impl Consistency {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct KeyParams {
     key_encoding: KeyEncoding,
+    /// How many must hold the write.
+    consistency: Option<ConsistencyLevel>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -82,16 +86,7 @@ struct PutBody {
     #[serde(default)]
     encoding: Encoding,
     lease: Option<u64>,
-    consistency: Option<WriteLevel>,
-}
-
-/// How many must hold a write; this version knows the majority alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum WriteLevel {
-    Strong,
-    Quorum,
-    Eventual,
+    consistency: Option<ConsistencyLevel>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -122,21 +117,23 @@ where
 struct WrittenBody {
     mod_revision: u64,
     version: u64,
-    log_id: LogIdBody,
-    reached: &'static str,
-    copies: usize,
-    acked: Vec<String>,
+    #[serde(flatten)]
+    copies: CopiesBody,
 }
 
 #[derive(Debug, Serialize)]
 struct DeletedBody {
     deleted: bool,
+    #[serde(flatten)]
+    copies: CopiesBody,
 }
 
 #[derive(Debug, Serialize)]
 struct SwappedBody {
     swapped: bool,
     current: Option<ItemBody>,
+    #[serde(flatten)]
+    copies: CopiesBody,
 }
 
 #[derive(Debug, Serialize)]
@@ -211,7 +208,7 @@ async fn ask(
     query: Query,
     level: ReadLevel,
 ) -> Result<(Found, Revision), Problem> {
-    if level == ReadLevel::Linearizable {
+    if level != ReadLevel::Local {
         refuse_forwarding(app, headers)?;
     }
     match call(app, headers, Request::Read { query, level }).await? {
@@ -219,7 +216,11 @@ async fn ask(
         Answer::Failed(failure) => Err(Problem::of_failure(app, &failure)),
         // Whatever became of it, a read did nothing.
         Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt).without_effect()),
-        Answer::Written { .. } | Answer::Changed { .. } => Err(mismatch(app).without_effect()),
+        Answer::Written { .. }
+        | Answer::Changed { .. }
+        | Answer::HandedOver { .. }
+        | Answer::Replicas { .. }
+        | Answer::Status(_) => Err(mismatch(app).without_effect()),
     }
 }
 
@@ -231,7 +232,7 @@ pub(super) async fn put(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let key_encoding = params::query(&app, query)?.key_encoding;
+    let KeyParams { key_encoding, consistency: mut level } = params::query(&app, query)?;
     let key = params::one_key(&app, params::path(&app, key)?, key_encoding)?;
     let raw = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == RAW);
     let value = if raw {
@@ -241,21 +242,13 @@ pub(super) async fn put(
         if lease.is_some() {
             return Err(Problem::later(&app, "leases"));
         }
-        if consistency.is_some_and(|level| level != WriteLevel::Quorum) {
-            return Err(Problem::later(&app, "writes other than `quorum`"));
-        }
+        level = consistency.or(level);
         bytes_of(&app, value, encoding)?
     };
-    let (reply, at, acked) = write(&app, &headers, Op::Set { key, value }).await?;
-    let Reply::Set { mod_revision, version } = reply else { return Err(mismatch(&app)) };
-    let body = WrittenBody {
-        mod_revision: mod_revision.0,
-        version,
-        log_id: at.into(),
-        reached: "quorum",
-        copies: acked.len(),
-        acked: acked.iter().map(ToString::to_string).collect(),
-    };
+    let ran = write(&app, &headers, Op::Set { key, value }, level).await?;
+    let copies = CopiesBody::of(&ran);
+    let Reply::Set { mod_revision, version } = ran.reply else { return Err(mismatch(&app)) };
+    let body = WrittenBody { mod_revision: mod_revision.0, version, copies };
     Ok(ok_at(&app, mod_revision.0, body))
 }
 
@@ -266,11 +259,13 @@ pub(super) async fn remove(
     query: Result<Params<KeyParams>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let key_encoding = params::query(&app, query)?.key_encoding;
+    let KeyParams { key_encoding, consistency } = params::query(&app, query)?;
     let key = params::one_key(&app, params::path(&app, key)?, key_encoding)?;
-    match write(&app, &headers, Op::Delete { key }).await? {
-        (Reply::Deleted { deleted, revision }, ..) => {
-            Ok(ok_at(&app, revision.0, DeletedBody { deleted }))
+    let ran = write(&app, &headers, Op::Delete { key }, consistency).await?;
+    let copies = CopiesBody::of(&ran);
+    match ran.reply {
+        Reply::Deleted { deleted, revision } => {
+            Ok(ok_at(&app, revision.0, DeletedBody { deleted, copies }))
         }
         _ => Err(mismatch(&app)),
     }
@@ -284,7 +279,7 @@ pub(super) async fn compare_and_swap(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let key_encoding = params::query(&app, query)?.key_encoding;
+    let KeyParams { key_encoding, consistency } = params::query(&app, query)?;
     let key = params::one_key(&app, params::path(&app, key)?, key_encoding)?;
     let cas: CasBody = body::json(&app, &body)?;
     let Some(value) = cas.value else {
@@ -301,28 +296,39 @@ pub(super) async fn compare_and_swap(
     };
     let new = value.map(|text| bytes_of(&app, text, cas.encoding)).transpose()?;
     let op = Op::CompareAndSwap { key: key.clone(), expected, new };
-    match write(&app, &headers, op).await? {
-        (Reply::Swapped { swapped, current, revision }, ..) => {
+    let ran = write(&app, &headers, op, consistency).await?;
+    let copies = CopiesBody::of(&ran);
+    match ran.reply {
+        Reply::Swapped { swapped, current, revision } => {
             let current = current.map(|item| ItemBody::of(&key, &item, key_encoding));
-            Ok(ok_at(&app, revision.0, SwappedBody { swapped, current }))
+            Ok(ok_at(&app, revision.0, SwappedBody { swapped, current, copies }))
         }
         _ => Err(mismatch(&app)),
     }
 }
 
-/// Runs a mutation with the deadline, session and forwarding rule of the headers.
+/// Runs a mutation with the deadline, session and forwarding rule of the headers; without a level
+/// of its own, at that of the configuration.
 pub(super) async fn write(
     app: &App,
     headers: &HeaderMap,
     op: Op,
-) -> Result<(Reply, LogId, Vec<NodeId>), Problem> {
+    level: Option<ConsistencyLevel>,
+) -> Result<Ran, Problem> {
     let tag = tag(app, headers)?;
     refuse_forwarding(app, headers)?;
-    match call(app, headers, Request::Write(Command { tag, op })).await? {
-        Answer::Written { reply, at, acked } => Ok((reply, at, acked)),
+    let level = level.unwrap_or_else(|| app.node.config().replication.consistency);
+    match call(app, headers, Request::Write { command: Command { tag, op }, level }).await? {
+        Answer::Written { reply, at: log_id, reached, acked } => {
+            Ok(Ran { reply, log_id, reached, acked })
+        }
         Answer::Failed(failure) => Err(Problem::of_failure(app, &failure)),
         Answer::Unknown(doubt) => Err(Problem::of_doubt(app, &doubt)),
-        Answer::Found { .. } | Answer::Changed { .. } => Err(mismatch(app)),
+        Answer::Found { .. }
+        | Answer::Changed { .. }
+        | Answer::HandedOver { .. }
+        | Answer::Replicas { .. }
+        | Answer::Status(_) => Err(mismatch(app)),
     }
 }
 

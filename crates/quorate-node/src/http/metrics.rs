@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header;
@@ -13,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use quorate::{Answer, Node};
+use quorate::{Answer, Node, Replica, Request};
 
 use super::App;
 use super::gossip_metrics::GossipMetrics;
@@ -57,6 +58,8 @@ pub(super) struct Metrics {
     changing: Gauge,
     leader_changes: Counter,
     lag_entries: Family<Peer, Gauge>,
+    lag_bytes: Family<Peer, Gauge>,
+    lag_seconds: Family<Peer, Gauge<f64, AtomicU64>>,
     rejected: Family<Reason, Gauge>,
     gossip: GossipMetrics,
     /// The term whose leader was counted last.
@@ -83,6 +86,8 @@ impl Metrics {
             changing: Gauge::default(),
             leader_changes: Counter::default(),
             lag_entries: Family::default(),
+            lag_bytes: Family::default(),
+            lag_seconds: Family::default(),
             rejected: Family::default(),
             gossip: GossipMetrics::default(),
             counted_term: AtomicU64::new(0),
@@ -124,8 +129,18 @@ impl Metrics {
         );
         r.register(
             "quorate_replication_lag_entries",
-            "entries a replica is behind, as the leader knows",
+            "entries a replica has not applied and the leader has; of the leader alone",
             self.lag_entries.clone(),
+        );
+        r.register(
+            "quorate_replication_lag_bytes",
+            "size of those entries",
+            self.lag_bytes.clone(),
+        );
+        r.register(
+            "quorate_replication_lag_seconds",
+            "age of the oldest of those entries, 0 if there is none",
+            self.lag_seconds.clone(),
         );
         r.register(
             "quorate_rejected_frames",
@@ -142,7 +157,12 @@ impl Metrics {
     pub(super) fn requested(&self, mutates: bool, answer: &Answer) {
         let kind = if mutates { "write" } else { "read" };
         let outcome = match answer {
-            Answer::Written { .. } | Answer::Found { .. } | Answer::Changed { .. } => "ok",
+            Answer::Written { .. }
+            | Answer::Found { .. }
+            | Answer::Changed { .. }
+            | Answer::HandedOver { .. }
+            | Answer::Replicas { .. }
+            | Answer::Status(_) => "ok",
             Answer::Failed(_) => "failed",
             Answer::Unknown(_) => "unknown",
         };
@@ -150,7 +170,7 @@ impl Metrics {
     }
 
     /// Brings the gauges up to date.
-    fn observe(&self, node: &Node) {
+    fn observe(&self, node: &Node, replicas: &[Replica]) {
         let status = node.status();
         let gauge = |gauge: &Gauge, value: u64| {
             gauge.set(value.try_into().unwrap_or(i64::MAX));
@@ -172,9 +192,13 @@ impl Metrics {
             }
         }
         self.lag_entries.clear();
-        for (id, entries) in &status.lag {
+        self.lag_bytes.clear();
+        self.lag_seconds.clear();
+        for Replica { id, applied, .. } in replicas {
             let peer = Peer { node: id.to_string() };
-            gauge(&self.lag_entries.get_or_create(&peer), *entries);
+            gauge(&self.lag_entries.get_or_create(&peer), applied.lag.entries);
+            gauge(&self.lag_bytes.get_or_create(&peer), applied.lag.bytes);
+            self.lag_seconds.get_or_create(&peer).set(applied.lag.age.as_secs_f64());
         }
         self.gossip.observe(&status, node.now());
         for (reason, count) in node.transfers().rejected_frames {
@@ -183,9 +207,22 @@ impl Metrics {
     }
 }
 
+/// How far the replicas are, if this node leads: each figure stands on one page alone.
+async fn replicas(node: &Node) -> Vec<Replica> {
+    let status = node.status();
+    if status.leader.as_ref() != Some(&status.node) {
+        return Vec::new();
+    }
+    match node.request(Request::Replicas, Duration::from_secs(1)).await {
+        Answer::Replicas { leader, replicas } if leader == status.node => replicas,
+        _ => Vec::new(),
+    }
+}
+
 /// `GET /metrics`
 pub(super) async fn render(State(app): State<App>) -> Response {
-    app.metrics.observe(&app.node);
+    let replicas = replicas(&app.node).await;
+    app.metrics.observe(&app.node, &replicas);
     let mut text = String::new();
     {
         let registry =

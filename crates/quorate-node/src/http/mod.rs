@@ -7,14 +7,17 @@ mod cluster;
 mod gossip_metrics;
 mod keyring;
 mod kv;
+mod leader;
 mod members;
 mod meta;
 mod metrics;
 mod params;
 mod probes;
 mod problem;
+mod replication;
 mod serve;
 mod sessions;
+mod writes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +70,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/startupz", get(probes::started))
         .route("/healthz", get(probes::live))
         .route("/leader", get(probes::leader))
+        .route("/v1/leader/transfer", post(leader::transfer))
         .route("/metrics", get(metrics::render))
         .route("/v1/cluster", get(cluster::info))
         .route("/v1/members", get(members::members).post(changing::add))
@@ -83,6 +87,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/kv", get(kv::range))
         .route("/v1/kv/{key}", get(kv::read).put(kv::put).delete(kv::remove))
         .route("/v1/kv/{key}/cas", post(kv::compare_and_swap))
+        .route("/v1/writes/{log_id}", get(writes::status))
+        .route("/v1/replication", get(replication::status))
         .route("/v1/sessions", post(sessions::open))
         .route("/v1/sessions/{session}/keepalive", post(sessions::keep_alive))
         .route("/v1/sessions/{session}", delete(sessions::close))
@@ -132,7 +138,6 @@ const LATER: &[&str] = &[
     "/v1/watch",
     "/v1/leases",
     "/v1/locks",
-    "/v1/leader",
     "/v1/members",
     "/v1/writes",
     "/v1/replication",

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use quorate::{ChangeRefused, Doubt, Failure, KeyringError, RingError};
+use quorate::{
+    ChangeRefused, ConsistencyLevel, Doubt, Failure, KeyringError, LogId, NodeId, RingError,
+};
 use quorate_dist_state::Rejection;
 use serde::Serialize;
 
 use super::App;
+use super::answer::LogIdBody;
 use super::meta::Meta;
 
 /// Whether a request that did not succeed may have had an effect.
@@ -40,7 +43,33 @@ struct Details {
     retry_after_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     leader_api: Option<String>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    write: Option<Write>,
     meta: Meta,
+}
+
+/// How far a write got that did not get as far as it should.
+#[derive(Debug, Default, Serialize)]
+struct Write {
+    /// Its entry, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_id: Option<LogIdBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wanted: Option<String>,
+    /// The highest level it has reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reached: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acked: Option<Vec<String>>,
+    /// Who is not known to hold it, or cannot be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<bool>,
+}
+
+fn names(ids: &[NodeId]) -> Option<Vec<String>> {
+    Some(ids.iter().map(ToString::to_string).collect())
 }
 
 impl Problem {
@@ -61,6 +90,7 @@ impl Problem {
             hint: None,
             retry_after_ms: None,
             leader_api: None,
+            write: None,
             meta: Meta::of(app),
         }))
     }
@@ -185,8 +215,29 @@ impl Problem {
                 Self::failed(app, (503, "forward_lost", "the leader was lost"), detail)
                     .retry_after(200)
             }
+            Failure::NoHeir => Self::failed(app, (412, "guard_refused", "nobody can lead"), detail),
+            Failure::HandingOver | Failure::NotHandedOver => {
+                Self::failed(app, (409, "conflict", "not handed over"), detail).retry_after(500)
+            }
+            Failure::Unavailable { level, missing } => {
+                let what = (503, "no_quorum", "not all that must hold it can be reached");
+                Self::failed(app, what, detail).retry_after(500).of_write(Write {
+                    wanted: Some(level.to_string()),
+                    missing: names(missing),
+                    written: Some(false),
+                    ..Write::default()
+                })
+            }
+            Failure::LevelNotOffered { .. } => {
+                Self::failed(app, (501, "feature_disabled", "not in this version"), detail)
+            }
             _ => Self::failed(app, (500, "internal", "internal error"), detail),
         }
+    }
+
+    fn of_write(mut self, write: Write) -> Self {
+        self.0.write = Some(write);
+        self
     }
 
     /// Members that are as they were.
@@ -241,17 +292,39 @@ impl Problem {
     pub(super) fn of_doubt(app: &App, doubt: &Doubt) -> Self {
         let what = match doubt {
             Doubt::Deadline => (504, "deadline", "not known in time"),
-            Doubt::Deposed => (504, "deposed", "the leader changed"),
+            Doubt::Deposed { .. } => (504, "deposed", "the leader changed"),
             Doubt::ForwardLost => (504, "forward_lost", "the leader was lost"),
+            Doubt::HeirTold => (504, "deadline", "not handed over yet"),
             Doubt::Stopping => (503, "stopping", "stopping"),
             Doubt::Session(Rejection::SeqForgotten) => {
                 (409, "seq_forgotten", "the answer was forgotten")
             }
+            Doubt::Indeterminate { .. } => (504, "indeterminate", "not far enough in time"),
             Doubt::Session(_) => (410, "session_expired", "the session has ended"),
             _ => (500, "internal", "internal error"),
         };
         let hint = "with a session, retry with the same Quorate-Seq; else read before you retry";
-        Self::new(app, what, Outcome::Unknown, doubt.to_string()).with_hint(Some(hint.to_owned()))
+        let problem = Self::new(app, what, Outcome::Unknown, doubt.to_string());
+        let told = |at: LogId| format!("GET /v1/writes/{}-{}", at.term.0, at.index.0);
+        match doubt {
+            Doubt::Indeterminate { log_id, wanted, reached, acked, missing } => {
+                let hint = format!("{}?level={wanted}&wait_ms= waits on", told(*log_id));
+                problem.with_hint(Some(hint)).of_write(Write {
+                    log_id: Some((*log_id).into()),
+                    wanted: Some(wanted.to_string()),
+                    reached: reached.as_ref().map(ConsistencyLevel::to_string),
+                    acked: names(acked),
+                    missing: names(missing),
+                    written: None,
+                })
+            }
+            Doubt::Deposed { at: Some(at) } => {
+                let hint = format!("{} says what became of it", told(*at));
+                let log_id = Some((*at).into());
+                problem.with_hint(Some(hint)).of_write(Write { log_id, ..Write::default() })
+            }
+            _ => problem.with_hint(Some(hint.to_owned())),
+        }
     }
 }
 

@@ -55,8 +55,8 @@ pub(super) async fn open(
 
 /// Opens a session or keeps it alive: its time begins anew.
 async fn touch(app: &App, headers: &HeaderMap, op: Op) -> Result<Response, Problem> {
-    match write(app, headers, op).await? {
-        (Reply::Session { session, ttl_ms }, ..) => {
+    match write(app, headers, op, None).await?.reply {
+        Reply::Session { session, ttl_ms } => {
             Ok(ok(app, SessionBody { session: session.0, ttl_ms, remaining_ms: ttl_ms }))
         }
         _ => Err(mismatch(app)),
@@ -81,8 +81,8 @@ pub(super) async fn close(
 ) -> Result<Response, Problem> {
     let session = path(&app, session)?;
     let op = Op::CloseSession { session: SessionId(session) };
-    match write(&app, &headers, op).await? {
-        (Reply::Closed { closed }, ..) => Ok(ok(&app, ClosedBody { session, closed })),
+    match write(&app, &headers, op, None).await?.reply {
+        Reply::Closed { closed } => Ok(ok(&app, ClosedBody { session, closed })),
         _ => Err(mismatch(&app)),
     }
 }

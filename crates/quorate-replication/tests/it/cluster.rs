@@ -402,7 +402,7 @@ impl Cluster {
                 let after = Duration::from_micros(self.rng.below(20_000));
                 self.at(after, Event::Snapshot { node: at, boot: self.nodes[at].boot });
             }
-            Output::LeaderHeard { .. } | Output::PeerHeard { .. } => {}
+            Output::LeaderHeard { .. } | Output::PeerHeard { .. } | Output::CaughtUp { .. } => {}
             Output::Distrusted { peer, why } => panic!("{} distrusts {peer}: {why}", at),
         }
     }

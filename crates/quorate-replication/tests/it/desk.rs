@@ -114,6 +114,10 @@ impl Desk {
         self.tell(Input::Read { id: ReadId(number) })
     }
 
+    pub(crate) const fn now(&self) -> Instant {
+        self.now
+    }
+
     /// The terms of the log, from the first index on.
     pub(crate) fn terms(&self) -> Vec<u64> {
         let log = self.replicator.log();
@@ -204,6 +208,7 @@ fn line(output: &Output) -> String {
         }
         Output::LeaderHeard { leader, .. } => format!("leader {leader} heard"),
         Output::PeerHeard { peer } => format!("{peer} heard"),
+        Output::CaughtUp { peer } => format!("{peer} has all"),
         Output::Deposed => "deposed".to_owned(),
         Output::SnapshotWanted => "snapshot wanted".to_owned(),
         Output::Distrusted { peer, why } => format!("distrusts {peer}: {why}"),

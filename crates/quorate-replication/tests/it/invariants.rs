@@ -4,8 +4,13 @@
 //! invariant most, and demands that the strain was real.
 
 use std::ops::Range;
+use std::time::Duration;
+
+use quorate_core::{LogIndex, LogView as _, Rng};
+use quorate_replication::Config;
 
 use crate::cluster::{Cluster, Marks, World};
+use crate::desk::{Desk, append, appended};
 
 fn run(seeds: Range<u64>, world: impl Fn(u64) -> World) -> Marks {
     seeds.map(|seed| run_one(seed, world(seed))).fold(Marks::default(), Marks::plus)
@@ -17,6 +22,41 @@ fn run_one(seed: u64, world: World) -> Marks {
     cluster.run(3_000);
     cluster.settle();
     cluster.marks
+}
+
+/// Two leaders on clocks of any two rates within the bound, and everything late by as much as it
+/// likes: the first must be silent when the second commits.
+#[test]
+fn e2_no_lease_is_held_once_a_later_leader_has_committed() {
+    let mut rng = Rng::seeded(2);
+    let lease = Duration::from_millis(100);
+    let config = Config { lease, drift_millionths: 106_000, ..Config::default() };
+    for _ in 0..300 {
+        let rates = [0; 2].map(|_| 950_000 + rng.below(100_001));
+        let mut old = Desk::founded("a", &["a", "b", "c"], config.clone());
+        old.lead(1, &["b"]);
+        old.persisted(1, 2);
+        old.receive("b", appended(1, 0, 2, 1));
+        let until = old.replicator.lease_until().expect("it is committed");
+        let lasts = until.since(old.now());
+        let late = rng.below(50_000);
+        let mut new = Desk::founded("b", &["a", "b", "c"], config.clone());
+        new.receive("a", append(1, (0, 1), 1, &[1]));
+        new.persisted(1, 2);
+        new.lead(2, &["c"]);
+        new.persisted(2, 3);
+        new.receive("c", appended(2, 0, 3, 1));
+        let began = new.now();
+        while new.replicator.log().commit() < LogIndex(3) {
+            new.after(1);
+        }
+        let waited = new.now().since(began);
+        // In real time, from the append on: the last moment of the lease, and the commit.
+        let lease_ends = lasts.as_micros() * 1_000_000 / u128::from(rates[0]);
+        let commits = u128::from(late) + waited.as_micros() * 1_000_000 / u128::from(rates[1]);
+        // The clock of the desk moves by whole milliseconds.
+        assert!(commits + 1_100 >= lease_ends, "{rates:?}: {commits} {lease_ends}");
+    }
 }
 
 #[test]

@@ -5,6 +5,9 @@
 mod cluster;
 mod desk;
 mod invariants;
+mod lag;
+mod lease;
+mod levels;
 mod limits;
 mod members;
 #[cfg(mutants)]

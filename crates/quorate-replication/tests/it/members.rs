@@ -86,11 +86,31 @@ fn one_change_at_a_time_and_not_before_the_own_first_commit() {
     assert!(change(&mut desk, 1, add("d")).contains("does not lead"));
     desk.lead(1, &["b"]);
     let said = change(&mut desk, 1, add("d"));
-    assert!(said.contains("only just been elected"), "{said}");
+    assert!(said.contains("changing hands"), "{said}");
     let mut desk = leading();
     change(&mut desk, 1, add("d"));
     let said = change(&mut desk, 2, add("e"));
     assert!(said.contains("another change"), "{said}");
+}
+
+#[test]
+fn members_wait_while_the_lead_is_handed_over() {
+    let mut desk = with_learner();
+    change(&mut desk, 2, promote(&["d"]));
+    desk.persisted(1, 4);
+    desk.tell(Input::HandOver { to: id("c") });
+    desk.receive("d", appended(1, 0, 4, 3));
+    let said = desk.receive("c", appended(1, 0, 4, 3));
+    assert!(said.contains("committed 4"), "{said}");
+    assert!(
+        configuration(&desk).is_joint(),
+        "the heir would lack the entry that leaves it: {said}"
+    );
+    let said = change(&mut desk, 3, add("e"));
+    assert!(said.contains("changing hands"), "{said}");
+    let said = desk.tell(Input::Keep);
+    assert!(said.contains("proposed 2 at"), "whoever keeps the lead goes on: {said}");
+    assert!(!configuration(&desk).is_joint());
 }
 
 #[test]

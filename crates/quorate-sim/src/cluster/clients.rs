@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use quorate::{
-    Answer, Command, Doubt, Expected, Failure, Found, Op, Query, ReadLevel, Reply, Request,
-    SessionId, Tag,
+    Answer, Command, ConsistencyLevel, Doubt, Expected, Failure, Found, Op, Query, ReadLevel,
+    Reply, Request, SessionId, Tag,
 };
 use quorate_core::{LogId, NodeId};
 use quorate_dist_state::Rejection;
@@ -103,6 +103,8 @@ struct Try {
     revision: u64,
     /// A digest of the command; zero for a read.
     command: u64,
+    /// Whether it wants every copy.
+    strong: bool,
 }
 
 /// What became of a try.
@@ -179,7 +181,11 @@ impl Clients {
     /// Something beside what the client is about.
     fn send_on_errand(&mut self, op: &KvOperation, cx: &mut Context<KvRequest>) {
         let session = self.clients[usize::from(op.client)].session.map(|session| session.id);
-        let Some(request) = errands::request(op.act, op.key, session) else { return };
+        let ids = &self.settings.ids;
+        let Some(request) = errands::request(op.act, op.key, session, ids) else { return };
+        if op.act == Act::HandOver {
+            cx.struck(FaultKind::HandOver);
+        }
         let mut reads = Vec::new();
         if op.act == Act::List {
             let process = self.new_process();
@@ -218,7 +224,9 @@ impl Clients {
                 let expected = client.saw.get(&op.key).copied().flatten();
                 Access::Cas { expected, new: Some(value) }
             }
-            Act::Peek | Act::List | Act::KeepAlive | Act::Close => return,
+            Act::Peek | Act::List | Act::KeepAlive | Act::Close | Act::HandOver | Act::Follow => {
+                return;
+            }
         };
         let operation = self.history.operations().len() as u64;
         cx.note(|| TraceKind::Began {
@@ -245,7 +253,8 @@ impl Clients {
 
     fn open_session(&mut self, number: u8, op: KvOperation, cx: &mut Context<KvRequest>) {
         let open = Op::OpenSession { ttl_ms: self.settings.session_ttl_ms };
-        let request = Request::Write(Command { tag: None, op: open });
+        let command = Command { tag: None, op: open };
+        let request = Request::Write { command, level: ConsistencyLevel::Quorum };
         cx.began(OPEN_KIND);
         self.clients[usize::from(number)].now = Some(Current {
             op: KvOperation { dies: false, stall_ms: 0, ..op },
@@ -266,8 +275,16 @@ impl Clients {
         let key = Settings::key(op.key);
         let op_of = match op.act {
             // Errands are sent elsewhere.
-            Act::Get | Act::Peek | Act::List | Act::KeepAlive | Act::Close => {
-                let level = ReadLevel::Linearizable;
+            Act::Get
+            | Act::Peek
+            | Act::List
+            | Act::KeepAlive
+            | Act::Close
+            | Act::HandOver
+            | Act::Follow => {
+                // Half of the clients trust the leader's lease, where it has one.
+                let level =
+                    if op.client % 2 == 1 { ReadLevel::Lease } else { ReadLevel::Linearizable };
                 return (Request::Read { query: Query::Get { key }, level }, None);
             }
             Act::Set => Op::Set { key, value: self.settings.value(value) },
@@ -288,7 +305,8 @@ impl Clients {
             }
             _ => None,
         };
-        (Request::Write(Command { tag, op: op_of }), tag)
+        let level = if op.strong { ConsistencyLevel::Strong } else { ConsistencyLevel::Quorum };
+        (Request::Write { command: Command { tag, op: op_of }, level }, tag)
     }
 
     /// Sends the current request, to the favourite node first and to others afterwards.
@@ -309,7 +327,10 @@ impl Clients {
         let wait = Duration::from_millis(current.op.wait_ms.into());
         let request = KvRequest { request: current.request.clone(), wait };
         let command = command_digest(&current.request);
-        let tried = Try { client: number, tag: current.tag, revision: self.revision, command };
+        let strong =
+            matches!(current.request, Request::Write { level: ConsistencyLevel::Strong, .. });
+        let (tag, revision) = (current.tag, self.revision);
+        let tried = Try { client: number, tag, revision, command, strong };
         self.tries.insert(current.id, tried);
         cx.ask(client.favourite, current.id, request);
         // A little longer than the node: its word is worth more than silence.
@@ -408,7 +429,17 @@ impl Clients {
             return result;
         }
         let Some(tried) = self.tries.remove(&id) else { return Ok(()) };
-        if let Answer::Written { reply, at, acked } = &answer {
+        if let Answer::Written { at, reached, .. } = &answer
+            && tried.strong
+        {
+            cx.mark("a write is on every disk that counts");
+            if *reached != ConsistencyLevel::Strong {
+                let message = format!("a strong write at {at} was confirmed as {reached}");
+                return Err(Violation::new("X8", message));
+            }
+        }
+        self.follow(&answer, cx);
+        if let Answer::Written { reply, at, acked, .. } = &answer {
             let (at, command, holders) = (*at, tried.command, acked.clone());
             self.acknowledged.push(Acknowledged { at, command, holders });
             self.compare(tried.tag, reply)?;
@@ -425,6 +456,34 @@ impl Clients {
         let outcome = outcome(answer, cx);
         self.judge(tried, id, outcome, cx);
         Ok(())
+    }
+
+    /// A client that does not know what became of its write asks, or waits for it.
+    fn follow(&mut self, answer: &Answer, cx: &mut Context<KvRequest>) {
+        let (Answer::Unknown(Doubt::Indeterminate { log_id, .. })
+        | Answer::Unknown(Doubt::Deposed { at: Some(log_id) })) = answer
+        else {
+            return;
+        };
+        let log_id = *log_id;
+        cx.mark(match answer {
+            Answer::Unknown(Doubt::Deposed { .. }) => "a leader was deposed while it wrote",
+            _ => "a write did not get far enough in time",
+        });
+        if self.is_draining {
+            return;
+        }
+        let request = match cx.rng().below(3) {
+            0 => Request::WriteStatus { log_id },
+            1 => Request::AwaitLevel { log_id, level: ConsistencyLevel::Quorum },
+            _ => Request::AwaitLevel { log_id, level: ConsistencyLevel::Strong },
+        };
+        let wait_ms = [100, 1_000, 3_000][cx.rng().index(3)];
+        let id = self.next_id;
+        self.next_id += 1;
+        let seat = self.some_seat(cx);
+        let what = (Act::Follow, Vec::new());
+        self.errands.send(id, seat, request, what, (self.revision, wait_ms), cx);
     }
 
     /// A tagged write acts once, so every answer to it is the first one.
@@ -502,8 +561,15 @@ impl Clients {
 /// The digest of the command in a request, as the log holds it; zero for a read.
 pub(super) fn command_digest(request: &Request) -> u64 {
     match request {
-        Request::Write(command) => digest(&quorate_wire::encode(command).unwrap_or_default()),
-        Request::Read { .. } | Request::Change(_) => 0,
+        Request::Write { command, .. } => {
+            digest(&quorate_wire::encode(command).unwrap_or_default())
+        }
+        Request::Read { .. }
+        | Request::Change(_)
+        | Request::HandOver { .. }
+        | Request::AwaitLevel { .. }
+        | Request::Replicas
+        | Request::WriteStatus { .. } => 0,
     }
 }
 
@@ -543,7 +609,16 @@ fn outcome(answer: Answer, cx: &mut Context<KvRequest>) -> Outcome {
             cx.mark("a request was one too many");
             Outcome::NoEffect
         }
-        Answer::Failed(_) | Answer::Found { .. } | Answer::Changed { .. } => Outcome::NoEffect,
+        Answer::Failed(Failure::Unavailable { .. }) => {
+            cx.mark("a voter was out of reach for a strong write");
+            Outcome::NoEffect
+        }
+        Answer::Failed(_)
+        | Answer::Replicas { .. }
+        | Answer::Status(_)
+        | Answer::Found { .. }
+        | Answer::Changed { .. }
+        | Answer::HandedOver { .. } => Outcome::NoEffect,
         Answer::Unknown(Doubt::Session(_)) => Outcome::SessionLost,
         Answer::Unknown(_) => Outcome::Doubt,
     }

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quorate::{Answer, Command, Found, Op, Query, ReadLevel, Request, SessionId};
+use quorate::{
+    Answer, Command, ConsistencyLevel, Found, Op, Query, ReadLevel, Request, SessionId, WriteState,
+};
+use quorate_core::NodeId;
 use quorate_lin::{Answer as LinAnswer, Pending};
 
 use super::clients::KvHistory;
@@ -59,6 +62,17 @@ impl Errands {
     ) -> Option<Result<(), Violation>> {
         let Errand { act, reads, least } = self.0.remove(&id)?;
         cx.ended(act.kind());
+        if let Some(Answer::HandedOver { .. }) = answer {
+            cx.mark("the lead was handed over");
+        }
+        if let Some(Answer::Status(status)) = answer {
+            cx.mark(match status.state {
+                WriteState::Pending => "a write was found pending",
+                WriteState::Committed => "a write was found committed",
+                WriteState::Overwritten => "a write was found overwritten",
+                WriteState::Unknown => "a write was too old to be found",
+            });
+        }
         let Some(Answer::Found { found, revision, .. }) = answer else {
             reads.into_iter().for_each(|(_, pending)| history.fail(pending));
             return Some(Ok(()));
@@ -102,8 +116,14 @@ impl Errands {
 }
 
 /// The request of an errand; `None` for one that needs a session where there is none.
-pub(super) fn request(act: Act, key: u8, session: Option<SessionId>) -> Option<Request> {
-    let write = |op| Some(Request::Write(Command { tag: None, op }));
+pub(super) fn request(
+    act: Act,
+    key: u8,
+    session: Option<SessionId>,
+    ids: &[NodeId],
+) -> Option<Request> {
+    let level = ConsistencyLevel::Quorum;
+    let write = |op| Some(Request::Write { command: Command { tag: None, op }, level });
     match act {
         Act::Peek => {
             let query = Query::Get { key: Settings::key(key) };
@@ -116,7 +136,11 @@ pub(super) fn request(act: Act, key: u8, session: Option<SessionId>) -> Option<R
             Some(Request::Read { query, level: ReadLevel::Linearizable })
         }
         Act::KeepAlive => session.and_then(|session| write(Op::KeepAlive { session })),
+        Act::HandOver => {
+            let to = ids.get(usize::from(key)).filter(|_| key > 0).cloned();
+            Some(Request::HandOver { to })
+        }
         Act::Close => session.and_then(|session| write(Op::CloseSession { session })),
-        Act::Get | Act::Set | Act::Delete | Act::Cas => None,
+        Act::Get | Act::Set | Act::Delete | Act::Cas | Act::Follow => None,
     }
 }

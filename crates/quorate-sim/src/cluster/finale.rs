@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use quorate::{Answer, Command, Found, Op, Query, ReadLevel, Request};
+use quorate::{Answer, Command, ConsistencyLevel, Found, Op, Query, ReadLevel, Request};
 use quorate_core::LogId;
 use quorate_lin::{Access, Answer as LinAnswer, Pending};
 
@@ -91,7 +91,8 @@ impl Finale {
                 // Every try puts another value, so that each may count by itself.
                 let op =
                     Op::Set { key: Settings::key(FINAL_KEY), value: self.settings.value(self.id) };
-                let request = Request::Write(Command { tag: None, op });
+                let command = Command { tag: None, op };
+                let request = Request::Write { command, level: ConsistencyLevel::Quorum };
                 (FINAL_KEY, Access::Write(self.id), request)
             }
             Task::Read(key) => {

@@ -23,6 +23,7 @@ fn simpler(operation: &KvOperation) -> Vec<KvOperation> {
         stall_ms: 0,
         tagged: false,
         dies: false,
+        strong: false,
         burst: false,
         ..operation.clone()
     };
@@ -42,6 +43,7 @@ fn simpler(operation: &KvOperation) -> Vec<KvOperation> {
         one(&|operation| operation.stall_ms = 0),
         one(&|operation| operation.tagged = false),
         one(&|operation| operation.dies = false),
+        one(&|operation| operation.strong = false),
         one(&|operation| operation.burst = false),
         one(&|operation| operation.client = 0),
         one(&|operation| operation.key = 0),

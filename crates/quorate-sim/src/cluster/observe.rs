@@ -95,6 +95,8 @@ fn short(message: &PeerMessage) -> String {
             Vote::VoteReply { term, granted, .. } => format!("vote {term:?}{}", refused(*granted)),
             Vote::Heartbeat { term } => format!("heartbeat {term:?}"),
             Vote::HeartbeatReply { term } => format!("heard {term:?}"),
+            Vote::StandNow { term, .. } => format!("stand now, after {term:?}"),
+            Vote::VoteAtOnce { term, .. } => format!("vote for me in {term:?}, at once"),
         },
         PeerMessage::Replication(log) => replication(log),
         PeerMessage::Forward { request, .. } => format!("passes on a {}", asks(request)),
@@ -141,7 +143,11 @@ const fn asks(request: &Request) -> &'static str {
         Request::Read { query: Query::Get { .. }, .. } => "get",
         Request::Read { .. } => "read",
         Request::Change(_) => "change the members",
-        Request::Write(command) => match command.op {
+        Request::HandOver { .. } => "hand-over",
+        Request::Replicas => "question how far the replicas are",
+        Request::AwaitLevel { .. } => "wait for copies",
+        Request::WriteStatus { .. } => "question what became of a write",
+        Request::Write { command, .. } => match command.op {
             Op::Set { .. } => "set",
             Op::Delete { .. } => "delete",
             Op::CompareAndSwap { .. } => "cas",

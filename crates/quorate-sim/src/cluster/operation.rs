@@ -29,6 +29,9 @@ pub struct KvOperation {
     /// Whether the client dies right after its first try; another takes its place.
     #[serde(default, skip_serializing_if = "is_default")]
     pub dies: bool,
+    /// Whether the write wants every copy.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub strong: bool,
     /// Whether it is one of many at once.
     #[serde(default, skip_serializing_if = "is_default")]
     pub burst: bool,
@@ -54,6 +57,11 @@ pub enum Act {
     KeepAlive,
     /// Ends the client's session, without telling the client.
     Close,
+    /// Wants another node to lead: the one whose number is the key, or with key 0 the best.
+    HandOver,
+    /// Asks what became of a write whose outcome was not known, or waits for it; of a client's own
+    /// accord, never planned.
+    Follow,
 }
 
 impl Act {
@@ -68,24 +76,32 @@ impl Act {
             Self::List => 5,
             Self::KeepAlive => 6,
             Self::Close => 7,
+            Self::HandOver => 8,
+            Self::Follow => 9,
         }
     }
 
     /// Whether it is asked once, beside what the client is about.
     pub(super) const fn is_errand(self) -> bool {
-        matches!(self, Self::Peek | Self::List | Self::KeepAlive | Self::Close)
+        matches!(
+            self,
+            Self::Peek | Self::List | Self::KeepAlive | Self::Close | Self::HandOver | Self::Follow
+        )
     }
 }
 
 /// The names of the kinds, in the order of [`Act::kind`].
 pub(super) const KINDS: &[&str] =
-    &["get", "set", "delete", "cas", "peek", "list", "keep-alive", "close"];
+    &["get", "set", "delete", "cas", "peek", "list", "keep-alive", "close", "hand-over", "follow"];
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
 const MILLISECOND: u64 = 1_000_000;
+
+/// So many hand-overs are enough.
+const WISHES_MAX: usize = 1_000;
 
 /// How many clients only read, around partitions.
 const READERS: u8 = 3;
@@ -121,6 +137,9 @@ pub(super) fn draw(
     for cut in cuts.filter(|fault| fault.at > 300 * MILLISECOND) {
         draw.readers(cut.at, &mut operations);
     }
+    if kinds.contains(FaultKind::HandOver) {
+        draw.hand_overs(plan, &mut operations);
+    }
     operations.sort_by_key(|planned| planned.at);
     operations
 }
@@ -128,6 +147,10 @@ pub(super) fn draw(
 /// The habits of the clients of a run.
 struct Draw {
     rng: Rng,
+    /// Which writes want every copy; of its own, so that all else is as it would be without.
+    levels: Rng,
+    /// How many of them, in millionths.
+    strong: u32,
     clients: u8,
     keys: u8,
     retries_max: u64,
@@ -140,6 +163,7 @@ struct Draw {
 impl Draw {
     fn new(profile: &Profile, kinds: FaultSet, seed: u64) -> Self {
         let mut rng = Rng::stream(seed, "operations");
+        let mut levels = Rng::stream(seed, "levels");
         let clients = rng.between(2, profile.clients_max.into()) as u8;
         Self {
             clients,
@@ -148,6 +172,8 @@ impl Draw {
             sessions: rng.below(u64::from(clients) + 1) as u8,
             is_unruly: kinds.contains(FaultKind::Clients),
             has_bursts: kinds.contains(FaultKind::Burst),
+            strong: [0, 150_000, 500_000][levels.index(3)],
+            levels,
             rng,
         }
     }
@@ -177,11 +203,50 @@ impl Draw {
                     stall_ms: 0,
                     tagged: false,
                     dies: false,
+                    strong: false,
                     burst: false,
                 };
                 operations.push(PlannedOperation { at, operation });
                 at += READ_GAP;
             }
+        }
+    }
+
+    /// Now and then somebody wants another node to lead, and often when links are about to fail: so
+    /// that the one who gives the lead away does not hear who has it.
+    fn hand_overs(
+        &self,
+        plan: &Plan<KvOperation>,
+        operations: &mut Vec<PlannedOperation<KvOperation>>,
+    ) {
+        // Draws of its own, so that all others are as they would be without.
+        let mut rng = Rng::stream(plan.seed, "hand-overs");
+        let gap = [500 * MILLISECOND, 3_000 * MILLISECOND][rng.index(2)];
+        let mut at = 1_000 * MILLISECOND + rng.below(gap);
+        let mut wishes = Vec::new();
+        while at < plan.calm_at && wishes.len() < WISHES_MAX {
+            wishes.push(at);
+            at += 1 + rng.below(2 * gap);
+        }
+        for fault in plan.faults.iter().filter(|fault| fault.at > 300 * MILLISECOND) {
+            if matches!(fault.fault.kind(), FaultKind::Partition | FaultKind::Clog) {
+                wishes.push(fault.at - rng.below(60 * MILLISECOND));
+            }
+        }
+        for at in wishes {
+            let operation = KvOperation {
+                client: 0,
+                act: Act::HandOver,
+                key: rng.below(self.keys.into()) as u8,
+                wait_ms: 1_000,
+                retries: 0,
+                stall_ms: 0,
+                tagged: false,
+                dies: false,
+                strong: false,
+                burst: false,
+            };
+            operations.push(PlannedOperation { at, operation });
         }
     }
 
@@ -198,6 +263,7 @@ impl Draw {
             stall_ms: if unruly && rng.chance(100_000) { rng.below(4_000) as u32 } else { 0 },
             tagged: client < self.sessions,
             dies: unruly && rng.chance(30_000),
+            strong: self.levels.chance(self.strong),
             burst,
         }
     }

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use quorate::{
-    Answer, Effect as NodeEffect, NodeEvent, NodeInput, NodeMachine, NodeSetup, PeerMessage,
-    ReadLevel, Request, RequestId,
+    Answer, ConsistencyLevel, Doubt, Effect as NodeEffect, HandOverReason, NodeEvent, NodeInput,
+    NodeMachine, NodeSetup, PeerMessage, ReadLevel, Request, RequestId, WriteState, WriteStatus,
 };
 use quorate_core::{
     Ballot, BootEpoch, ClusterId, DiskId, Instant, LogId, LogIndex, LogView as _, Machine as _,
@@ -66,8 +66,25 @@ pub(super) enum Seen {
     Stranger {
         refused: bool,
     },
-    /// It gave its vote away although it heard a leader.
-    Disturbed(String),
+    /// It gave its vote to another although it heard the leader of `term`.
+    Disturbed {
+        term: Term,
+        to: NodeId,
+        ago: Duration,
+    },
+    /// As leader it told another to stand, which is to hold the log up to there.
+    ToldToStand {
+        term: Term,
+        to: Seat,
+        tip: LogId,
+    },
+    /// It hands its lead over.
+    HandingOver {
+        to: NodeId,
+        why: HandOverReason,
+    },
+    /// It said, or passed on, what became of a write and who holds it.
+    Told(WriteStatus),
     /// The state was replaced by a snapshot.
     Installed,
     /// Its own log was compacted.
@@ -119,6 +136,9 @@ pub(super) struct NodeProgram {
     open: BTreeSet<(Instant, u64)>,
     deadlines: BTreeMap<u64, Instant>,
     reads: Reads,
+    /// Since when the disk has owed an answer.
+    pub(super) owed_since: Option<Instant>,
+    last_token: Token,
 }
 
 /// Reads that wait, and who confirmed a lead when: on the own clock.
@@ -200,6 +220,8 @@ impl NodeProgram {
             open: BTreeSet::new(),
             deadlines: BTreeMap::new(),
             reads: Reads::default(),
+            owed_since: None,
+            last_token: Token(0),
             settings,
         };
         program.pass_on(out);
@@ -215,6 +237,8 @@ impl NodeProgram {
                     if let Record::Ballot(ballot) = &record {
                         self.voted(ballot);
                     }
+                    self.owed_since.get_or_insert(self.now);
+                    self.last_token = token;
                     self.queue.push((token, record));
                     out.persist();
                 }
@@ -248,6 +272,7 @@ impl NodeProgram {
                 }
                 NodeEffect::Reply { id, answer } => {
                     self.answered((None, id.0), &answer);
+                    self.seen.extend(told(&answer).map(Seen::Told));
                     match self.deadlines.remove(&id.0) {
                         Some(deadline) => _ = self.open.remove(&(deadline, id.0)),
                         None => self.seen.push(Seen::AnsweredTwice(id.0)),
@@ -258,6 +283,9 @@ impl NodeProgram {
                     NodeEvent::BecameLeader { term } => self.seen.push(Seen::Led { term }),
                     NodeEvent::Founded { cluster }
                     | NodeEvent::TwoClusters { theirs: cluster, .. } => self.born(cluster),
+                    NodeEvent::HandingOver { to, why } => {
+                        self.seen.push(Seen::HandingOver { to, why });
+                    }
                     NodeEvent::Member(event) => self.seen.push(Seen::Member(event)),
                     NodeEvent::Installed { .. } => self.seen.push(Seen::Installed),
                     NodeEvent::Compacted { .. } => self.seen.push(Seen::Compacted),
@@ -333,15 +361,13 @@ impl NodeProgram {
         // The leader itself asks only when it leads no longer.
         if *term == self.term_before && leader != vote && ago < self.settings.election.election_min
         {
-            let text = format!("votes for {vote} {ago:?} after it heard {leader} lead {term:?}");
-            self.seen.push(Seen::Disturbed(text));
+            self.seen.push(Seen::Disturbed { term: *term, to: vote.clone(), ago });
         }
     }
 
     /// What a message means for reads: one came, or somebody confirmed the lead.
     fn hear_of_reads(&mut self, from: &NodeId, message: &PeerMessage) {
         use quorate_replication::Message as Log;
-        self.reads.is_told = matches!(message, PeerMessage::Answer { .. });
         match message {
             PeerMessage::Forward { id, request, .. } if is_linearizable(request) => {
                 self.reads.came.insert((Some(from.clone()), *id), self.now);
@@ -381,7 +407,10 @@ impl NodeProgram {
         use quorate_election::Message as Vote;
         use quorate_replication::Message as Log;
         match message {
-            PeerMessage::Election(Vote::Vote { term, .. }) => {
+            PeerMessage::Election(Vote::StandNow { term, tip }) => {
+                self.seen.push(Seen::ToldToStand { term: *term, to, tip: *tip });
+            }
+            PeerMessage::Election(Vote::Vote { term, .. } | Vote::VoteAtOnce { term, .. }) => {
                 self.seen.push(Seen::Granted { term: *term, to: self.seat });
             }
             PeerMessage::Election(Vote::VoteReply { term, granted: true, .. }) => {
@@ -397,6 +426,7 @@ impl NodeProgram {
             }
             PeerMessage::Forward { id, .. } => self.seen.push(Seen::Forwarded(*id)),
             PeerMessage::Answer { id, answer } => {
+                self.seen.extend(told(answer).map(Seen::Told));
                 self.answered((Some(self.settings.ids[to.index()].clone()), *id), answer);
             }
             _ => {}
@@ -450,11 +480,19 @@ impl Program for NodeProgram {
                 NodeInput::PeerConnected { peer: self.settings.ids[peer.index()].clone(), disk }
             }
             Input::PeerLost { peer, refused } => {
-                NodeInput::PeerLost { peer: self.settings.ids[peer.index()].clone(), refused }
+                let peer = self.settings.ids[peer.index()].clone();
+                // Whose host says that its process is gone need not be kept.
+                if refused && self.led_by.as_ref().is_some_and(|(leader, ..)| *leader == peer) {
+                    self.led_by = None;
+                }
+                NodeInput::PeerLost { peer, refused }
             }
             Input::Stop => NodeInput::Stop,
             Input::Persisted => match self.synced.take() {
-                Some(token) => NodeInput::Persisted(token),
+                Some(token) => {
+                    self.owed_since = (token < self.last_token).then_some(now);
+                    NodeInput::Persisted(token)
+                }
                 None => return,
             },
             Input::Request { id, request: KvRequest { request, wait } } => {
@@ -466,7 +504,9 @@ impl Program for NodeProgram {
                 NodeInput::Request { id: RequestId(id), deadline: now + wait, request }
             }
         };
-        self.reads.is_told = false;
+        // Of whomever it asked: it may not know yet who are members.
+        self.reads.is_told =
+            matches!(&input, NodeInput::Message { message: PeerMessage::Answer { .. }, .. });
         if let NodeInput::Message { from, disk, message } = &input
             && self.machine.log().configuration().speaks_for(from, *disk)
         {
@@ -548,6 +588,21 @@ impl Program for NodeProgram {
     fn leads(&self) -> bool {
         self.machine.voter().role() == quorate_election::Role::Leader
     }
+}
+
+/// What an answer says of a write.
+fn told(answer: &Answer) -> Option<WriteStatus> {
+    let (log_id, reached, acked) = match answer {
+        Answer::Status(status) => return Some(status.clone()),
+        Answer::Written { at, reached, acked, .. } => (*at, Some(*reached), acked.clone()),
+        Answer::Unknown(Doubt::Indeterminate { log_id, reached, acked, .. }) => {
+            (*log_id, *reached, acked.clone())
+        }
+        _ => return None,
+    };
+    let is_committed = reached >= Some(ConsistencyLevel::Quorum);
+    let state = if is_committed { WriteState::Committed } else { WriteState::Pending };
+    Some(WriteStatus { log_id, state, reached, acked, missing: Vec::new() })
 }
 
 const fn is_linearizable(request: &Request) -> bool {

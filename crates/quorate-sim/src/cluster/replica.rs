@@ -176,7 +176,9 @@ impl<S: StateMachine> Replica<S> {
                     let answer = self.state.apply(at, &command);
                     (Some(command), answer)
                 }
-                Payload::Noop | Payload::Configuration(_) => (None, Bytes::new()),
+                Payload::Noop | Payload::LeaseEnded | Payload::Configuration(_) => {
+                    (None, Bytes::new())
+                }
             };
             self.applied = id;
             let digest = self.state.digest();
@@ -299,6 +301,7 @@ impl<S: StateMachine> Replica<S> {
             | Output::Removed
             | Output::ReadAt { .. }
             | Output::ReadRefused { .. }
+            | Output::CaughtUp { .. }
             | Output::Distrusted { .. } => {}
         }
     }

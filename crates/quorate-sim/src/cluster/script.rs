@@ -26,7 +26,8 @@ impl Script {
         let mut seeds = Rng::stream(seed, "settings that fit");
         // Seeds of plans fit into 63 bits; one in ten or so fits the story.
         let mut drawn = (0..TRIES_MAX).map(|_| seeds.next_u64() >> 16);
-        let seed = drawn.find(|seed| fits(&Settings::draw(*seed, nodes))).unwrap_or(seed);
+        let seed = drawn.find(|seed| fits(&Settings::draw(*seed, nodes, true)));
+        let seed = seed.unwrap_or_else(|| panic!("no settings fit the story of {name}"));
         let low = rng.between(MILLISECOND / 10, MILLISECOND / 2);
         let mean = rng.between(MILLISECOND / 10, MILLISECOND);
         let plan = Plan {
@@ -130,6 +131,7 @@ impl Script {
                 stall_ms: 0,
                 tagged: true,
                 dies: false,
+                strong: false,
                 burst: false,
             };
             self.plan.operations.push(PlannedOperation { at, operation });

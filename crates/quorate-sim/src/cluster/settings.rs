@@ -47,13 +47,16 @@ pub(super) struct Settings {
 
 impl Settings {
     /// The settings of `seed`. Not part of the plan: the seed is, and that is enough.
-    pub(super) fn draw(seed: u64, nodes: u8) -> Self {
+    ///
+    /// Lease reads rest on clocks within the bound: `steady` says whether all faults keep to it.
+    pub(super) fn draw(seed: u64, nodes: u8, steady: bool) -> Self {
         let mut rng = Rng::stream(seed, "settings");
+        let election = draw_stabilisation(seed, draw_election(&mut rng));
         let ids: Vec<NodeId> = (0..nodes).map(|n| name(Seat(n))).collect();
         let priorities = draw_priorities(seed, nodes);
         Self {
-            election: draw_election(&mut rng),
-            replication: draw_replication(&mut rng),
+            replication: draw_lease(seed, steady, &election, draw_replication(&mut rng)),
+            election,
             journal: Options::default()
                 .segment_bytes([4 << 10, 16 << 10, 64 << 10][rng.index(3)])
                 .spares_max(1 + rng.index(2)),
@@ -134,6 +137,29 @@ impl Settings {
 
 fn name(seat: Seat) -> NodeId {
     NodeId::new(&seat.to_string()).expect("the name of a seat is a letter and a number")
+}
+
+/// Short, so that a calm phase need not be long.
+fn draw_stabilisation(seed: u64, election: quorate_election::Config) -> quorate_election::Config {
+    let mut rng = Rng::stream(seed, "stabilisation");
+    let drawn = Duration::from_millis([300, 1_000, 3_000][rng.index(3)]);
+    quorate_election::Config { stabilisation: drawn.max(election.election_max), ..election }
+}
+
+/// In most runs, if clocks permit it. Longer ones than nodes take, too: whoever is elected after the
+/// shortest timeout must then wait, and whoever was cut off leads on until its lease ends. Two clocks
+/// that are off by a twentieth each drift apart by more than a tenth.
+fn draw_lease(
+    seed: u64,
+    steady: bool,
+    election: &quorate_election::Config,
+    log: quorate_replication::Config,
+) -> quorate_replication::Config {
+    let mut rng = Rng::stream(seed, "lease");
+    let long = election.election_max * 9 / 10;
+    let lease = [Duration::ZERO, election.election_min, long, long][rng.index(4)];
+    let lease = if steady { lease } else { Duration::ZERO };
+    quorate_replication::Config { lease, drift_millionths: 106_000, ..log }
 }
 
 const fn draw_election(rng: &mut Rng) -> quorate_election::Config {

@@ -33,6 +33,8 @@ pub(super) struct Cluster {
     clients: Clients,
     finale: Option<Finale>,
     keys: BTreeSet<u8>,
+    /// Nodes that lead, as they think, and until when they keep the lead, if they do.
+    leading: Vec<(Seat, bool)>,
     /// Who lives in the calm phase, once it began.
     calm_core: Option<SeatSet>,
     /// Whether a change that a leader began as the calm did, before it noticed who is gone, needs
@@ -40,6 +42,8 @@ pub(super) struct Cluster {
     stranded: bool,
     /// Nodes of the core that have the final write.
     arrived: SeatSet,
+    /// Leaders that know, in the calm phase, how far each of the core is.
+    informed: SeatSet,
     /// Whether gossip is to settle, too.
     wants_views: bool,
     /// Nodes that miss somebody, or take somebody who is gone for alive.
@@ -64,7 +68,8 @@ const LIN_STEPS: u64 = 300_000;
 
 impl Cluster {
     pub(super) fn new(plan: &Plan<KvOperation>) -> Self {
-        let mut settings = Settings::draw(plan.seed, plan.nodes);
+        let steady = plan.faults.iter().all(|planned| keeps_clocks(&planned.fault));
+        let mut settings = Settings::draw(plan.seed, plan.nodes, steady);
         // Where nobody ever changes the members by hand, they do not change at all.
         let is_operated = plan.faults.iter().any(|it| it.fault.kind() == FaultKind::Members);
         settings.autopilot = settings.autopilot.filter(|_| is_operated);
@@ -78,9 +83,11 @@ impl Cluster {
             settings,
             finale: None,
             keys: plan.operations.iter().map(|planned| planned.operation.key).collect(),
+            leading: Vec::new(),
             calm_core: None,
             stranded: false,
             arrived: SeatSet::NONE,
+            informed: SeatSet::NONE,
             wants_views: false,
             misjudged: Vec::new(),
             was_quiet: false,
@@ -107,6 +114,32 @@ impl Cluster {
             }
             None => Violation::new("M8", "gossip did not settle"),
         }
+    }
+
+    /// The highest priority in the core.
+    fn best(&self, finale: &Finale) -> u8 {
+        let priorities = finale.core().iter().map(|seat| self.settings.priorities[seat.index()]);
+        priorities.max().unwrap_or(0)
+    }
+
+    /// Whether one of the highest priority leads, or one that has learnt not to give the lead away.
+    fn is_well_led(&self, finale: &Finale) -> bool {
+        let best = self.best(finale);
+        self.leading.iter().any(|(seat, keeps)| {
+            let priority = self.settings.priorities[seat.index()];
+            finale.core().contains(seat) && (priority == best || (*keeps && priority > 0))
+        })
+    }
+
+    fn ill_led(&self, finale: &Finale) -> Violation {
+        let led = self.leading.iter().find(|(seat, _)| finale.core().contains(seat));
+        let Some((seat, _)) = led else {
+            return Violation::new("E8", "nobody leads at the end of the calm phase");
+        };
+        let (priority, best) = (self.settings.priorities[seat.index()], self.best(finale));
+        let invariant = if priority == 0 { "E7" } else { "E9" };
+        let message = format!("{seat} leads on with priority {priority}; another has {best}");
+        Violation::new(invariant, message)
     }
 
     /// Checks what clients were told meanwhile.
@@ -141,7 +174,11 @@ impl Cluster {
             Answer::Failed(Failure::Change(_)) => "an operator was refused a change",
             Answer::Failed(_) => return,
             Answer::Unknown(_) => "an operator does not know whether the members changed",
-            Answer::Written { .. } | Answer::Found { .. } => {
+            Answer::Written { .. }
+            | Answer::Found { .. }
+            | Answer::HandedOver { .. }
+            | Answer::Replicas { .. }
+            | Answer::Status(_) => {
                 let message = format!("a change of the members was answered by {answer:?}");
                 self.found.get_or_insert_with(|| Violation::new("F1", message));
                 return;
@@ -159,8 +196,19 @@ impl Cluster {
 impl World for Cluster {
     type Program = NodeProgram;
     type Operation = KvOperation;
-    const OPERATIONS: &'static [&'static str] =
-        &["get", "set", "delete", "cas", "peek", "list", "keep-alive", "close", "open"];
+    const OPERATIONS: &'static [&'static str] = &[
+        "get",
+        "set",
+        "delete",
+        "cas",
+        "peek",
+        "list",
+        "keep-alive",
+        "close",
+        "hand-over",
+        "follow",
+        "open",
+    ];
 
     fn boot(&mut self, boot: Boot, out: &mut Effects<Answer>) -> Result<NodeProgram, BootRefused> {
         let (seat, is_harmed) = (boot.seat, self.checks.atlas.is_harmed(boot.seat));
@@ -223,6 +271,11 @@ impl World for Cluster {
         if let Some(violation) = self.found.take() {
             return Err(violation);
         }
+        self.leading.retain(|(known, _)| *known != seat);
+        if program.leads() {
+            let keeps = program.machine.keeps_lead_until() > program.now;
+            self.leading.push((seat, keeps));
+        }
         self.failovers.stepped(seat, program.leads(), program.machine.voter().term());
         self.acknowledged(Some(cx.time()))?;
         if let Some(finale) = &mut self.finale
@@ -243,6 +296,15 @@ impl World for Cluster {
             && program.machine.log().commit() >= written.index
         {
             self.arrived = self.arrived.with(seat);
+        }
+        if let Some(finale) = &self.finale {
+            self.informed = self.informed.minus(SeatSet::only(seat));
+            if program.leads() {
+                let core: SeatSet = finale.core().iter().copied().collect();
+                if finale.is_done() && self.checks.reports_truth(program, core) {
+                    self.informed = self.informed.with(seat);
+                }
+            }
         }
         if let Some(finale) = &self.finale
             && self.wants_views
@@ -327,7 +389,9 @@ impl World for Cluster {
     }
 
     fn calm(&mut self, core: SeatSet, cx: &mut Context<KvRequest>) {
+        self.checks.count("E7");
         self.checks.count("E8");
+        self.checks.count("E9");
         // Whoever starts anew finds the others through a seed, if one of those lives. And who hears
         // nobody at all gives nobody up: the last voter of a cluster that shrank may be left alone.
         let seeds = self.settings.seeds().within(core);
@@ -351,6 +415,8 @@ impl World for Cluster {
         }
         finale.is_done()
             && core().all(|seat| self.arrived.contains(*seat))
+            && self.is_well_led(finale)
+            && core().any(|seat| self.informed.contains(*seat))
             && !core().any(|seat| self.misjudged.iter().any(|(known, _)| known == seat))
     }
 
@@ -368,6 +434,16 @@ impl World for Cluster {
             None => "no write was acknowledged in the calm phase".to_owned(),
             Some(at) if !missing.is_empty() => {
                 format!("the write at {at} of the calm phase did not reach {missing:?}")
+            }
+            Some(_) if finale.is_done() && !self.is_well_led(finale) => {
+                return self.ill_led(finale);
+            }
+            Some(_)
+                if finale.is_done()
+                    && !finale.core().iter().any(|seat| self.informed.contains(*seat)) =>
+            {
+                let message = "the leader does not report how far each of the core is";
+                return Violation::new("R10", message);
             }
             Some(_) if finale.is_done() => {
                 return self.unsettled(finale);
@@ -406,6 +482,14 @@ impl World for Cluster {
     fn observe(&self, _: Seat, program: &NodeProgram) -> Option<Observation> {
         Some(observe::observe(program))
     }
+}
+
+/// Whether clocks stay within the bound of the leases under `fault`: they may be off, and drift.
+const fn keeps_clocks(fault: &Fault) -> bool {
+    !matches!(
+        fault,
+        Fault::Jump { .. } | Fault::Freeze { .. } | Fault::Suspend { counted: false, .. }
+    )
 }
 
 /// What a verdict means for K1. One that came too late to name the operation at fault is one all

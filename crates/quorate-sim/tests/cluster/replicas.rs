@@ -88,7 +88,7 @@ fn seeds(bug: Bug, count: u64) -> Hunt<Ask> {
 fn a_state_machine_that_obeys_the_seam_is_the_same_on_all_replicas() {
     let hunt = seeds(Bug::None, 150);
     assert!(hunt.found.is_none(), "{hunt}");
-    let elsewhere = ["B1", "B2", "D3", "D4", "D5", "N11", "O1"];
+    let elsewhere = ["B1", "B2", "D3", "D4", "D5", "N11", "O1", "O4"];
     for kind in FaultKind::played().filter(|kind| !elsewhere.contains(&kind.id())) {
         assert!(hunt.tally.faults.of(kind) > 0, "{} never struck", kind.id());
     }

@@ -46,6 +46,7 @@ pub(crate) fn draw(rng: &mut Rng, sum: &Recovered, serial: u64) -> Record {
             cluster: ClusterId(7),
             boot: BootEpoch(serial),
             disk: quorate_core::DiskId(1),
+            lease: quorate_core::LeaseTerms::NONE,
         }),
         2 => Record::Pledge(Pledge {
             promised: PledgeBallot { round: serial, priority: 1, proposer: Some(node("n2")) },

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use quorate_core::{BootEpoch, ClusterId, DiskId, NodeId};
+use quorate_core::{BootEpoch, ClusterId, DiskId, LeaseTerms, NodeId};
 
 use super::lanes::LANES;
 use crate::Keyring;
@@ -21,6 +21,9 @@ pub struct TransportConfig {
     pub boot: BootEpoch,
     /// Its data folder; [`DiskId::NONE`] if it promises nothing to anybody.
     pub disk: DiskId,
+    /// The leases by which it goes; nodes with others are refused. [`LeaseTerms::NONE`] where leaders
+    /// have none.
+    pub lease: LeaseTerms,
     /// Nodes of another name are refused.
     pub cluster_name: String,
     /// The cluster, or [`ClusterId::NONE`] before it is known.
@@ -51,6 +54,7 @@ impl TransportConfig {
             me,
             boot: BootEpoch::ZERO,
             disk: DiskId::NONE,
+            lease: LeaseTerms::NONE,
             cluster_name: cluster_name.into(),
             cluster: ClusterId::NONE,
             keyring: None,

@@ -126,6 +126,7 @@ pub(crate) fn hello(shared: &Shared) -> Hello {
         boot: shared.boot,
         disk: shared.disk,
         instance: shared.instance,
+        lease: shared.lease,
         advertised: shared.advertise.clone(),
         client: false,
         more: Bytes::new(),
@@ -185,6 +186,7 @@ pub(crate) const fn reason(refusal: &Refusal) -> &'static str {
         Refusal::ForeignName { .. } => "foreign_name",
         Refusal::NoCommonVersion { .. } => "no_common_version",
         Refusal::Overloaded { .. } => "overloaded",
+        Refusal::ForeignLease { .. } => "foreign_lease",
         _ => "refused",
     }
 }

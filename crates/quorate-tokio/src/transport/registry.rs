@@ -115,6 +115,7 @@ mod tests {
             node: NodeId::new("a").unwrap(),
             boot: BootEpoch(boot),
             disk: quorate_core::DiskId::NONE,
+            lease: quorate_core::LeaseTerms::NONE,
             instance,
             advertised: format!("host:{instance}"),
             client: false,

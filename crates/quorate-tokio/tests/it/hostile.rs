@@ -27,6 +27,7 @@ pub(crate) fn hello(name: &str) -> Hello {
         boot: BootEpoch(1),
         disk: DiskId::NONE,
         instance: 42,
+        lease: quorate_core::LeaseTerms::NONE,
         advertised: "127.0.0.1:1".to_owned(),
         client: false,
         more: Bytes::new(),

@@ -23,6 +23,7 @@ pub(crate) fn config(name: &str) -> TransportConfig {
         me: id(name),
         boot: BootEpoch(1),
         disk: DiskId(0xd15c),
+        lease: quorate_core::LeaseTerms::NONE,
         cluster_name: "test".to_owned(),
         cluster: ClusterId(7),
         keyring: None,

@@ -1,9 +1,10 @@
 //! Two and more nodes on loopback: delivery, loss, restarts, refusals.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_core::{BootEpoch, ClusterId, Lane};
+use quorate_core::{BootEpoch, ClusterId, Lane, LeaseTerms};
 use quorate_tokio::{BindError, SendError, Transport, TransportConfig, TransportEvent};
 use quorate_wire::Refusal;
 use tokio::net::TcpSocket;
@@ -133,6 +134,18 @@ async fn t6_a_foreign_cluster_is_told_so_and_a_node_without_one_is_welcome() {
     assert_eq!(refusal, expected);
     assert!(home.transport.stats().rejected_frames["foreign_cluster"] >= 1);
     assert_eq!(home.transport.stats().messages_received, 1, "the greeting alone");
+}
+
+#[tokio::test]
+async fn t6_a_node_that_goes_by_other_leases_is_told_so_and_not_heard() {
+    let mut home = Node::named("a").await;
+    let theirs = LeaseTerms::new(Duration::from_millis(60), 10_000);
+    let mut stranger = Node::start(TransportConfig { lease: theirs, ..config("b") }).await;
+    stranger.transport.set_peer(home.name.clone(), home.address());
+    let expected = Refusal::ForeignLease { ours: LeaseTerms::NONE, theirs };
+    assert_eq!(refused(&mut stranger).await, expected);
+    assert_eq!(home.rejected().await, "foreign_lease");
+    assert_eq!(stranger.transport.stats().outbound, 0);
 }
 
 #[tokio::test]

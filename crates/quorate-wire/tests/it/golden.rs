@@ -5,8 +5,9 @@ use std::fmt::{Debug, Write};
 
 use bytes::Bytes;
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, ClusterTime, Configuration, DiskId, Entry, Identity, Kind, LogId,
-    LogIndex, Member, Payload, Pledge, PledgeBallot, Proposal, Record, Snapshot, Term,
+    Ballot, BootEpoch, ClusterId, ClusterTime, Configuration, DiskId, Entry, Identity, Kind,
+    LeaseTerms, LogId, LogIndex, Member, Payload, Pledge, PledgeBallot, Proposal, Record, Snapshot,
+    Term,
 };
 use quorate_wire::{
     FrameKind, Head, Refusal, Versions, Welcome, decode, decode_frame, encode, encode_frame,
@@ -14,7 +15,7 @@ use quorate_wire::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::samples::{hello, node};
+use crate::samples::{LEASE, hello, node};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -87,7 +88,8 @@ fn w4_frames() {
 fn w4_handshake() {
     check(
         &hello("a"),
-        "0102 0473686f70 feefcdab89674523017766554433221100 0161 03 fb5cd1 61 06613a37393436 \
+        "0102 0473686f70 feefcdab89674523017766554433221100 0161 03 fb5cd1 61 fc000e2707 fb1027 \
+         06613a37393436 \
          00 00",
     );
     let welcome = Welcome {
@@ -121,6 +123,10 @@ fn w4_refusals() {
     check(&Refusal::NoCommonVersion { ours: two, theirs: one }, "04 0203 0101");
     check(&Refusal::Overloaded { connections: 512 }, "05 fb0002");
     check(&Refusal::Other { text: "why".to_owned() }, "06 03776879");
+    check(
+        &Refusal::ForeignLease { ours: LEASE, theirs: LeaseTerms::NONE },
+        "07 fc000e2707 fb1027 00 00",
+    );
 }
 
 #[test]
@@ -131,8 +137,9 @@ fn w4_records() {
             cluster: CLUSTER,
             boot: BootEpoch(2),
             disk: DiskId(0xd15c),
+            lease: LEASE,
         }),
-        "00 0161 feefcdab89674523017766554433221100 02 fb5cd1",
+        "00 0161 feefcdab89674523017766554433221100 02 fb5cd1 fc000e2707 fb1027",
     );
     check(&Record::Ballot(Ballot { term: Term(251), vote: Some(node("b")) }), "01 fbfb00 010162");
     check(&Record::Ballot(Ballot::default()), "01 00 00");

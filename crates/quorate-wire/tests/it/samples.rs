@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, ClusterTime, Configuration, DiskId, Entry, Identity, Kind, LogId,
-    LogIndex, Member, NodeId, Payload, Pledge, PledgeBallot, Proposal, Record, Snapshot, Term,
+    Ballot, BootEpoch, ClusterId, ClusterTime, Configuration, DiskId, Entry, Identity, Kind,
+    LeaseTerms, LogId, LogIndex, Member, NodeId, Payload, Pledge, PledgeBallot, Proposal, Record,
+    Snapshot, Term,
 };
 use quorate_wire::{Hello, Versions};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) fn node(name: &str) -> NodeId {
     NodeId::new(name).expect("letters, digits and . _ - make an id")
 }
+
+pub(crate) const LEASE: LeaseTerms = LeaseTerms { nanos: 120_000_000, drift_millionths: 10_000 };
 
 pub(crate) fn hello(name: &str) -> Hello {
     Hello {
@@ -24,6 +27,7 @@ pub(crate) fn hello(name: &str) -> Hello {
         boot: BootEpoch(3),
         disk: DiskId(0xd15c),
         instance: u64::from(name.as_bytes()[0]),
+        lease: LEASE,
         advertised: format!("{name}:7946"),
         client: false,
         more: Bytes::new(),
@@ -149,13 +153,14 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
     });
     let accepted = prop::option::of((pledge_ballot(), proposal));
     prop_oneof![
-        (id(), any::<u128>(), any::<u64>(), any::<u64>()).prop_map(
-            |(node, cluster, boot, disk)| {
+        (id(), any::<u128>(), any::<u64>(), any::<u64>(), any::<(u64, u32)>()).prop_map(
+            |(node, cluster, boot, disk, (nanos, drift_millionths))| {
                 Record::Identity(Identity {
                     node,
                     cluster: ClusterId(cluster),
                     boot: BootEpoch(boot),
                     disk: DiskId(disk),
+                    lease: LeaseTerms { nanos, drift_millionths },
                 })
             }
         ),

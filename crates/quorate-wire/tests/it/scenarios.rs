@@ -1,6 +1,6 @@
 //! Frames and handshakes as they go in life.
 
-use quorate_core::{BootEpoch, ClusterId};
+use quorate_core::{BootEpoch, ClusterId, LeaseTerms};
 use quorate_wire::{
     ClusterTag, DATAGRAM_HEADER_BYTES, FrameDecoder, FrameError, FrameKind, HEADER_BYTES, Head,
     Limit, Refusal, Rejections, Versions, confirm, decode_datagram, decode_frame, encode_datagram,
@@ -150,6 +150,18 @@ fn clusters_never_merge() {
 }
 
 #[test]
+fn all_go_by_the_same_leases() {
+    let (ours, mut theirs) = (hello("a"), hello("b"));
+    theirs.lease.nanos -= 1;
+    let refused = Refusal::ForeignLease { ours: ours.lease, theirs: theirs.lease };
+    assert_eq!(negotiate(&ours, &theirs), Err(refused));
+    theirs.lease = LeaseTerms { drift_millionths: 9_999, ..ours.lease };
+    assert!(negotiate(&ours, &theirs).is_err());
+    theirs.client = true;
+    assert!(negotiate(&ours, &theirs).is_ok(), "a client takes part in nothing");
+}
+
+#[test]
 fn an_id_lives_once() {
     let (ours, mut copy) = (hello("a"), hello("a"));
     assert_eq!(negotiate(&ours, &copy), Err(Refusal::Itself));
@@ -205,6 +217,12 @@ fn a_refusal_names_the_fix() {
     assert_eq!(
         text(Refusal::Overloaded { connections: 512 }),
         "all 512 connections are in use: retry later, or raise the limit there"
+    );
+    assert_eq!(
+        text(Refusal::ForeignLease { ours: hello("a").lease, theirs: LeaseTerms::NONE }),
+        "leases of none met leases of 120ms with a drift of 10000 millionths: \
+         set the same election.lease and election.drift (and timing preset) on all nodes; \
+         to change them stop all, then start all"
     );
 }
 

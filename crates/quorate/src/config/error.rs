@@ -42,6 +42,20 @@ pub enum ConfigError {
     /// The limits of `[storage]` do not fit together.
     #[error("[storage] {0}")]
     Replication(#[from] quorate_replication::ConfigError),
+    /// A crash of the leader would cost more than an election timeout.
+    #[error(
+        "election.lease <= election.timeout_min does not hold: {lease:?} > {timeout_min:?}; \
+         lower election.lease to {timeout_min:?} or less, or set it to 0s for no lease reads"
+    )]
+    LeaseTooLong {
+        /// The lease asked for.
+        lease: std::time::Duration,
+        /// The shortest election timeout.
+        timeout_min: std::time::Duration,
+    },
+    /// No clock is that bad.
+    #[error("election.drift = {0} is more than 500000 millionths: give at most that")]
+    Drift(u32),
     /// A key of the keyring is none.
     #[error("key {position} of cluster.keyring: {why}")]
     Key {

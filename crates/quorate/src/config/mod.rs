@@ -13,5 +13,5 @@ pub use layers::Origin;
 pub use secret::Secret;
 pub use typed::{
     ApiConfig, ClusterConfig, Config, ConfigOption, ElectionConfig, GossipTiming, NodeConfig,
-    PlainGossip, StateConfig, StorageConfig, Timing,
+    PlainGossip, ReplicationConfig, StateConfig, StorageConfig, Timing,
 };

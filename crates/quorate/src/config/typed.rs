@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use quorate_core::{Member, NodeId};
 use quorate_election::BootstrapConfig;
+use quorate_replication::ConsistencyLevel;
 use serde::{Deserialize, Serialize};
 
 use super::keys::KEYS;
@@ -25,6 +26,8 @@ pub struct Config {
     pub election: ElectionConfig,
     /// The shared state.
     pub state: StateConfig,
+    /// The copies.
+    pub replication: ReplicationConfig,
     /// The disk.
     pub storage: StorageConfig,
     /// The HTTP API; used by the node binary alone.
@@ -133,7 +136,19 @@ pub struct ElectionConfig {
     /// The longest election timeout; absent: the timing's.
     #[serde(with = "humantime_serde")]
     pub timeout_max: Option<Duration>,
-    /// 0 to 255; a higher one stands earlier. Default 100.
+    /// For how long a voter of a higher priority must be well, and have the whole log, before the
+    /// leader hands over to it; absent: the timing's.
+    #[serde(with = "humantime_serde")]
+    pub stabilisation: Option<Duration>,
+    /// How long a leader may answer reads of level `lease` by itself after it appended the newest
+    /// committed entry of its term; absent: the timing's, zero: never. The same on all nodes.
+    #[serde(with = "humantime_serde")]
+    pub lease: Option<Duration>,
+    /// By how much one node's clock may run faster than another's, in millionths; at most a half.
+    /// Default 10,000, one in a hundred. The same on all nodes.
+    pub drift: u32,
+    /// 0 to 255; a higher one stands earlier, and gets the lead. 0 leads only while nobody else can.
+    /// Default 100.
     pub priority: u8,
 }
 
@@ -167,6 +182,15 @@ impl Timing {
         }
     }
 
+    /// How long a leader may answer reads by itself.
+    const fn lease(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Fast => 60,
+            Self::Lan | Self::Dev => 120,
+            Self::Wan | Self::Seed => 1_200,
+        })
+    }
+
     const fn election(self) -> quorate_election::Config {
         match self {
             Self::Fast => quorate_election::Config::fast(),
@@ -182,6 +206,15 @@ impl Timing {
 pub struct StateConfig {
     /// Whether it is open. Implies the cluster.
     pub enabled: bool,
+}
+
+/// The copies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplicationConfig {
+    /// How many must hold a write that says nothing else. Default `quorum`; `strong` waits for every
+    /// data voter, so that one that is down stops all such writes.
+    pub consistency: ConsistencyLevel,
 }
 
 /// The disk.
@@ -237,6 +270,9 @@ impl Default for ElectionConfig {
             heartbeat: None,
             timeout_min: None,
             timeout_max: None,
+            stabilisation: None,
+            lease: None,
+            drift: 10_000,
             priority: Member::PRIORITY_DEFAULT,
         }
     }
@@ -275,6 +311,7 @@ struct Sections {
     cluster: ClusterConfig,
     election: ElectionConfig,
     state: StateConfig,
+    replication: ReplicationConfig,
     storage: StorageConfig,
     api: ApiConfig,
 }
@@ -286,13 +323,13 @@ impl Config {
     }
 
     pub(super) fn from_layers(layers: Layers) -> Result<Self, ConfigError> {
-        let Sections { node, cluster, election, state, storage, api } =
+        let Sections { node, cluster, election, state, replication, storage, api } =
             Sections::deserialize(layers.tables()).map_err(|error| {
                 // One line, as logs are read by the line.
                 let text = error.to_string().trim().replace('\n', " ");
                 ConfigError::Syntax(layers.without_secrets(&text))
             })?;
-        let config = Self { node, cluster, election, state, storage, api, layers };
+        let config = Self { node, cluster, election, state, replication, storage, api, layers };
         config.check()?;
         Ok(config)
     }
@@ -301,8 +338,19 @@ impl Config {
         if self.state.enabled && self.cluster.enabled == Some(false) {
             return Err(ConfigError::ClusterOff);
         }
+        if self.replication.consistency == ConsistencyLevel::Eventual {
+            let (key, part) = ("replication.consistency", "eventual writes");
+            return Err(ConfigError::NotInThisVersion { key: key.into(), part: part.into() });
+        }
         self.election_config().validate()?;
         self.replication_config().validate()?;
+        let (lease, timeout_min) = (self.lease(), self.election_config().election_min);
+        if lease > timeout_min {
+            return Err(ConfigError::LeaseTooLong { lease, timeout_min });
+        }
+        if self.election.drift > DRIFT_MAX {
+            return Err(ConfigError::Drift(self.election.drift));
+        }
         let max_voters = self.cluster.max_voters;
         if max_voters.is_multiple_of(2) || max_voters > 7 {
             return Err(ConfigError::MaxVoters(max_voters));
@@ -426,6 +474,9 @@ impl Config {
         config.heartbeat = self.election.heartbeat.unwrap_or(config.heartbeat);
         config.election_min = self.election.timeout_min.unwrap_or(config.election_min);
         config.election_max = self.election.timeout_max.unwrap_or(config.election_max);
+        // A longer timeout alone is no reason to refuse to start.
+        let preset = config.stabilisation.max(config.election_max);
+        config.stabilisation = self.election.stabilisation.unwrap_or(preset);
         config.priority = self.election.priority;
         config
     }
@@ -434,7 +485,23 @@ impl Config {
     #[must_use]
     pub fn replication_config(&self) -> quorate_replication::Config {
         let compact_log_bytes = usize::try_from(self.storage.compact_bytes).unwrap_or(usize::MAX);
-        quorate_replication::Config { compact_log_bytes, ..Default::default() }
+        quorate_replication::Config {
+            compact_log_bytes,
+            lease: self.lease(),
+            drift_millionths: self.election.drift,
+            ..Default::default()
+        }
+    }
+
+    /// How long a leader may answer reads by itself; zero where the clock does not count suspend.
+    fn lease(&self) -> Duration {
+        if cfg!(any(target_os = "linux", target_os = "android")) {
+            // A shorter timeout alone is no reason to refuse to start.
+            let preset = self.election.timing.lease().min(self.election_config().election_min);
+            self.election.lease.unwrap_or(preset)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Every option.
@@ -444,6 +511,7 @@ impl Config {
             cluster: self.cluster.clone(),
             election: self.election.clone(),
             state: self.state.clone(),
+            replication: self.replication.clone(),
             storage: self.storage.clone(),
             api: self.api.clone(),
         };
@@ -463,3 +531,6 @@ impl Config {
         })
     }
 }
+
+/// A clock that is off by more is broken.
+const DRIFT_MAX: u32 = 500_000;

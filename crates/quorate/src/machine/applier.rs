@@ -54,7 +54,7 @@ impl Applier {
         self.applied = entry.id;
         self.time = entry.time;
         match &entry.payload {
-            Payload::Noop => None,
+            Payload::Noop | Payload::LeaseEnded => None,
             Payload::Configuration(configuration) => {
                 self.configuration = configuration.clone();
                 None

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use quorate_core::{ChangeRefused, Entry, Instant, NodeId, Outbox, Payload, mutant};
 use quorate_dist_state::{Command, Op, Rejection, Reply};
-use quorate_replication::{self as replication, ProposalId, ProposeRefused, ReadId};
+use quorate_replication::{
+    self as replication, ConsistencyLevel, ProposalId, ProposeRefused, ReadId,
+};
 
 use super::forwards::Waiting;
 use super::message::FORWARD_LANE;
@@ -14,6 +16,10 @@ use crate::{Answer, Doubt, Effect, Failure, PeerMessage, Query, ReadLevel, Reque
 
 /// How many requests a leader keeps open.
 const OPEN_MAX: usize = 65_536;
+
+/// How much earlier a leader answers who waits for copies through another node: an answer that
+/// comes too late tells nobody who is missing.
+const ANSWER_WITHIN: Duration = Duration::from_millis(50);
 
 /// How often a leader looks for sessions whose time is up.
 const SESSIONS_EVERY: Duration = Duration::from_secs(1);
@@ -36,16 +42,16 @@ impl NodeMachine {
             return out.push(answer(self.found(query)));
         }
         // What no leader would take is refused here, before it crosses the network.
-        if let Request::Write(command) = &request
-            && let Err(rejection) = self.limits.check(&command.op)
+        if let Request::Write { command, level } = &request
+            && let Err(failure) = self.may_write(command, *level)
         {
-            return out.push(answer(Answer::Failed(Failure::Rejected(rejection))));
+            return out.push(answer(Answer::Failed(failure)));
         }
         if self.replicator.is_leading() {
             return self.serve(now, Origin::Client(client), deadline, request, out);
         }
         let waiting = Waiting { client, deadline, request };
-        if self.forwards.is_full() {
+        if self.forwards.is_full_for(&waiting.request) {
             return out.push(answer(Answer::Failed(Failure::Overloaded)));
         }
         match self.leader() {
@@ -74,7 +80,7 @@ impl NodeMachine {
     }
 
     /// The leader serves.
-    fn serve(
+    pub(super) fn serve(
         &mut self,
         now: Instant,
         origin: Origin,
@@ -86,14 +92,30 @@ impl NodeMachine {
             return reply(origin, Answer::Failed(Failure::Overloaded), out);
         }
         match request {
-            Request::Write(command) => {
-                if let Err(rejection) = self.limits.check(&command.op) {
-                    return reply(origin, Answer::Failed(Failure::Rejected(rejection)), out);
+            Request::Write { command, level } => {
+                // A session that may not go on while a voter is down would be lost when it is needed.
+                let level =
+                    if command.op.is_of_session() { ConsistencyLevel::Quorum } else { level };
+                let may = self.may_write(&command, level);
+                // A retry of what was written cannot be told that nothing was.
+                let is_retry =
+                    command.tag.is_some_and(|tag| self.applier.store().is_answered(&tag));
+                let reaches = || if is_retry { Ok(()) } else { self.reaches_all(now, level) };
+                if let Err(failure) = may.and_then(|()| reaches()) {
+                    return reply(origin, Answer::Failed(failure), out);
                 }
                 let Ok(bytes) = quorate_wire::encode(&command) else {
                     return reply(origin, Answer::Failed(Failure::Overloaded), out);
                 };
-                let id = ProposalId(self.pending.add(origin, deadline, Stage::Offered));
+                if self.replicator.is_handing_over() && !mutant!("proposes-while-handing-over") {
+                    // As many as may wait for their commit, and no more.
+                    if !self.reign.has_room_for(bytes.len()) {
+                        return reply(origin, Answer::Failed(Failure::Overloaded), out);
+                    }
+                    self.pending.add(origin, deadline, Stage::Held(command, level));
+                    return;
+                }
+                let id = ProposalId(self.pending.add(origin, deadline, Stage::Offered(level)));
                 self.replicate(now, replication::Input::Propose { id, command: bytes.into() });
             }
             Request::Change(change) => {
@@ -106,9 +128,24 @@ impl NodeMachine {
                 let id = ProposalId(self.pending.add(origin, deadline, Stage::Changing));
                 self.replicate(now, replication::Input::Change { id, change });
             }
+            Request::HandOver { to } => self.hand_over_asked(now, origin, deadline, to, out),
+            Request::AwaitLevel { log_id, level } => {
+                self.await_level(origin, deadline, log_id, level, out);
+            }
+            Request::WriteStatus { log_id } => {
+                reply(origin, Answer::Status(self.write_status(log_id)), out);
+            }
+            Request::Replicas => {
+                let (leader, replicas) = (self.me.clone(), self.replicator.replicas(now));
+                reply(origin, Answer::Replicas { leader, replicas }, out);
+            }
             Request::Read { query, level: ReadLevel::Local } => {
                 let answer = self.found(&query);
                 reply(origin, answer, out);
+            }
+            Request::Read { query, level: ReadLevel::Lease } => {
+                let id = ReadId(self.pending.add(origin, deadline, Stage::Reading(query)));
+                self.replicate(now, replication::Input::LeaseRead { id });
             }
             Request::Read { query, level: ReadLevel::Linearizable } => {
                 let id = ReadId(self.pending.add(origin, deadline, Stage::Reading(query)));
@@ -117,14 +154,29 @@ impl NodeMachine {
         }
     }
 
+    /// Whether the log would take the write at all.
+    fn may_write(&self, command: &Command, level: ConsistencyLevel) -> Result<(), Failure> {
+        if level == ConsistencyLevel::Eventual {
+            return Err(Failure::LevelNotOffered { level });
+        }
+        self.limits.check(&command.op).map_err(Failure::Rejected)
+    }
+
     fn found(&self, query: &Query) -> Answer {
         let revision = self.applier.store().revision();
         Answer::Found { found: self.applier.query(query), revision }
     }
 
     fn forward(&mut self, now: Instant, to: NodeId, waiting: Waiting, out: &mut Outbox<Effect>) {
-        let wait = waiting.deadline.since(now).as_millis();
-        let wait_ms = u32::try_from(wait).unwrap_or(u32::MAX);
+        let wait = waiting.deadline.since(now);
+        // Who waits for copies is to hear how far it got, so the leader answers a little earlier.
+        let back = match &waiting.request {
+            Request::Write { level: ConsistencyLevel::Strong, .. } | Request::AwaitLevel { .. } => {
+                ANSWER_WITHIN.min(wait / 4)
+            }
+            _ => Duration::ZERO,
+        };
+        let wait_ms = u32::try_from((wait - back).as_millis()).unwrap_or(u32::MAX);
         let request = waiting.request.clone();
         let id = self.forwards.sent(to.clone(), waiting);
         let message = PeerMessage::Forward { id, wait_ms, request };
@@ -146,7 +198,12 @@ impl NodeMachine {
             // wait for news rather than ask again at once.
             match self.leader().filter(|leader| leader != from) {
                 Some(leader) if leader != self.me => self.forward(now, leader, waiting, out),
-                _ => self.forwards.park(waiting),
+                // This node leads now: no news will come of anybody else.
+                Some(_) => {
+                    let Waiting { client, deadline, request } = waiting;
+                    self.serve(now, Origin::Client(client), deadline, request, out);
+                }
+                None => self.forwards.park(waiting),
             }
         } else {
             out.push(Effect::Reply { id: waiting.client, answer });
@@ -189,7 +246,7 @@ impl NodeMachine {
     ) {
         let Some(open) = self.pending.remove(number) else { return };
         let failure = match why {
-            ProposeRefused::NotLeading => Failure::NotLeading,
+            ProposeRefused::NotLeading | ProposeRefused::HandingOver => Failure::NotLeading,
             _ => Failure::Overloaded,
         };
         self.fail_or_retry(now, open, failure, out);
@@ -245,17 +302,36 @@ impl NodeMachine {
         out: &mut Outbox<Effect>,
     ) {
         let id = entry.id;
-        let Some((placed, open)) = self.pending.take_placed(id.index) else { return };
+        if let Payload::Configuration(configuration) = &entry.payload {
+            self.levels.members_changed(id.index, configuration);
+        }
+        let Some((placed, number, open)) = self.pending.take_placed(id.index) else { return };
+        let waits_on = placed == id && !matches!(applied, None | Some(Reply::Rejected(_)));
+        if !waits_on {
+            self.levels.wants_no_more(placed.index, number);
+        }
         let answer = match applied {
             // Another entry stands there now, so the proposed one never will.
             _ if placed != id => Answer::Failed(Failure::NotLeading),
             Some(Reply::Rejected(rejection)) => rejected(rejection),
-            Some(reply) => Answer::Written { reply, at: id, acked: self.holders(id.index) },
+            Some(reply) => {
+                let Stage::Proposed { wants: Some(ConsistencyLevel::Strong), .. } = open.stage
+                else {
+                    let acked = self.known_holders(id.index);
+                    let reached = ConsistencyLevel::Quorum;
+                    let answer = Answer::Written { reply, at: id, reached, acked };
+                    return self::reply(open.origin, answer, out);
+                };
+                let stage = Stage::Applied { at: id, reply };
+                return self.pending.put_back(number, Open { stage, ..open });
+            }
             None => match &entry.payload {
                 Payload::Configuration(configuration) => {
                     Answer::Changed { at: id, configuration: configuration.clone() }
                 }
-                Payload::Noop | Payload::Command(_) => Answer::Failed(Failure::Overloaded),
+                Payload::Noop | Payload::LeaseEnded | Payload::Command(_) => {
+                    Answer::Failed(Failure::Overloaded)
+                }
             },
         };
         reply(open.origin, answer, out);
@@ -272,32 +348,77 @@ impl NodeMachine {
     }
 
     /// This node leads no longer: what it had placed may yet commit under the next leader.
-    pub(super) fn deposed(&mut self, out: &mut Outbox<Effect>) {
-        let open: Vec<Open> = self.pending.take_all().collect();
-        for open in open {
+    pub(super) fn deposed(&mut self, now: Instant, out: &mut Outbox<Effect>) {
+        self.levels.clear();
+        for open in self.pending.take_all() {
             let answer = match open.stage {
-                Stage::Proposed if mutant!("deposed-called-failed") => {
+                Stage::Held(command, level) => {
+                    let request = Request::Write { command, level };
+                    self.held_no_longer(open.origin, open.deadline, request, out);
+                    continue;
+                }
+                Stage::Awaiting { at: log_id, level } => {
+                    let request = Request::AwaitLevel { log_id, level };
+                    self.held_no_longer(open.origin, open.deadline, request, out);
+                    continue;
+                }
+                Stage::Proposed { .. } if mutant!("deposed-called-failed") => {
                     Answer::Failed(Failure::NotLeading)
                 }
                 // A joint configuration is in the log: the next leader may complete it.
-                Stage::Changing | Stage::Proposed => Answer::Unknown(Doubt::Deposed),
-                Stage::Offered | Stage::Reading(_) => Answer::Failed(Failure::NotLeading),
+                Stage::Changing => Answer::Unknown(Doubt::Deposed { at: None }),
+                Stage::Proposed { at, .. } | Stage::Applied { at, .. } => {
+                    Answer::Unknown(Doubt::Deposed { at: Some(at) })
+                }
+                Stage::Offered(_) | Stage::Reading(_) | Stage::HandingOver => {
+                    Answer::Failed(Failure::NotLeading)
+                }
             };
             reply(open.origin, answer, out);
         }
+        // Its successor may be known already, and then nothing else would send them on.
+        self.unpark(now, out);
+    }
+
+    /// A request that nobody has acted on yet goes to whoever leads next.
+    fn held_no_longer(
+        &mut self,
+        origin: Origin,
+        deadline: Instant,
+        request: Request,
+        out: &mut Outbox<Effect>,
+    ) {
+        let failure = match origin {
+            Origin::Client(_) if self.stopping => Failure::Stopping,
+            Origin::Client(_) if self.forwards.is_full() => Failure::Overloaded,
+            Origin::Client(client) => {
+                return self.forwards.park(Waiting { client, deadline, request });
+            }
+            Origin::Peer { .. } => Failure::NotLeading,
+        };
+        reply(origin, Answer::Failed(failure), out);
     }
 
     /// Answers every request whose deadline has passed.
     pub(super) fn expire(&mut self, now: Instant, out: &mut Outbox<Effect>) {
-        while let Some(open) = self.pending.take_expired(now) {
+        while let Some((number, open)) = self.pending.take_expired(now) {
             let answer = match open.stage {
                 Stage::Reading(_) => Answer::Failed(Failure::NoQuorum),
-                Stage::Offered | Stage::Proposed if mutant!("deadline-called-failed") => {
+                Stage::Offered(_) | Stage::Proposed { .. } if mutant!("deadline-called-failed") => {
                     Answer::Failed(Failure::NoQuorum)
                 }
-                Stage::Offered | Stage::Changing | Stage::Proposed => {
-                    Answer::Unknown(Doubt::Deadline)
+                Stage::Proposed { at, wants: Some(wants) } => {
+                    self.indeterminate(number, at, wants, false)
                 }
+                Stage::Applied { at, .. } => {
+                    self.indeterminate(number, at, ConsistencyLevel::Strong, true)
+                }
+                Stage::Awaiting { at, level } => self.indeterminate(number, at, level, false),
+                Stage::Offered(_)
+                | Stage::Changing
+                | Stage::Proposed { wants: None, .. }
+                | Stage::HandingOver => Answer::Unknown(Doubt::Deadline),
+                Stage::Held(..) => Answer::Failed(Failure::NoLeader),
             };
             reply(open.origin, answer, out);
         }
@@ -337,8 +458,7 @@ impl NodeMachine {
     pub(super) fn stop(&mut self, now: Instant, out: &mut Outbox<Effect>) {
         self.stopping = true;
         self.gossip(now, quorate_membership::Input::Leave);
-        self.vote(now, quorate_election::Input::Resign);
-        self.settle(now, out);
+        self.leave_the_lead(now, out);
         for (waiting, sent) in self.forwards.take_all() {
             let answer = if sent && waiting.request.mutates() {
                 Answer::Unknown(Doubt::Stopping)
@@ -360,7 +480,7 @@ const fn rejected(rejection: Rejection) -> Answer {
     }
 }
 
-fn reply(origin: Origin, answer: Answer, out: &mut Outbox<Effect>) {
+pub(super) fn reply(origin: Origin, answer: Answer, out: &mut Outbox<Effect>) {
     match origin {
         Origin::Client(id) => out.push(Effect::Reply { id, answer }),
         Origin::Peer { node, id } => {

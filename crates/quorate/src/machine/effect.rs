@@ -164,6 +164,25 @@ pub enum NodeEvent {
     },
     /// Something about a neighbour, or what one did wrong.
     Member(quorate_membership::Event),
+    /// This leader hands over, and lets writes wait until that is over.
+    HandingOver {
+        /// To whom.
+        to: NodeId,
+        /// Why.
+        why: crate::HandOverReason,
+    },
+    /// The one that this node handed over to leads.
+    HandedOver {
+        /// Who leads.
+        to: NodeId,
+        /// In which term.
+        term: Term,
+    },
+    /// A hand-over came to nothing within an election timeout.
+    NotHandedOver {
+        /// Who was to lead.
+        to: NodeId,
+    },
     /// The leader hears no majority.
     QuorumLost,
     /// The leader hears a majority again.

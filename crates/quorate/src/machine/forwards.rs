@@ -9,6 +9,9 @@ use crate::{Request, RequestId};
 /// How many requests may wait for a leader, and how many may be sent on, each.
 const WAITING_MAX: usize = 4_096;
 
+/// So many of those that are sent on may wait for copies, which takes as long as the slowest voter.
+const SLOW_MAX: usize = WAITING_MAX / 4;
+
 /// A client's request that is not served here.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -31,6 +34,8 @@ pub(crate) struct Forwards {
     /// must not be taken for the answer to one of this life (sim seed 8563).
     next: u64,
     sent: BTreeMap<u64, Sent>,
+    /// How many of them wait for copies.
+    slow: usize,
     parked: VecDeque<Waiting>,
     deadlines: BTreeSet<(Instant, RequestId)>,
 }
@@ -41,6 +46,7 @@ impl Forwards {
         Self {
             next: start,
             sent: BTreeMap::new(),
+            slow: 0,
             parked: VecDeque::new(),
             deadlines: BTreeSet::new(),
         }
@@ -50,6 +56,12 @@ impl Forwards {
         self.parked.len() >= WAITING_MAX
             || self.sent.len() >= WAITING_MAX
             || rare("too many requests are passed on")
+    }
+
+    /// Whether there is no room for `request`: one that waits for copies leaves some to those that
+    /// do not.
+    pub(crate) fn is_full_for(&self, request: &Request) -> bool {
+        self.is_full() || (request.waits_for_copies() && self.slow >= SLOW_MAX)
     }
 
     pub(crate) fn park(&mut self, waiting: Waiting) {
@@ -68,6 +80,7 @@ impl Forwards {
     pub(crate) fn sent(&mut self, to: NodeId, waiting: Waiting) -> u64 {
         self.next += 1;
         self.deadlines.insert((waiting.deadline, waiting.client));
+        self.slow += usize::from(waiting.request.waits_for_copies());
         self.sent.insert(self.next, Sent { to, waiting });
         self.next
     }
@@ -77,9 +90,15 @@ impl Forwards {
         if self.sent.get(&id).is_none_or(|sent| sent.to != *from) {
             return None;
         }
-        let sent = self.sent.remove(&id)?;
+        let sent = self.take(id)?;
         self.deadlines.remove(&(sent.waiting.deadline, sent.waiting.client));
         Some(sent.waiting)
+    }
+
+    fn take(&mut self, id: u64) -> Option<Sent> {
+        let sent = self.sent.remove(&id)?;
+        self.slow -= usize::from(sent.waiting.request.waits_for_copies());
+        Some(sent)
     }
 
     /// What was sent to `peer` and will not be answered, because the stream broke.
@@ -103,7 +122,7 @@ impl Forwards {
             } else if let Some(id) =
                 self.sent.iter().find(|(_, s)| s.waiting.client == client).map(|(id, _)| *id)
             {
-                expired.extend(self.sent.remove(&id).map(|sent| (sent.waiting, true)));
+                expired.extend(self.take(id).map(|sent| (sent.waiting, true)));
             }
         }
         expired
@@ -112,6 +131,7 @@ impl Forwards {
     /// Everything, because the node stops; with each, whether it had been sent.
     pub(crate) fn take_all(&mut self) -> Vec<(Waiting, bool)> {
         self.deadlines.clear();
+        self.slow = 0;
         let sent = std::mem::take(&mut self.sent).into_values().map(|sent| (sent.waiting, true));
         let parked = std::mem::take(&mut self.parked).into_iter().map(|waiting| (waiting, false));
         sent.chain(parked).collect()

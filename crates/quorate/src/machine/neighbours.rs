@@ -205,7 +205,8 @@ impl NodeMachine {
         }
         self.cluster = Some(cluster);
         let (node, boot, disk) = (self.me.clone(), self.neighbours.boot, self.disk);
-        let identity = Identity { node, cluster, boot, disk };
+        let lease = self.lease;
+        let identity = Identity { node, cluster, boot, disk, lease };
         // Entries may follow in the next record: so whoever has a configuration has this as well.
         let token = self.persist(Record::Identity(identity), Written::Identity, out);
         self.neighbours.hold.rest_on(token);

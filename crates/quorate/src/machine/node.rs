@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use quorate_core::{
-    Ballot, BootEpoch, ClusterId, DiskId, Entry, Hold, Instant, LogId, LogIndex, LogView as _,
+    Ballot, BootEpoch, ClusterId, DiskId, Entry, Hold, Instant, LeaseTerms, LogId, LogView as _,
     Machine, NodeId, Outbox, Pledge, Proposal, Record, Recovered, Rng, Token, mutant,
 };
 use quorate_dist_state::Limits;
@@ -15,8 +15,10 @@ use quorate_replication::{self as replication, Replicator};
 use super::applier::Applier;
 use super::autopilot::{Autopilot, AutopilotConfig};
 use super::forwards::Forwards;
+use super::levels::Levels;
 use super::neighbours::Neighbours;
 use super::pending::Pending;
+use super::reign::Reign;
 use crate::{Effect, NodeEvent, NodeInput, NodeStatus, PeerMessage};
 
 /// What a node is made of, apart from what its disk remembers.
@@ -73,6 +75,8 @@ pub(super) enum Written {
     Ballot(Ballot),
     Pledge(Pledge),
     Entries(LogId),
+    /// A snapshot up to this entry, of so many bytes.
+    Snapshot(LogId, u64),
     /// That this node belongs to a cluster.
     Identity,
     Other,
@@ -85,16 +89,21 @@ pub struct NodeMachine {
     pub(super) me: NodeId,
     pub(super) cluster: Option<ClusterId>,
     pub(super) limits: Limits,
+    pub(super) election: election::Config,
+    pub(super) reign: Reign,
     pub(super) voter: Voter,
     pub(super) replicator: Replicator,
     pub(super) applier: Applier,
     pub(super) pending: Pending,
+    pub(super) levels: Levels,
     pub(super) forwards: Forwards,
     pub(super) neighbours: Neighbours,
     pub(super) autopilot: Autopilot,
     /// To whom a stream is up, and on which disk each is.
     pub(super) connected: BTreeMap<NodeId, DiskId>,
     pub(super) disk: DiskId,
+    /// By which leases it goes.
+    pub(super) lease: LeaseTerms,
     pub(super) stopping: bool,
     failed: Option<quorate_core::RestoreError>,
     pub(super) expire_sessions_at: Option<Instant>,
@@ -136,8 +145,15 @@ impl NodeMachine {
             .map(|identity| identity.cluster)
             .filter(|cluster| *cluster != ClusterId::NONE);
         let rng = Rng::stream(seed, "election");
-        let voter =
-            Voter::new(setup.me.clone(), setup.election, recovered.ballot.clone(), rng, now);
+        let voter = Voter::new(
+            setup.me.clone(),
+            setup.election.clone(),
+            recovered.ballot.clone(),
+            rng,
+            now,
+        );
+        let lease = setup.replication.lease_terms();
+        let held_bytes_max = setup.replication.uncommitted_bytes;
         let replicator = Replicator::new(setup.me.clone(), setup.replication, recovered, now)
             .on_disk(setup.disk);
         let tags = Tags { cluster: cluster.unwrap_or(ClusterId::NONE), ..setup.tags };
@@ -170,15 +186,19 @@ impl NodeMachine {
             me: setup.me,
             cluster,
             limits: setup.limits,
+            election: setup.election,
+            reign: Reign::new(now, held_bytes_max),
             voter,
             replicator,
             applier,
             pending: Pending::default(),
+            levels: Levels::default(),
             forwards: Forwards::new(first_forward),
             neighbours: Neighbours::new(membership, bootstrap, tags, setup.boot),
             autopilot: Autopilot::new(setup.autopilot),
             connected: BTreeMap::new(),
             disk: setup.disk,
+            lease,
             stopping: false,
             failed: None,
             expire_sessions_at: None,
@@ -229,13 +249,6 @@ impl NodeMachine {
     fn lag(&self) -> BTreeMap<NodeId, u64> {
         let tip = self.replicator.log().tip().index.0;
         self.replicator.progress().map(|p| (p.id, tip.saturating_sub(p.durable.0))).collect()
-    }
-
-    /// The nodes known to hold the entry at `index` on disk.
-    pub(super) fn holders(&self, index: LogIndex) -> Vec<NodeId> {
-        let own = self.replicator.log().durable().index >= index || mutant!("acked-overstated");
-        let peers = self.replicator.progress().filter(|p| p.durable >= index).map(|p| p.id);
-        own.then(|| self.me.clone()).into_iter().chain(peers).collect()
     }
 
     /// Says so if `peer` is a member that lost its disk.
@@ -314,6 +327,15 @@ impl NodeMachine {
         self.failed.as_ref()
     }
 
+    /// The bytes of the snapshots that the disk has not reported yet; `None` if there is none.
+    pub(super) fn snapshot_bytes_in_flight(&self) -> Option<u64> {
+        let bytes = self.writing.iter().filter_map(|(_, written)| match written {
+            Written::Snapshot(_, bytes) => Some(*bytes),
+            _ => None,
+        });
+        bytes.reduce(|sum, bytes| sum + bytes)
+    }
+
     /// Records the journal has not confirmed yet.
     #[must_use]
     pub fn records_in_flight(&self) -> usize {
@@ -331,6 +353,12 @@ impl NodeMachine {
         let counts = self.replicator.log().configuration().speaks_for(&from, disk);
         if !counts {
             self.autopilot.heard_elsewhere(from.clone(), disk);
+        }
+        // Whoever stops leads nobody.
+        if self.stopping
+            && matches!(message, PeerMessage::Election(election::Message::StandNow { .. }))
+        {
+            return;
         }
         match message {
             // What is asked may be answered to anybody, and a later term is one whoever tells of
@@ -372,6 +400,7 @@ impl NodeMachine {
     }
 
     fn persisted(&mut self, now: Instant, token: Token, out: &mut Outbox<Effect>) {
+        self.reign.disk_answered();
         // First what rested on the records, then what the machines make of the news.
         self.election_hold.release(token, |effect| out.push(effect));
         self.log_hold.release(token, |effect| out.push(effect));
@@ -382,7 +411,7 @@ impl NodeMachine {
                 Some((_, Written::Ballot(written))) => ballot = Some(written),
                 Some((_, Written::Pledge(written))) => pledge = Some(written),
                 // Each of them: behind the newest entries a snapshot of older ones may stand.
-                Some((_, Written::Entries(tip))) => {
+                Some((_, Written::Entries(tip) | Written::Snapshot(tip, _))) => {
                     self.replicate(now, replication::Input::Persisted { tip });
                 }
                 Some((_, Written::Identity)) => self.belongs_durably(now),
@@ -458,6 +487,7 @@ impl NodeMachine {
             election::Output::Elected(mandate) => {
                 self.replicate(now, replication::Input::Lead(mandate));
                 self.expire_sessions_at = Some(now);
+                self.levels.led(now);
                 self.autopilot.led(Some(now));
                 self.unpark(now, out);
             }
@@ -467,7 +497,10 @@ impl NodeMachine {
 
     fn election_event(&mut self, now: Instant, event: election::Event, out: &mut Outbox<Effect>) {
         let event = match event {
-            election::Event::BecameLeader { term } => NodeEvent::BecameLeader { term },
+            election::Event::BecameLeader { term } => {
+                self.reign_begins(now);
+                NodeEvent::BecameLeader { term }
+            }
             election::Event::BecameFollower { leader, term } => {
                 if self.replicator.is_leading() && !mutant!("step-down-ignored") {
                     self.replicate(now, replication::Input::StepDown);
@@ -480,6 +513,13 @@ impl NodeMachine {
             election::Event::QuorumLost => NodeEvent::QuorumLost,
             election::Event::QuorumRegained => NodeEvent::QuorumRegained,
             election::Event::BecameCandidate { .. } => return,
+            election::Event::HandingOver { to } => return self.handing_over(now, to, out),
+            election::Event::HandedOver { to, term } => {
+                return self.handed_over(now, to, term, out);
+            }
+            election::Event::NotHandedOver { to, told } => {
+                return self.not_handed_over(now, to, told, out);
+            }
         };
         out.push(Effect::Event(event));
     }
@@ -492,7 +532,9 @@ impl NodeMachine {
                     Record::Entries(entries) => {
                         entries.last().map_or(Written::Other, |last| Written::Entries(last.id))
                     }
-                    Record::Snapshot(snapshot) => Written::Entries(snapshot.last),
+                    Record::Snapshot(snapshot) => {
+                        Written::Snapshot(snapshot.last, snapshot.state.len() as u64)
+                    }
                     _ => Written::Other,
                 };
                 let token = self.persist(record, written, out);
@@ -502,7 +544,7 @@ impl NodeMachine {
                 let send = Effect::Send { to, lane, message: PeerMessage::Replication(message) };
                 pass(&mut self.log_hold, send, overtakes, out);
             }
-            Output::Proposed { id, at } => self.pending.placed(id.0, at),
+            Output::Proposed { id, at } => self.placed(id.0, at),
             Output::Refused { id, why } => self.refused(now, id.0, &why, out),
             Output::ChangeRefused { id, why } => self.change_refused(now, id.0, why, out),
             Output::Removed => self.vote(now, election::Input::Resign),
@@ -529,7 +571,8 @@ impl NodeMachine {
                 self.vote(now, election::Input::LeaderHeard { leader, term });
             }
             Output::PeerHeard { peer } => self.vote(now, election::Input::PeerHeard { peer }),
-            Output::Deposed => self.deposed(out),
+            Output::CaughtUp { peer } => self.vote(now, election::Input::CaughtUp { peer }),
+            Output::Deposed => self.deposed(now, out),
             Output::SnapshotWanted => {
                 if let Some(snapshot) = self.applier.snapshot() {
                     let index = snapshot.last.index;
@@ -613,9 +656,13 @@ impl Machine for NodeMachine {
                 self.replicate(now, replication::Input::PeerConnected(peer));
                 self.unpark(now, out);
             }
-            NodeInput::PeerLost { peer, refused: _ } => {
+            NodeInput::PeerLost { peer, refused } => {
                 self.connected.remove(&peer);
+                if refused {
+                    self.vote(now, election::Input::LeaderLost { leader: peer.clone() });
+                }
                 self.replicate(now, replication::Input::PeerLost(peer.clone()));
+                self.drop_waits_of(&peer);
                 self.forwards_lost(now, &peer, out);
             }
             NodeInput::Persisted(token) => self.persisted(now, token, out),
@@ -630,6 +677,8 @@ impl Machine for NodeMachine {
             self.look_around(now, out);
             self.settle(now, out);
         }
+        self.answer_levels(out);
+        self.govern(now, out);
     }
 
     fn wake(&mut self, now: Instant, out: &mut Outbox<Effect>) {
@@ -652,6 +701,8 @@ impl Machine for NodeMachine {
             self.replicator.wake(now, self.voter.gate(), &mut self.log_out);
             self.settle(now, out);
         }
+        self.answer_levels(out);
+        self.govern(now, out);
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -663,6 +714,7 @@ impl Machine for NodeMachine {
             self.expire_sessions_at,
             self.autopilot.look_at,
             self.neighbours.deadline(),
+            self.govern_at(),
         ]
         .into_iter()
         .flatten()

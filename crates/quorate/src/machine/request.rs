@@ -3,8 +3,9 @@
 use std::fmt;
 
 use bytes::Bytes;
-use quorate_core::{Change, ChangeRefused, Configuration, LogId, NodeId};
+use quorate_core::{Change, ChangeRefused, Configuration, LogId, NodeId, Term};
 use quorate_dist_state::{Command, Item, Rejection, Reply, Revision};
+use quorate_replication::{ConsistencyLevel, Replica, WriteStatus};
 use serde::{Deserialize, Serialize};
 
 /// Names a request between a driver and its node.
@@ -14,8 +15,13 @@ pub struct RequestId(pub u64);
 /// What a client asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// Change the shared state. Acknowledged when a majority holds it on disk.
-    Write(Command),
+    /// Change the shared state.
+    Write {
+        /// How.
+        command: Command,
+        /// Who must hold it on disk before it is acknowledged.
+        level: ConsistencyLevel,
+    },
     /// Read the shared state.
     Read {
         /// What to read.
@@ -25,13 +31,40 @@ pub enum Request {
     },
     /// Change the members. Acknowledged when the change is complete and committed.
     Change(Change),
+    /// Let another voter lead.
+    HandOver {
+        /// Which; `None` for the one that is best.
+        to: Option<NodeId>,
+    },
+    /// Wait until the write at `log_id` has reached `level`, or never will.
+    AwaitLevel {
+        /// Its entry.
+        log_id: LogId,
+        /// Who must hold it.
+        level: ConsistencyLevel,
+    },
+    /// What became of the write at `log_id`.
+    WriteStatus {
+        /// Its entry.
+        log_id: LogId,
+    },
+    /// How far each replica is.
+    Replicas,
 }
 
 impl Request {
     /// Whether it can change the state, so that its outcome can be unknown.
     #[must_use]
     pub const fn mutates(&self) -> bool {
-        matches!(self, Self::Write(_) | Self::Change(_))
+        matches!(self, Self::Write { .. } | Self::Change(_) | Self::HandOver { .. })
+    }
+
+    /// Whether it may take as long as the slowest voter does.
+    pub(crate) const fn waits_for_copies(&self) -> bool {
+        matches!(
+            self,
+            Self::Write { level: ConsistencyLevel::Strong, .. } | Self::AwaitLevel { .. }
+        )
     }
 }
 
@@ -62,6 +95,9 @@ pub enum ReadLevel {
     Linearizable,
     /// What the asked node has applied; may be old.
     Local,
+    /// As `Linearizable`, but without a round trip while the leader holds a lease. Rests on clocks
+    /// that drift apart by no more than the configured bound.
+    Lease,
 }
 
 /// What became of a request.
@@ -73,6 +109,8 @@ pub enum Answer {
         reply: Reply,
         /// The entry that holds the command.
         at: LogId,
+        /// The level that was asked for; it may have reached a higher one.
+        reached: ConsistencyLevel,
         /// The nodes known to hold it on disk.
         acked: Vec<NodeId>,
     },
@@ -93,6 +131,22 @@ pub enum Answer {
         at: LogId,
         /// The members from then on.
         configuration: Configuration,
+    },
+    /// The lead was handed over.
+    HandedOver {
+        /// Who leads.
+        leader: NodeId,
+        /// In which term.
+        term: Term,
+    },
+    /// What became of a write.
+    Status(WriteStatus),
+    /// How far each replica is.
+    Replicas {
+        /// Who leads, and says so.
+        leader: NodeId,
+        /// Each of them, the leader included.
+        replicas: Vec<Replica>,
     },
 }
 
@@ -138,6 +192,29 @@ pub enum Failure {
     /// The members cannot be changed so, or not now.
     #[error("{0}")]
     Change(ChangeRefused),
+    /// Nobody can take over the lead.
+    #[error("no other voter of a priority above 0 is in reach, or not the one that was named")]
+    NoHeir,
+    /// The lead is being handed over to another one than the one that was named.
+    #[error("the lead is being handed over already; ask again in a moment")]
+    HandingOver,
+    /// The heir did not catch up within an election timeout; the leader leads on.
+    #[error("the heir did not catch up in time, and the leader leads on")]
+    NotHandedOver,
+    /// Some that must hold the write at this level cannot be reached; nothing was written.
+    #[error("{level}: {} cannot be reached; nothing was written", listed(missing))]
+    Unavailable {
+        /// The level that was asked for.
+        level: ConsistencyLevel,
+        /// Who cannot be reached.
+        missing: Vec<NodeId>,
+    },
+    /// This version does not offer the level.
+    #[error("{level}: not in this version; ask for `quorum` or `strong`")]
+    LevelNotOffered {
+        /// Which.
+        level: ConsistencyLevel,
+    },
 }
 
 /// Why the outcome of a write is unknown.
@@ -149,7 +226,10 @@ pub enum Doubt {
     Deadline,
     /// The leader lost its lead after proposing it.
     #[error("the leader was deposed while the write was under way")]
-    Deposed,
+    Deposed {
+        /// The entry of the write: the next leader knows what becomes of it.
+        at: Option<LogId>,
+    },
     /// The connection to the leader broke after it was sent.
     #[error("the connection to the leader was lost while the write was under way")]
     ForwardLost,
@@ -159,6 +239,30 @@ pub enum Doubt {
     /// The session that would tell whether it ran is gone.
     #[error("the session that would tell is gone: {0}")]
     Session(Rejection),
+    /// It is in the leader's log, and the deadline passed before it reached the level that was
+    /// asked for. It is not taken back: wait on, or ask what became of it.
+    #[error("{log_id} did not reach {wanted} in time; not known to hold it: {}", listed(missing))]
+    Indeterminate {
+        /// The entry of the write.
+        log_id: LogId,
+        /// The level that was asked for.
+        wanted: ConsistencyLevel,
+        /// The highest level it has reached; `None` below the lowest.
+        reached: Option<ConsistencyLevel>,
+        /// Who is known to hold it on disk.
+        acked: Vec<NodeId>,
+        /// The data voters that are not known to.
+        missing: Vec<NodeId>,
+    },
+    /// The heir did not take over within an election timeout, but was told to and may do so yet.
+    #[error("the heir did not take over in time, but was told to and may do so yet")]
+    HeirTold,
+}
+
+/// Names, for a person.
+fn listed(ids: &[NodeId]) -> String {
+    let names: Vec<&str> = ids.iter().map(NodeId::as_str).collect();
+    names.join(", ")
 }
 
 impl fmt::Display for RequestId {

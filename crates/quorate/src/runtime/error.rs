@@ -87,6 +87,18 @@ pub enum WriteError {
     Disabled,
 }
 
+/// Why the lead was not handed over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandOverError {
+    /// The leader leads on, or there is none.
+    #[error(transparent)]
+    Failed(Failure),
+    /// The lead may have gone to the heir, or to another: see who leads.
+    #[error(transparent)]
+    Unknown(Doubt),
+}
+
 /// Why a read did not succeed; a read never has an effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -5,11 +5,13 @@ mod keyring;
 mod memory;
 mod node;
 mod perform;
+mod replication;
 mod start;
 mod state;
 
-pub use error::{ReadError, StartError, StopReason, WriteError};
+pub use error::{HandOverError, ReadError, StartError, StopReason, WriteError};
 pub use keyring::{KeyStatus, Keyring, KeyringError};
-pub use node::{Cluster, ClusterInfo, LeaderNode, Node};
+pub use node::{Cluster, ClusterInfo, HandedOver, LeaderNode, Node};
+pub use replication::{NodeLag, Replication, ReplicationMode, ReplicationStatus};
 pub use start::NodeBuilder;
-pub use state::{Session, State, Swapped, Written};
+pub use state::{Ran, Session, State, Swapped, Written};

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use quorate_core::{Change, Clock as _, ClusterId, Configuration, Instant, NodeId};
+use quorate_core::{Change, Clock as _, ClusterId, Configuration, Instant, NodeId, Term};
 use quorate_tokio::{BootClock, Pulse, Transport, TransportStats};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
-use super::{Keyring, NodeBuilder, State, StopReason, WriteError};
+use super::{HandOverError, Keyring, NodeBuilder, Replication, State, StopReason, WriteError};
 use crate::{
     Answer, Config, Doubt, Failure, NodeEvent, NodeInput, NodeState, NodeStatus, Request, RequestId,
 };
@@ -38,6 +38,8 @@ pub(super) struct Inner {
     pub(super) stop: Notify,
     /// The neighbours know that the node leaves.
     pub(super) left: Notify,
+    /// A node that stops has handed over, or does not lead.
+    pub(super) handed: Notify,
     pub(super) clock: BootClock,
     pub(super) pulse: Pulse,
 }
@@ -129,6 +131,12 @@ impl Node {
         State::new(self.inner.clone())
     }
 
+    /// The replication: how safe writes are.
+    #[must_use]
+    pub fn replication(&self) -> Replication {
+        Replication::new(self.inner.clone())
+    }
+
     /// The keys that seal its gossip; `None` where it is not sealed.
     #[must_use]
     pub fn keyring(&self) -> Option<Keyring> {
@@ -195,7 +203,7 @@ impl Node {
         }
     }
 
-    /// Stops the node: it gives up the lead, answers what is open, and writes what it promised.
+    /// Stops the node: it hands the lead over, answers what is open, and writes what it promised.
     ///
     /// # Cancel safety
     ///
@@ -236,6 +244,15 @@ pub struct ClusterInfo {
     pub reachable: usize,
     /// How many it takes to decide.
     pub needed: usize,
+}
+
+/// A lead that was handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Who leads.
+    pub leader: NodeId,
+    /// In which term.
+    pub term: Term,
 }
 
 /// The leader and where it is.
@@ -294,9 +311,39 @@ impl Cluster {
             Answer::Changed { configuration, .. } => Ok(configuration),
             Answer::Failed(failure) => Err(WriteError::Failed(failure)),
             Answer::Unknown(doubt) => Err(WriteError::Unknown(doubt)),
-            Answer::Written { .. } | Answer::Found { .. } => {
-                Err(WriteError::Unknown(Doubt::Stopping))
-            }
+            Answer::Written { .. }
+            | Answer::Found { .. }
+            | Answer::HandedOver { .. }
+            | Answer::Replicas { .. }
+            | Answer::Status(_) => Err(WriteError::Unknown(Doubt::Stopping)),
+        }
+    }
+
+    /// Lets another voter lead: `to`, or the best one. Writes wait meanwhile, for a few round trips;
+    /// none is lost, and if the heir does not take over within an election timeout, the leader leads
+    /// on. Any node may be asked. To name the one that leads changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`HandOverError`]: `Failed` promises that the leader was not replaced on account of this.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not take the wish back.
+    pub async fn hand_over(
+        &self,
+        to: Option<NodeId>,
+        wait: Duration,
+    ) -> Result<HandedOver, HandOverError> {
+        match self.inner.request(Request::HandOver { to }, wait).await {
+            Answer::HandedOver { leader, term } => Ok(HandedOver { leader, term }),
+            Answer::Failed(failure) => Err(HandOverError::Failed(failure)),
+            Answer::Unknown(doubt) => Err(HandOverError::Unknown(doubt)),
+            Answer::Written { .. }
+            | Answer::Found { .. }
+            | Answer::Changed { .. }
+            | Answer::Replicas { .. }
+            | Answer::Status(_) => Err(HandOverError::Unknown(Doubt::Stopping)),
         }
     }
 

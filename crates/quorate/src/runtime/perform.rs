@@ -97,6 +97,9 @@ impl Perform<NodeMachine> for Performer {
         if let Some((memory, _)) = &mut self.memory {
             memory.look_at(machine.membership());
         }
+        if !machine.is_handing_over() {
+            self.inner.handed.notify_one();
+        }
         let status = machine.status();
         if now >= self.alone_at && !knows_cluster(&status.bootstrap) {
             self.alone_at = now + ALONE_EVERY;
@@ -184,7 +187,11 @@ fn log(event: &NodeEvent) {
         NodeEvent::Member(Event::SeedListsDiffer { id, .. }) => {
             tracing::warn!(node = %id, "a node has another seed list: make them the same");
         }
-        NodeEvent::BecameLeader { .. } | NodeEvent::QuorumLost => tracing::info!(?event),
+        NodeEvent::BecameLeader { .. }
+        | NodeEvent::QuorumLost
+        | NodeEvent::HandingOver { .. }
+        | NodeEvent::HandedOver { .. }
+        | NodeEvent::NotHandedOver { .. } => tracing::info!(?event),
         event => tracing::debug!(?event),
     }
 }

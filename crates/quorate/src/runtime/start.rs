@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use quorate_core::{
-    BootEpoch, Clock as _, ClusterId, Configuration, Disk, DiskId, Identity, Machine as _, NodeId,
-    Outbox, Proposal, Record, Recovered,
+    BootEpoch, Clock as _, ClusterId, Configuration, Disk, DiskId, Identity, LeaseTerms,
+    Machine as _, NodeId, Outbox, Proposal, Record, Recovered,
 };
 use quorate_membership::{Channel, Packet, Tags};
 use quorate_storage::{FileDisk, Journal, Options};
@@ -105,6 +105,7 @@ impl NodeBuilder {
         };
         let (known, memory) = Memory::open(config.node.data_dir.as_deref().filter(|_| own_folder));
         let identity = identify(&config, &recovered)?;
+        outwait(recovered.identity.as_ref().map(|before| before.lease), identity.lease).await;
         journal.write(&Record::Identity(identity.clone()))?;
         journal.sync()?;
         recovered.identity = Some(identity.clone());
@@ -116,6 +117,7 @@ impl NodeBuilder {
             me: identity.node.clone(),
             boot: identity.boot,
             disk: identity.disk,
+            lease: identity.lease,
             cluster_name: config.cluster.name.clone(),
             cluster: identity.cluster,
             keyring: keyring.as_ref().map(Keyring::ring),
@@ -171,6 +173,7 @@ impl NodeBuilder {
             undecodable: AtomicU64::new(0),
             stop: Notify::new(),
             left: Notify::new(),
+            handed: Notify::new(),
             status: RwLock::new(Arc::new(machine.status())),
             events: events_out,
             stopped: watch::Sender::new(None),
@@ -223,7 +226,18 @@ fn identify(config: &Config, recovered: &Recovered) -> Result<Identity, StartErr
     let boot = boot.next().max(boot_by_clock());
     // Zero means that none is known; 2^-64 is rarer than a disk that forges another's number.
     let disk = known.map_or_else(|| DiskId(entropy().max(1)), |known| known.disk);
-    Ok(Identity { node, cluster, boot, disk })
+    let lease = config.replication_config().lease_terms();
+    Ok(Identity { node, cluster, boot, disk, lease })
+}
+
+/// Waits until a lease is over that this node helped to make `before`, if it goes by another `now`:
+/// as a voter it would let a leader commit that knows nothing of it.
+async fn outwait(before: Option<LeaseTerms>, now: LeaseTerms) {
+    if let Some(before) = before.filter(|before| *before != now && *before != LeaseTerms::NONE) {
+        let wait = before.over_after();
+        tracing::info!(%before, %now, ?wait, "the leases are others now: waits for the old ones");
+        tokio::time::sleep(wait).await;
+    }
 }
 
 /// `host-xxxxxx`, made once and kept in the data folder.
@@ -358,6 +372,10 @@ async fn run(
     // so only the answers matter.
     let mut out = Outbox::new();
     machine.handle(clock.now(), NodeInput::Stop, &mut out);
+    if machine.is_handing_over() {
+        // What a turn before noted is no news any more.
+        let _ = tokio::time::timeout(Duration::ZERO, inner.handed.notified()).await;
+    }
     for effect in out.drain() {
         if reason.is_none() || matches!(effect, Effect::Reply { .. }) {
             let _ = performer.perform(clock.now(), effect);
@@ -365,8 +383,12 @@ async fn run(
     }
     if reason.is_none() {
         // A few more turns, so that the goodbye reaches the neighbours also if a datagram is lost.
+        // And so that somebody leads, who knows all that this node has.
+        let hand_over_max = inner.config.election_config().election_max;
         let goodbye = async {
-            let _ = tokio::time::timeout(GOODBYE_MAX, inner.left.notified()).await;
+            let left = tokio::time::timeout(GOODBYE_MAX, inner.left.notified());
+            let handed = tokio::time::timeout(hand_over_max, inner.handed.notified());
+            let _ = tokio::join!(left, handed);
         };
         let ended =
             drive(&mut machine, &clock, &mut inputs, &mut performer, &inner.pulse, goodbye).await;

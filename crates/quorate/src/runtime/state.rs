@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use quorate_core::{LogId, NodeId};
 use quorate_dist_state::{Command, Expected, Item, Op, Page, Reply, Revision, SessionId, Tag};
+use quorate_replication::ConsistencyLevel;
 
 use super::node::Inner;
 use super::{ReadError, WriteError};
@@ -22,9 +23,10 @@ const WAIT: Duration = Duration::from_secs(5);
 pub struct State {
     pub(super) inner: Arc<Inner>,
     pub(super) wait: Duration,
+    pub(super) level: ConsistencyLevel,
 }
 
-/// A write that is committed: a majority holds it on disk.
+/// A write that reached the level it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// The revision it made.
@@ -33,6 +35,21 @@ pub struct Written {
     pub version: u64,
     /// The entry of the log that holds it.
     pub log_id: LogId,
+    /// The level that was asked for.
+    pub reached: ConsistencyLevel,
+    /// The nodes known to hold it on disk when it was answered.
+    pub acked: Vec<NodeId>,
+}
+
+/// A command that was run, and how safe that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// What the state machine answered.
+    pub reply: Reply,
+    /// The entry of the log that holds the command.
+    pub log_id: LogId,
+    /// The level that was asked for.
+    pub reached: ConsistencyLevel,
     /// The nodes known to hold it on disk when it was answered.
     pub acked: Vec<NodeId>,
 }
@@ -47,14 +64,26 @@ pub struct Swapped {
 }
 
 impl State {
-    pub(super) const fn new(inner: Arc<Inner>) -> Self {
-        Self { inner, wait: WAIT }
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        let level = inner.config.replication.consistency;
+        Self { inner, wait: WAIT, level }
     }
 
     /// The same handle with another deadline for its calls. Default 5 s.
     #[must_use]
     pub const fn within(mut self, wait: Duration) -> Self {
         self.wait = wait;
+        self
+    }
+
+    /// The same handle with another level for its writes. Default `replication.consistency`, which
+    /// is [`Quorum`](ConsistencyLevel::Quorum) unless it is set.
+    ///
+    /// A write that does not reach its level in time is `Unknown` as
+    /// [`Indeterminate`](Doubt::Indeterminate): [`Replication`](crate::Replication) waits on.
+    #[must_use]
+    pub const fn at_level(mut self, level: ConsistencyLevel) -> Self {
+        self.level = level;
         self
     }
 
@@ -73,11 +102,12 @@ impl State {
         value: impl Into<Bytes> + Send,
     ) -> Result<Written, WriteError> {
         let op = Op::Set { key: key.into(), value: value.into() };
-        match self.write(Command { tag: None, op }).await? {
-            (Reply::Set { mod_revision, version }, log_id, acked) => {
-                Ok(Written { mod_revision, version, log_id, acked })
+        let Ran { reply, log_id, reached, acked } = self.write(Command { tag: None, op }).await?;
+        match reply {
+            Reply::Set { mod_revision, version } => {
+                Ok(Written { mod_revision, version, log_id, reached, acked })
             }
-            other => Err(unexpected(&other.0)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -92,6 +122,26 @@ impl State {
     /// Safe.
     pub async fn get(&self, key: impl Into<Bytes> + Send) -> Result<Option<Item>, ReadError> {
         match self.read(Query::Get { key: key.into() }, ReadLevel::Linearizable).await? {
+            Found::Item(item) => Ok(item),
+            Found::Page { .. } => Ok(None),
+        }
+    }
+
+    /// As [`get`](Self::get), without a round trip to a majority while the leader holds a lease. It
+    /// rests on clocks that drift apart by no more than `election.drift`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`], without any effect.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn get_by_lease(
+        &self,
+        key: impl Into<Bytes> + Send,
+    ) -> Result<Option<Item>, ReadError> {
+        match self.read(Query::Get { key: key.into() }, ReadLevel::Lease).await? {
             Found::Item(item) => Ok(item),
             Found::Page { .. } => Ok(None),
         }
@@ -130,9 +180,9 @@ impl State {
     /// As [`set`](Self::set).
     pub async fn delete(&self, key: impl Into<Bytes> + Send) -> Result<bool, WriteError> {
         let op = Op::Delete { key: key.into() };
-        match self.write(Command { tag: None, op }).await? {
-            (Reply::Deleted { deleted, .. }, ..) => Ok(deleted),
-            other => Err(unexpected(&other.0)),
+        match self.write(Command { tag: None, op }).await?.reply {
+            Reply::Deleted { deleted, .. } => Ok(deleted),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -153,9 +203,9 @@ impl State {
     ) -> Result<Swapped, WriteError> {
         let expected = expected.map_or(Expected::Absent, Expected::Value);
         let op = Op::CompareAndSwap { key: key.into(), expected, new };
-        match self.write(Command { tag: None, op }).await? {
-            (Reply::Swapped { swapped, current, .. }, ..) => Ok(Swapped { swapped, current }),
-            other => Err(unexpected(&other.0)),
+        match self.write(Command { tag: None, op }).await?.reply {
+            Reply::Swapped { swapped, current, .. } => Ok(Swapped { swapped, current }),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -172,11 +222,11 @@ impl State {
     pub async fn session(&self, ttl: Duration) -> Result<Session, WriteError> {
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         let command = Command { tag: None, op: Op::OpenSession { ttl_ms } };
-        match self.write(command).await? {
-            (Reply::Session { session, .. }, ..) => {
+        match self.write(command).await?.reply {
+            Reply::Session { session, .. } => {
                 Ok(Session { state: self.clone(), id: session, next: AtomicU64::new(1) })
             }
-            other => Err(unexpected(&other.0)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -189,17 +239,22 @@ impl State {
     /// # Cancel safety
     ///
     /// As [`set`](Self::set).
-    pub async fn write(&self, command: Command) -> Result<(Reply, LogId, Vec<NodeId>), WriteError> {
+    pub async fn write(&self, command: Command) -> Result<Ran, WriteError> {
         if !self.inner.config.state.enabled {
             return Err(WriteError::Disabled);
         }
-        match self.inner.request(Request::Write(command), self.wait).await {
-            Answer::Written { reply, at, acked } => Ok((reply, at, acked)),
+        let request = Request::Write { command, level: self.level };
+        match self.inner.request(request, self.wait).await {
+            Answer::Written { reply, at: log_id, reached, acked } => {
+                Ok(Ran { reply, log_id, reached, acked })
+            }
             Answer::Failed(failure) => Err(WriteError::Failed(failure)),
             Answer::Unknown(doubt) => Err(WriteError::Unknown(doubt)),
-            Answer::Found { .. } | Answer::Changed { .. } => {
-                Err(WriteError::Unknown(Doubt::Stopping))
-            }
+            Answer::Found { .. }
+            | Answer::Changed { .. }
+            | Answer::HandedOver { .. }
+            | Answer::Replicas { .. }
+            | Answer::Status(_) => Err(WriteError::Unknown(Doubt::Stopping)),
         }
     }
 
@@ -219,9 +274,12 @@ impl State {
         match self.inner.request(Request::Read { query, level }, self.wait).await {
             Answer::Found { found, .. } => Ok(found),
             Answer::Failed(failure) => Err(ReadError::Failed(failure)),
-            Answer::Written { .. } | Answer::Changed { .. } | Answer::Unknown(_) => {
-                Err(ReadError::Failed(Failure::ForwardLost))
-            }
+            Answer::Written { .. }
+            | Answer::Changed { .. }
+            | Answer::HandedOver { .. }
+            | Answer::Replicas { .. }
+            | Answer::Status(_)
+            | Answer::Unknown(_) => Err(ReadError::Failed(Failure::ForwardLost)),
         }
     }
 }
@@ -264,6 +322,6 @@ impl Session {
     /// Safe: call again with the same `seq` and `op`.
     pub async fn run(&self, seq: u64, acked: u64, op: Op) -> Result<Reply, WriteError> {
         let tag = Some(Tag { session: self.id, seq, acked });
-        self.state.write(Command { tag, op }).await.map(|(reply, ..)| reply)
+        self.state.write(Command { tag, op }).await.map(|ran| ran.reply)
     }
 }

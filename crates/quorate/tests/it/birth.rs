@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use quorate::{Effect, NodeInput, NodeMachine, PeerMessage};
 use quorate_core::{
-    BootEpoch, ClusterId, ClusterTime, Configuration, Entry, Identity, Instant, LogId, LogIndex,
-    Machine as _, NodeId, Outbox, Payload, Pledge, PledgeBallot, Proposal, Record, Recovered, Rng,
-    Term, Token, check_laws,
+    BootEpoch, ClusterId, ClusterTime, Configuration, Entry, Identity, Instant, LeaseTerms, LogId,
+    LogIndex, Machine as _, NodeId, Outbox, Payload, Pledge, PledgeBallot, Proposal, Record,
+    Recovered, Rng, Term, Token, check_laws,
 };
 use quorate_election::{BootstrapMessage, BootstrapStatus};
 use quorate_membership::{self as gossip, Channel, Membership, Tags};
@@ -71,7 +71,13 @@ const A: &str = "10.0.0.1:7946";
 const B: &str = "10.0.0.2:7946";
 
 fn identity(cluster: ClusterId) -> Option<Identity> {
-    Some(Identity { node: id("a"), cluster, boot: BootEpoch(1), disk: DISK })
+    Some(Identity {
+        node: id("a"),
+        cluster,
+        boot: BootEpoch(1),
+        disk: DISK,
+        lease: LeaseTerms::NONE,
+    })
 }
 
 fn accepted(round: u64, cluster: ClusterId) -> Pledge {

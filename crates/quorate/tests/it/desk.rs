@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quorate::{
-    Answer, Command, Effect, NodeInput, NodeMachine, NodeSetup, Op, PeerMessage, Query, ReadLevel,
-    Request, RequestId,
+    Answer, Command, ConsistencyLevel, Effect, NodeInput, NodeMachine, NodeSetup, Op, PeerMessage,
+    Query, ReadLevel, Request, RequestId,
 };
 use quorate_core::{
     BootEpoch, ClusterId, Configuration, DiskId, Instant, Machine as _, NodeId, Outbox, Proposal,
@@ -31,7 +31,18 @@ pub(crate) fn id(name: &str) -> NodeId {
 
 pub(crate) fn set(key: &'static str, value: &'static str) -> Request {
     let (key, value) = (Bytes::from(key), Bytes::from(value));
-    Request::Write(Command { tag: None, op: Op::Set { key, value } })
+    let command = Command { tag: None, op: Op::Set { key, value } };
+    Request::Write { command, level: ConsistencyLevel::Quorum }
+}
+
+/// The same, and every data voter must hold it.
+pub(crate) fn set_strong(key: &'static str, value: &'static str) -> Request {
+    match set(key, value) {
+        Request::Write { command, .. } => {
+            Request::Write { command, level: ConsistencyLevel::Strong }
+        }
+        other => other,
+    }
 }
 
 pub(crate) fn get(key: &'static str) -> Request {

@@ -2,9 +2,13 @@
 //! here breaks a cluster during its upgrade: it needs a new version, never an edit.
 
 use std::fmt::{Debug, Write};
+use std::time::Duration;
 
 use bytes::Bytes;
-use quorate::{Answer, Doubt, Failure, Found, PeerMessage, Query, ReadLevel, Request};
+use quorate::{
+    Answer, ConsistencyLevel, Doubt, Failure, Found, Lag, PeerMessage, PeerState, Position, Query,
+    ReadLevel, Replica, Request, WriteState, WriteStatus,
+};
 use quorate_core::{
     BootEpoch, Change, ChangeRefused, ClusterId, ClusterTime, Configuration, DiskId, Entry, Kind,
     LogId, LogIndex, Member, Payload, PledgeBallot, Proposal, Term,
@@ -70,6 +74,8 @@ fn w4_election() {
         Vote::VoteReply { term: Term(4), granted: false, tip: TIP },
         Vote::Heartbeat { term: Term(4) },
         Vote::HeartbeatReply { term: Term(4) },
+        Vote::StandNow { term: Term(4), tip: TIP },
+        Vote::VoteAtOnce { term: Term(5), tip: TIP },
     ];
     check(&messages.map(PeerMessage::Election), ELECTION);
 }
@@ -82,6 +88,7 @@ fn w4_log() {
         entry(10, Payload::Noop),
         entry(11, Payload::Command(Bytes::from_static(b"c"))),
         entry(12, Payload::Configuration(configuration())),
+        entry(13, Payload::LeaseEnded),
     ];
     let head = SnapshotHead {
         last: TIP,
@@ -108,7 +115,10 @@ fn w4_log() {
 fn w4_forwards() {
     let (key, value) = (Bytes::from_static(b"k"), Bytes::from_static(b"v"));
     let tag = Some(Tag { session: SessionId(7), seq: 2, acked: 1 });
-    let write = |tag, op| Request::Write(Command { tag, op });
+    let level = ConsistencyLevel::Quorum;
+    let write = |tag, op| Request::Write { command: Command { tag, op }, level };
+    let strong = ConsistencyLevel::Strong;
+    let command = Command { tag: None, op: Op::Delete { key: Bytes::from_static(b"k") } };
     let swap = |expected, new| Op::CompareAndSwap { key: key.clone(), expected, new };
     let get = Query::Get { key: key.clone() };
     let range = |after| Query::Range { prefix: key.clone(), after, limit: 500 };
@@ -126,9 +136,38 @@ fn w4_forwards() {
         Request::Read { query: get, level: ReadLevel::Local },
         Request::Read { query: range(None), level: ReadLevel::Local },
         Request::Read { query: range(Some(key.clone())), level: ReadLevel::Local },
+        Request::Read { query: Query::Get { key: key.clone() }, level: ReadLevel::Lease },
+        Request::HandOver { to: None },
+        Request::HandOver { to: Some(id("b")) },
+        Request::Write { command: command.clone(), level: strong },
+        Request::Write { command, level: ConsistencyLevel::Eventual },
+        Request::AwaitLevel { log_id: TIP, level: strong },
+        Request::WriteStatus { log_id: TIP },
+        Request::Replicas,
     ];
     let forward = |request| PeerMessage::Forward { id: 300, wait_ms: 1_000, request };
     check(&requests.map(forward), FORWARD);
+}
+
+fn replicas() -> Vec<Replica> {
+    let at = |index| {
+        let lag = Lag { entries: 2, bytes: 300, age: Duration::from_millis(1_500) };
+        Position { index: LogIndex(index), lag }
+    };
+    let replica = |name, state, silent_for| Replica {
+        id: id(name),
+        state,
+        silent_for,
+        sent: at(9),
+        received: at(8),
+        durable: at(7),
+        applied: at(6),
+    };
+    vec![
+        replica("a", PeerState::Streaming, Some(Duration::ZERO)),
+        replica("b", PeerState::Snapshot { received: 4, total: 300 }, None),
+        replica("c", PeerState::Probing, None),
+    ]
 }
 
 #[test]
@@ -140,7 +179,21 @@ fn w4_answers() {
         mod_revision: Revision(300),
         version: 2,
     };
-    let written = |reply| Answer::Written { reply, at: TIP, acked: vec![id("a"), id("b")] };
+    let (reached, acked) = (ConsistencyLevel::Quorum, vec![id("a"), id("b")]);
+    let written = |reply| Answer::Written { reply, at: TIP, reached, acked: acked.clone() };
+    let status = |state, reached| {
+        let (acked, missing) = (vec![id("a")], vec![id("b")]);
+        Answer::Status(WriteStatus { log_id: TIP, state, reached, acked, missing })
+    };
+    let indeterminate = Doubt::Indeterminate {
+        log_id: TIP,
+        wanted: ConsistencyLevel::Strong,
+        reached: Some(ConsistencyLevel::Quorum),
+        acked: acked.clone(),
+        missing: vec![id("c")],
+    };
+    let unavailable =
+        Failure::Unavailable { level: ConsistencyLevel::Strong, missing: vec![id("c")] };
     let found = |found| Answer::Found { found, revision: Revision(3) };
     let too_large =
         |what| written(Reply::Rejected(Rejection::TooLarge { what, size: 9, limit: 8 }));
@@ -172,11 +225,26 @@ fn w4_answers() {
         Answer::Failed(Failure::Rejected(Rejection::BadTag)),
         Answer::Failed(Failure::Stopping),
         Answer::Failed(Failure::ForwardLost),
+        Answer::Failed(Failure::NoHeir),
+        Answer::Failed(Failure::HandingOver),
+        Answer::Failed(Failure::NotHandedOver),
         Answer::Unknown(Doubt::Deadline),
-        Answer::Unknown(Doubt::Deposed),
+        Answer::Unknown(Doubt::Deposed { at: None }),
+        Answer::Unknown(Doubt::Deposed { at: Some(TIP) }),
         Answer::Unknown(Doubt::ForwardLost),
         Answer::Unknown(Doubt::Stopping),
         Answer::Unknown(Doubt::Session(Rejection::SessionExpired)),
+        Answer::Unknown(Doubt::HeirTold),
+        Answer::HandedOver { leader: id("b"), term: Term(300) },
+        Answer::Failed(unavailable),
+        Answer::Failed(Failure::LevelNotOffered { level: ConsistencyLevel::Eventual }),
+        Answer::Unknown(indeterminate),
+        status(WriteState::Pending, None),
+        status(WriteState::Pending, Some(ConsistencyLevel::Eventual)),
+        status(WriteState::Committed, Some(ConsistencyLevel::Strong)),
+        status(WriteState::Overwritten, None),
+        status(WriteState::Unknown, None),
+        Answer::Replicas { leader: id("a"), replicas: replicas() },
     ];
     let answers: Vec<PeerMessage> =
         answers.into_iter().map(|answer| PeerMessage::Answer { id: 300, answer }).collect();
@@ -306,11 +374,13 @@ const ELECTION: &str = "
     000304000309;
     000404;
     000504;
+    0006040309;
+    0007050309;
 ";
 
 const LOG: &str = "
-    0100040309080603030afc7011010000030bfc70110100010163030cfc701101000202016100640361
-      3a3109016203ff00090000;
+    0100040309080604030afc7011010000030bfc70110100010163030cfc701101000202016100640361
+      3a3109016203ff00090000030dfc7011010003;
     010104060908;
     0102040609020201040309;
     01030407;
@@ -321,37 +391,45 @@ const LOG: &str = "
 ";
 
 const FORWARD: &str = "
-    02fb2c01fbe803000107020100016b0176;
-    02fb2c01fbe803000001016b;
-    02fb2c01fbe803000002016b0000;
-    02fb2c01fbe803000002016b010176010176;
-    02fb2c01fbe803000002016b020900;
-    02fb2c01fbe803000003fb2823;
-    02fb2c01fbe80300000407;
-    02fb2c01fbe80300000507;
-    02fb2c01fbe803000006010705;
+    02fb2c01fbe803000107020100016b017601;
+    02fb2c01fbe803000001016b01;
+    02fb2c01fbe803000002016b000001;
+    02fb2c01fbe803000002016b01017601017601;
+    02fb2c01fbe803000002016b02090001;
+    02fb2c01fbe803000003fb282301;
+    02fb2c01fbe8030000040701;
+    02fb2c01fbe8030000050701;
+    02fb2c01fbe80300000601070501;
     02fb2c01fbe8030100016b00;
     02fb2c01fbe8030100016b01;
     02fb2c01fbe8030101016b00fbf40101;
     02fb2c01fbe8030101016b01016bfbf40101;
+    02fb2c01fbe8030100016b02;
+    02fb2c01fbe8030300;
+    02fb2c01fbe80303010162;
+    02fb2c01fbe803000001016b02;
+    02fb2c01fbe803000001016b00;
+    02fb2c01fbe80304030902;
+    02fb2c01fbe803050309;
+    02fb2c01fbe80306;
 ";
 
 const ANSWER: &str = "
-    03fb2c010000030203090201610162;
-    03fb2c010001010303090201610162;
-    03fb2c0100020001017601fb2c01020303090201610162;
-    03fb2c01000307fb282303090201610162;
-    03fb2c0100040103090201610162;
-    03fb2c0100050403090201610162;
-    03fb2c0100060000090803090201610162;
-    03fb2c0100060001090803090201610162;
-    03fb2c0100060002090803090201610162;
-    03fb2c010006010803090201610162;
-    03fb2c0100060203090201610162;
-    03fb2c0100060303090201610162;
-    03fb2c0100060403090201610162;
-    03fb2c0100060503090201610162;
-    03fb2c010006060503090201610162;
+    03fb2c01000003020309010201610162;
+    03fb2c01000101030309010201610162;
+    03fb2c0100020001017601fb2c0102030309010201610162;
+    03fb2c01000307fb28230309010201610162;
+    03fb2c010004010309010201610162;
+    03fb2c010005040309010201610162;
+    03fb2c010006000009080309010201610162;
+    03fb2c010006000109080309010201610162;
+    03fb2c010006000209080309010201610162;
+    03fb2c01000601080309010201610162;
+    03fb2c010006020309010201610162;
+    03fb2c010006030309010201610162;
+    03fb2c010006040309010201610162;
+    03fb2c010006050309010201610162;
+    03fb2c01000606050309010201610162;
     03fb2c0101000003;
     03fb2c01010001017601fb2c010203;
     03fb2c01010101016b017601fb2c01020103;
@@ -362,11 +440,29 @@ const ANSWER: &str = "
     03fb2c01020402;
     03fb2c010205;
     03fb2c010206;
+    03fb2c010208;
+    03fb2c010209;
+    03fb2c01020a;
     03fb2c010300;
-    03fb2c010301;
+    03fb2c01030100;
+    03fb2c010301010309;
     03fb2c010302;
     03fb2c010303;
     03fb2c01030403;
+    03fb2c010306;
+    03fb2c01050162fb2c01;
+    03fb2c01020b02010163;
+    03fb2c01020c00;
+    03fb2c01030503090201010201610162010163;
+    03fb2c010603090000010161010162;
+    03fb2c01060309000100010161010162;
+    03fb2c01060309010102010161010162;
+    03fb2c010603090200010161010162;
+    03fb2c010603090300010161010162;
+    03fb2c01070161030161010100000902fb2c0101fc0065cd1d0802fb2c0101fc0065cd1d0702fb2c01
+      01fc0065cd1d0602fb2c0101fc0065cd1d01620204fb2c01000902fb2c0101fc0065cd1d0802fb2c01
+      01fc0065cd1d0702fb2c0101fc0065cd1d0602fb2c0101fc0065cd1d016300000902fb2c0101fc0065
+      cd1d0802fb2c0101fc0065cd1d0702fb2c0101fc0065cd1d0602fb2c0101fc0065cd1d;
 ";
 
 const CHANGES: &str = "

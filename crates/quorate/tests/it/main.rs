@@ -3,6 +3,8 @@ mod birth;
 mod desk;
 mod golden;
 mod invariants;
+mod levels;
 #[cfg(feature = "tokio")]
 mod running;
 mod scenarios;
+mod slow;

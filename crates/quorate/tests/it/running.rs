@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use quorate::{Config, Node, StopReason, WriteError};
+use quorate::{Config, Node, StopReason, Timing, WriteError};
+use quorate_core::Clock as _;
+use quorate_tokio::BootClock;
 
 /// Only a broken promise reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -65,5 +67,32 @@ async fn a_leader_is_shown_where_it_is_now() {
         assert_eq!(leader.address, node.address().to_string());
         node.stop();
         tokio::time::timeout(PATIENCE, node.stopped()).await.expect("it stops");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e2_a_node_that_starts_with_other_leases_waits_for_the_old_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let life = |lease| {
+        Config::builder()
+            .node_id("a")
+            .data_dir(folder.path())
+            .bind("127.0.0.1:0".parse().expect("an address"))
+            .timing(Timing::Wan)
+            .flag("election.lease", lease)
+            .enable_state()
+            .build()
+            .expect("a whole configuration")
+    };
+    let lasted = Duration::from_millis(1_200);
+    for (lease, at_least) in [("1200ms", Duration::ZERO), ("0s", lasted)] {
+        let from = BootClock::new().now();
+        let node = Node::builder(life(lease)).start().await.expect("it starts");
+        assert!(
+            BootClock::new().now().since(from) >= at_least,
+            "it takes part while a lease may be held"
+        );
+        node.stop();
+        node.stopped().await;
     }
 }

@@ -1,8 +1,9 @@
 //! Terms, votes and leaders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use quorate::HandOverReason;
 use quorate_core::{Ballot, DiskId, Instant, NodeId, Term};
 use quorate_election::Role;
 
@@ -25,6 +26,12 @@ pub(super) struct ElectionCheck {
     heard: Vec<u64>,
     /// Those who believe to lead.
     leading: SeatSet,
+    /// Who was told to stand by the leader of a term.
+    told: BTreeSet<(Term, Seat)>,
+    /// When each node began to lead, on its own clock.
+    led_at: Vec<Instant>,
+    election: quorate_election::Config,
+    priorities: Vec<u8>,
     /// For each node, when it can next have heard too little: until then no look is needed.
     look_again: Vec<Instant>,
 }
@@ -49,6 +56,10 @@ impl ElectionCheck {
             unheard_max: 2 * timeout.as_nanos() as u64,
             heard: Vec::new(),
             leading: SeatSet::NONE,
+            told: BTreeSet::new(),
+            led_at: vec![Instant::ZERO; settings.ids.len()],
+            election: settings.election.clone(),
+            priorities: settings.priorities.clone(),
             look_again: vec![Instant::ZERO; settings.ids.len()],
         }
     }
@@ -95,6 +106,9 @@ impl ElectionCheck {
             self.leading = self.leading.minus(SeatSet::only(seat));
             self.look_again[seat.index()] = Instant::ZERO;
         }
+        if leads {
+            self.disk_works(seat, program)?;
+        }
         if leads && program.now >= self.look_again[seat.index()] {
             self.heard_enough(seat, program, view, since)?;
         } else if !leads && program.machine.replicator().is_leading() {
@@ -135,6 +149,62 @@ impl ElectionCheck {
         }
         // What is heard meanwhile only makes it later.
         self.look_again[seat.index()] = now + Duration::from_nanos(self.unheard_max - silence);
+        Ok(())
+    }
+
+    /// A leader whose disk hangs, and whom others could replace, leads no longer.
+    fn disk_works(&self, seat: Seat, program: &NodeProgram) -> Result<(), Violation> {
+        let election = &self.election;
+        let hangs = program.owed_since.map_or(Duration::ZERO, |since| program.now.since(since));
+        // Others that are as slow would do no better, and a snapshot takes its time.
+        let patience = program.machine.disk_patience(program.now).max(election.election_max);
+        if hangs <= patience * 2 + election.heartbeat {
+            return Ok(());
+        }
+        let status = program.machine.status();
+        let can_lead = |id: &NodeId| {
+            let counts = *id != status.node && !status.another_disk.contains_key(id);
+            counts && status.configuration.is_electable(id)
+        };
+        if !status.connected.iter().any(can_lead) {
+            return Ok(());
+        }
+        let message = format!("{seat} leads, and its disk has done nothing for {hangs:?}");
+        Err(Violation::new("E11", message))
+    }
+
+    /// The leader of `term` told `to` to stand.
+    pub(super) fn told(&mut self, term: Term, to: Seat) {
+        self.told.insert((term, to));
+    }
+
+    /// Whether the leader of `term`, or of a later one, told `to` to stand.
+    pub(super) fn was_told(&self, term: Term, to: Seat) -> bool {
+        self.told.range((term, Seat(0))..).any(|(_, told)| *told == to)
+    }
+
+    /// A leader gives its lead away: by itself only to a better one, and not as soon as it leads.
+    pub(super) fn hands_over(
+        &self,
+        seat: Seat,
+        program: &NodeProgram,
+        to: &NodeId,
+        why: HandOverReason,
+    ) -> Result<(), Violation> {
+        let Some(heir) = program.seat_of(to) else { return Ok(()) };
+        let [own, other] = [seat, heir].map(|seat| self.priorities[seat.index()]);
+        if why != HandOverReason::Preferred {
+            return Ok(());
+        }
+        if other <= own {
+            let message = format!("{seat} of priority {own} prefers {heir} of {other}");
+            return Err(Violation::new("E9", message));
+        }
+        let led_for = program.now.since(self.led_at[seat.index()]);
+        if own > 0 && led_for < self.election.stabilisation {
+            let message = format!("{seat} gave its lead away after {led_for:?}");
+            return Err(Violation::new("E9", message));
+        }
         Ok(())
     }
 
@@ -180,6 +250,7 @@ impl ElectionCheck {
         view: Option<&View>,
         may_lead: bool,
     ) -> Result<(), Violation> {
+        self.led_at[seat.index()] = program.now;
         let Some(view) = view else {
             let message = format!("{seat} leads {term:?} and knows of no member");
             return Err(Violation::new("E6", message));

@@ -21,6 +21,8 @@ pub(super) struct LogCheck {
     states: BTreeMap<LogIndex, (u64, Seat)>,
     /// The highest revision that any node has applied.
     revision: u64,
+    /// The highest index that each node has applied in any of its lives.
+    ever_applied: Vec<LogIndex>,
     /// The state as the committed entries make it.
     twin: Twin,
 }
@@ -59,12 +61,30 @@ impl LogCheck {
             nodes: vec![Known::default(); nodes],
             states: BTreeMap::new(),
             revision: 0,
+            ever_applied: vec![LogIndex::ZERO; nodes],
             twin: Twin::new(limits),
         }
     }
 
     pub(super) fn booted(&mut self, seat: Seat) {
         self.nodes[seat.index()] = Known::default();
+    }
+
+    /// E2: nobody answers by a lease once a later leader has committed.
+    pub(super) fn nobody_committed_since(
+        &self,
+        seat: Seat,
+        program: &NodeProgram,
+    ) -> Result<(), Violation> {
+        let term = program.machine.voter().term();
+        match self.committed.iter().rev().flatten().next() {
+            Some(newest) if newest.id.term > term => {
+                let at = newest.id;
+                let message = format!("{seat} holds a lease of {term:?}, and {at} is committed");
+                Err(Violation::new("E2", message))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn has_changed(&self, seat: Seat, program: &NodeProgram) -> bool {
@@ -180,6 +200,27 @@ impl LogCheck {
         Ok(news)
     }
 
+    /// What `seat` has applied.
+    pub(super) fn applied_by(&self, seat: Seat) -> LogIndex {
+        self.nodes[seat.index()].applied
+    }
+
+    /// The highest index that `seat` has applied in any of its lives.
+    pub(super) fn ever_applied(&self, seat: Seat) -> LogIndex {
+        self.ever_applied[seat.index()]
+    }
+
+    /// What is committed at `index`, as far as any log has shown it.
+    pub(super) fn committed_at(&self, index: LogIndex) -> Option<LogId> {
+        let place = usize::try_from(index.0).ok()?.checked_sub(1)?;
+        self.committed.get(place).copied().flatten().map(|committed| committed.id)
+    }
+
+    /// Whether it is known of `index` that it is committed, and not as what.
+    pub(super) fn may_be_in_snapshot(&self, index: LogIndex) -> bool {
+        (self.committed.len() as u64) >= index.0 && self.committed_at(index).is_none()
+    }
+
     /// Whether every committed entry was seen, and so checked.
     pub(super) const fn has_seen_all(&self) -> bool {
         self.twin.applied().0 as usize >= self.committed.len()
@@ -206,6 +247,8 @@ impl LogCheck {
             return Err(Violation::new("R6", message));
         }
         known.applied = applied;
+        let ever = &mut self.ever_applied[seat.index()];
+        *ever = (*ever).max(applied);
         self.revision = self.revision.max(store.revision().0);
         let (digest, other) = *self.states.entry(applied).or_insert((says, seat));
         if digest != says {
@@ -283,6 +326,7 @@ impl LogCheck {
 fn content(entry: &Entry) -> Content {
     let says = match &entry.payload {
         Payload::Noop => 1,
+        Payload::LeaseEnded => 2,
         Payload::Command(bytes) => digest(bytes),
         Payload::Configuration(configuration) => {
             digest(&quorate_wire::encode(configuration).unwrap_or_default())

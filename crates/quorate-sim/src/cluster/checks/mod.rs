@@ -3,6 +3,8 @@
 mod birth;
 mod disks;
 mod election;
+mod lag;
+mod levels;
 mod log;
 mod members;
 mod twin;
@@ -11,6 +13,7 @@ mod views;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use quorate::ConsistencyLevel;
 use quorate_core::{Configuration, DiskId, LogId, LogView as _, Member, NodeId, Recovered, Term};
 
 use super::atlas::Atlas;
@@ -40,6 +43,8 @@ pub(super) struct Checks {
     pub(super) atlas: Atlas,
     /// The numbers under which each node passed requests on.
     forwarded: BTreeSet<(Seat, u64)>,
+    /// Entries that somebody called overwritten.
+    overwritten: BTreeSet<LogId>,
     /// Found where no violation can be returned.
     found: Option<Violation>,
     /// How many times something was checked, by invariant, in the order of [`CHECKED`].
@@ -47,10 +52,10 @@ pub(super) struct Checks {
 }
 
 /// The invariants that are checked, as reports name them.
-pub(super) const CHECKED: [&str; 33] = [
-    "E1", "E3", "E4", "E5", "E6", "E7", "E8", "E10", "E11", "E12", "R1", "R2", "R3", "R4", "R5",
-    "R6", "S9", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "X1", "X4", "X5",
-    "X6", "F1",
+pub(super) const CHECKED: [&str; 38] = [
+    "E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9", "E10", "E11", "E12", "R1", "R2", "R3",
+    "R4", "R5", "R6", "R10", "S9", "K1", "K5", "K3", "M1", "M2", "M3", "M4", "M5", "M6", "M7",
+    "M8", "X1", "X4", "X5", "X6", "X8", "X9", "F1",
 ];
 
 /// Rare situations that a step can show.
@@ -100,6 +105,7 @@ impl Checks {
             leading: SeatSet::NONE,
             atlas: Atlas::default(),
             forwarded: BTreeSet::new(),
+            overwritten: BTreeSet::new(),
             found: None,
             counts: [0; CHECKED.len()],
         }
@@ -160,6 +166,7 @@ impl Checks {
             let committed = self.log.commits(seat, program)?;
             for id in committed.iter().copied() {
                 count!(self, "R3", "R4", "X1");
+                self.was_not_called_lost(seat, id)?;
                 if let Some((before, view)) = self.views.committed(id) {
                     told(before.as_deref(), &view, &mut mark);
                 }
@@ -192,6 +199,11 @@ impl Checks {
                 mark("a leader left by its own change");
             }
         }
+        if program.machine.replicator().lease_until().is_some_and(|until| program.now < until) {
+            count!(self, "E2");
+            mark("a leader holds a lease");
+            self.log.nobody_committed_since(seat, program)?;
+        }
         if let Some(failure) = program.machine.failure() {
             return Err(Violation::new("R6", format!("{seat} cannot restore: {failure}")));
         }
@@ -205,6 +217,10 @@ impl Checks {
             self.knows_who_holds_what(seat, program)?;
             count!(self, "R6", "K5");
             self.log.applied(seat, program)?;
+            if program.leads_term().is_some() {
+                count!(self, "R10");
+                self.reports_lag(seat, program)?;
+            }
         }
         Ok(())
     }
@@ -263,7 +279,33 @@ impl Checks {
             Seen::Stranger { refused: false } => {
                 Err(Violation::new("M4", format!("{seat} heard a node of another cluster")))
             }
-            Seen::Disturbed(text) => Err(Violation::new("E10", format!("{seat} {text}"))),
+            Seen::Disturbed { term, to, ago } => {
+                let told = program.seat_of(&to).is_some_and(|to| self.election.was_told(term, to));
+                if told {
+                    return Ok(());
+                }
+                let message =
+                    format!("{seat} votes for {to} {ago:?} after it heard who leads {term:?}");
+                Err(Violation::new("E10", message))
+            }
+            Seen::ToldToStand { term, to, tip } => {
+                count!(self, "E9");
+                mark("a leader told another to stand");
+                self.election.told(term, to);
+                let commit = program.machine.log().commit();
+                let configuration = program.machine.log().configuration();
+                let holds = self.atlas.is_harmed(to)
+                    || self.holds_by_its_word(to, program, configuration, tip);
+                if holds && commit >= tip.index {
+                    return Ok(());
+                }
+                let message = format!("{seat} tells {to} to stand, which lacks some of {tip}");
+                Err(Violation::new("E9", message))
+            }
+            Seen::HandingOver { to, why } => {
+                count!(self, "E9");
+                self.election.hands_over(seat, program, &to, why)
+            }
             Seen::Entries(ids) => {
                 self.disks.entries(seat, &ids);
                 Ok(())
@@ -275,6 +317,13 @@ impl Checks {
             Seen::Commit(index) => {
                 self.disks.commit(seat, index);
                 Ok(())
+            }
+            Seen::Told(status) => {
+                count!(self, "X9");
+                if status.reached == Some(ConsistencyLevel::Strong) {
+                    count!(self, "X8");
+                }
+                self.told(seat, program, &status)
             }
             Seen::Installed => {
                 mark("snapshot installed");

@@ -102,6 +102,16 @@ impl Views {
         self.committed.last_key_value().map(|(_, view)| view)
     }
 
+    /// The one in force at `index`, if that is committed.
+    pub(super) fn committed_at(&self, index: LogIndex) -> Option<&Rc<View>> {
+        self.committed.range(..=index).next_back().map(|(_, view)| view)
+    }
+
+    /// Those that are committed behind `index`.
+    pub(super) fn committed_after(&self, index: LogIndex) -> impl Iterator<Item = &Rc<View>> {
+        self.committed.range(index.next()..).map(|(_, view)| view)
+    }
+
     /// All that may count for whoever leads next: the newest that is committed, and those that
     /// may follow it.
     pub(super) fn in_force(&self) -> impl Iterator<Item = &Rc<View>> {

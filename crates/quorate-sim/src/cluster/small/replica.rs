@@ -287,6 +287,7 @@ impl Replicas {
             | Output::Removed
             | Output::ReadAt { .. }
             | Output::ReadRefused { .. }
+            | Output::CaughtUp { .. }
             | Output::Install(_)
             | Output::Deposed
             | Output::SnapshotWanted
