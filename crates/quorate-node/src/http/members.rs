@@ -138,7 +138,8 @@ pub(super) async fn members(State(app): State<App>) -> Response {
             api_address: api_address(&app, &id),
             state: state.to_string(),
             kind: status.configuration.kind(&id).or_else(|| tags.map(|tags| tags.kind)).map(kind),
-            priority: tags.map(|tags| tags.priority).or_else(|| member.map(|m| m.priority)),
+            // Of a member the one that counts, whatever its node is set to.
+            priority: member.map(|m| m.priority).or_else(|| tags.map(|tags| tags.priority)),
             disk: status
                 .configuration
                 .disk(&id)
