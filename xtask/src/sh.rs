@@ -26,12 +26,16 @@ pub(crate) fn cargo(arguments: &[&str]) -> bool {
 
 /// The same in the build that holds the seeded bugs.
 pub(crate) fn cargo_seeded(arguments: &[&str]) -> bool {
-    cargo_apart("mutants", arguments)
+    cargo_apart("mutants", &SEEDED, arguments)
 }
+
+/// How the seeded bugs are built: most are found at once, so the time goes into building.
+pub(crate) const SEEDED: [(&str, &str); 2] =
+    [("RUSTFLAGS", "--cfg mutants"), ("CARGO_PROFILE_DEV_OPT_LEVEL", "1")];
 
 /// The same in the build in which madsim simulates.
 pub(crate) fn cargo_madsim(arguments: &[&str]) -> bool {
-    cargo_apart(MADSIM, arguments)
+    cargo_apart(MADSIM, &[("RUSTFLAGS", "--cfg madsim")], arguments)
 }
 
 /// Where cargo puts what it builds with [`cargo_madsim`].
@@ -39,13 +43,15 @@ pub(crate) fn madsim_folder() -> PathBuf {
     folder_apart(MADSIM)
 }
 
-/// The same in a build with `--cfg` and `cfg`, which has a folder of its own: else each build would
-/// undo the other's.
-fn cargo_apart(cfg: &str, arguments: &[&str]) -> bool {
-    let flags = format!("--cfg {cfg}");
-    say(&format!("$ RUSTFLAGS='{flags}' cargo {}", arguments.join(" ")));
+/// The same in a build that `settings` make, which has a folder of its own: else each build would undo
+/// the other's.
+fn cargo_apart(name: &str, settings: &[(&str, &str)], arguments: &[&str]) -> bool {
+    let said: Vec<String> =
+        settings.iter().map(|(key, value)| format!("{key}='{value}'")).collect();
+    say(&format!("$ {} cargo {}", said.join(" "), arguments.join(" ")));
     let mut command = cargo_command();
-    command.args(arguments).env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", folder_apart(cfg));
+    let folder = folder_apart(name);
+    command.args(arguments).envs(settings.iter().copied()).env("CARGO_TARGET_DIR", folder);
     succeeds(&mut command)
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 use clap::Args;
 use quorate_sim::cluster::{MUTANTS, Scenario};
 
-use crate::sh::{USAGE, root, say};
+use crate::sh::{SEEDED, USAGE, root, say};
 use args::Kind;
 use campaign::Campaign;
 use one::One;
@@ -270,7 +270,7 @@ fn with_mutants() -> ExitCode {
         .arg(root().join("target").join("mutants"))
         .arg("--")
         .args(std::env::args_os().skip(1))
-        .env("RUSTFLAGS", "--cfg mutants")
+        .envs(SEEDED)
         .status();
     // Its own exit code says more than success or failure.
     let code =
